@@ -1,0 +1,19 @@
+//! What the baselines share: just enough of Fanfare's wire (JSON) for the load generator to drive them.
+//!
+//! The baselines answer the same commands with messages of the same size, so that a comparison measures the
+//! way of sending and nothing else. They check no token, keep no history and limit nothing: both are faster
+//! than a server could honestly be.
+
+pub mod wire;
+
+/// Raises the soft limit of open files to the hard limit, as far as the kernel lets it.
+pub fn raise_open_files() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the struct is of the kernel's shape; a failure leaves it zero.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    limit.rlim_cur = limit.rlim_max;
+    if limit.rlim_max > 0 {
+        // SAFETY: as above; a refusal leaves the limit as it was.
+        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+    }
+}

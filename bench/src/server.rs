@@ -1,0 +1,117 @@
+//! Starting and stopping the servers under test.
+
+use std::env;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::case::Kind;
+use crate::poll;
+
+/// How long a server may take until it accepts connections.
+const START_LIMIT: Duration = Duration::from_secs(10);
+
+/// Where the programs are.
+#[derive(Debug)]
+pub(crate) struct Binaries {
+    engine: PathBuf,
+    floor: PathBuf,
+    plain: PathBuf,
+    /// The load generator.
+    pub(crate) loadgen: PathBuf,
+}
+
+impl Binaries {
+    /// Those given, else those beside this program.
+    ///
+    /// # Errors
+    /// This program's own path is unknown.
+    pub(crate) fn find(engine: Option<PathBuf>, loadgen: Option<PathBuf>) -> io::Result<Self> {
+        let own = env::current_exe()?;
+        let beside = |name: &str| own.with_file_name(name);
+        Ok(Self {
+            engine: engine.unwrap_or_else(|| beside("fanfare")),
+            floor: beside("floor"),
+            plain: beside("plain"),
+            loadgen: loadgen.unwrap_or_else(|| beside("fanfare-loadgen")),
+        })
+    }
+
+    /// Checks that a server and the load generator have been built.
+    ///
+    /// # Errors
+    /// What to build.
+    pub(crate) fn check(&self, kind: Kind) -> Result<(), String> {
+        for path in [self.path(kind), &self.loadgen] {
+            if !path.is_file() {
+                return Err(format!("{} is missing: cargo build --release --workspace", path.display()));
+            }
+        }
+        Ok(())
+    }
+
+    fn path(&self, kind: Kind) -> &Path {
+        match kind {
+            Kind::Floor => &self.floor,
+            Kind::Plain => &self.plain,
+            Kind::Engine => &self.engine,
+        }
+    }
+}
+
+/// A running server; dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    addr: SocketAddr,
+}
+
+impl Server {
+    /// Starts a server on a free port, pinned to a core, and waits until it accepts connections.
+    ///
+    /// # Errors
+    /// It cannot be started, ends at once or never listens.
+    pub(crate) fn start(binaries: &Binaries, kind: Kind, core: u32) -> io::Result<Self> {
+        let addr = free_port()?;
+        // taskset replaces itself by the server, so the child's id is the server's.
+        let mut command = Command::new("taskset");
+        command.args(["-c", &core.to_string()]).arg(binaries.path(kind));
+        if kind == Kind::Engine {
+            // One publisher is far above what a client may send by default.
+            command.args(["serve", "--shards", "1"]).env("FANFARE_LIMITS_COMMANDS_PER_MINUTE", "0");
+        }
+        command.args(["--listen", &addr.to_string()]);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let mut server = Self { child, addr };
+        poll(START_LIMIT, || match server.child.try_wait()? {
+            Some(status) => Err(io::Error::other(format!("the server ended at once ({status})"))),
+            None => Ok(TcpStream::connect_timeout(&addr, Duration::from_secs(1)).is_ok()),
+        })?;
+        Ok(server)
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its WebSocket address.
+    pub(crate) fn url(&self) -> String {
+        format!("ws://{}/v1/ws", self.addr)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way it is reaped here.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}

@@ -1,0 +1,26 @@
+//! Why and how a connection is ended.
+
+use fanfare_protocol::Code;
+
+/// The end of a connection, as its peer is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Close {
+    /// The number in the close frame: RFC 6455's own, or a [`Code`].
+    pub number: u16,
+    /// At most 123 bytes, for people.
+    pub reason: &'static str,
+    /// Whether an `error` message goes before the close frame.
+    pub error: Option<Code>,
+}
+
+impl Close {
+    /// An application's code, told as an `error` as well.
+    pub const fn code(code: Code, reason: &'static str) -> Self {
+        Self { number: code.number(), reason, error: Some(code) }
+    }
+
+    /// A code of RFC 6455 §7.4.1.
+    pub const fn protocol(number: u16, reason: &'static str) -> Self {
+        Self { number, reason, error: None }
+    }
+}

@@ -1,0 +1,78 @@
+//! `auth` and `refresh`: a token came by command, and the shell has checked it.
+
+use fanfare_protocol::wire::CommandId;
+use fanfare_protocol::{Code, Refusal, Reply};
+
+use crate::close::Close;
+use crate::effect::Effects;
+use crate::id::ConnectionId;
+use crate::identity::{Identity, covers};
+use crate::local::{Local, State};
+use crate::time::Now;
+
+/// The first good token admits; a later one of the same user and role prolongs.
+pub(crate) fn token(
+    local: &mut Local,
+    now: Now,
+    id: ConnectionId,
+    command: Option<CommandId>,
+    outcome: Result<Identity, String>,
+    out: &mut Effects,
+) {
+    let Some(connection) = local.connections.get(id) else { return };
+    match (connection.state, outcome) {
+        (State::Closing | State::Bare, _) => {}
+        (State::AwaitingToken, Ok(identity)) => local.admit(now, id, identity, out),
+        (State::AwaitingToken, Err(message)) => {
+            let refusal = Refusal { id: command, code: Code::AuthenticationFailed, message, field: Some("token") };
+            local.refuse(id, &refusal);
+            let close = Close { error: None, ..Close::code(Code::AuthenticationFailed, "authentication failed") };
+            local.audit(id, "auth_failed", String::new(), out);
+            local.close(now, id, close, out);
+        }
+        (State::Admitting | State::Open, Err(message)) => {
+            let refusal = Refusal { id: command, code: Code::AuthenticationFailed, message, field: Some("token") };
+            local.refuse(id, &refusal);
+        }
+        (State::Admitting | State::Open, Ok(identity)) => refresh(local, now, id, command, identity, out),
+    }
+}
+
+fn refresh(
+    local: &mut Local,
+    now: Now,
+    id: ConnectionId,
+    command: Option<CommandId>,
+    identity: Identity,
+    out: &mut Effects,
+) {
+    let connection = local.connections.get(id).expect("invariant: the caller looked");
+    let same_role = *local.roles.name(connection.role) == *identity.role;
+    if connection.user_id() != &*identity.user_id || !same_role {
+        let message = "`token` must be of the same user and role; reconnect to change them".to_owned();
+        local.refuse(id, &Refusal { id: command, code: Code::Forbidden, message, field: Some("token") });
+        return;
+    }
+    let lost: Vec<u32> = connection
+        .memberships
+        .iter()
+        .filter(|membership| {
+            let room = local.rooms.get(membership.room).expect("invariant: a room with members is kept");
+            !room.name.is_engine_room() && !covers(identity.rooms.as_deref(), room.name.as_str())
+        })
+        .map(|membership| membership.room)
+        .collect();
+    for room in lost {
+        let name = local.rooms.get(room).expect("invariant: just seen").name.clone();
+        local.leave(id, room, out);
+        local.reply(id, None, &Reply::Left { room: name.as_str() });
+    }
+    let connection = local.connections.get_mut(id).expect("invariant: still held");
+    connection.expires_ms = identity.expires_ms(now);
+    connection.patterns = identity.rooms;
+    local.audit(id, "refresh", String::new(), out);
+    local.reschedule(now, id);
+    if command.is_some() {
+        local.reply(id, command.as_ref(), &Reply::Ok);
+    }
+}

@@ -1,0 +1,57 @@
+//! `join`: the connection wants to be a member of a room.
+
+use fanfare_protocol::wire::{CommandId, Join, Position};
+use fanfare_protocol::{Code, Refusal, Reply};
+
+use crate::effect::Effects;
+use crate::id::{Address, ConnectionId};
+use crate::identity::covers;
+use crate::local::Local;
+use crate::mesh::{JoinKind, Mesh, ToHome};
+use crate::options::lists;
+use crate::time::Now;
+
+/// Checks the right to join and asks the room's home. Joining twice is answered with where the room stands.
+pub(crate) fn join(
+    local: &mut Local,
+    _now: Now,
+    id: ConnectionId,
+    command: Option<CommandId>,
+    join: Join,
+    out: &mut Effects,
+) {
+    let Join { room, .. } = join;
+    let connection = local.connections.get(id).expect("invariant: the caller holds it");
+    let number = local.rooms.find(&room);
+    let member = number.filter(|number| connection.memberships.iter().any(|m| m.room == *number));
+    if let Some(member) = member.and_then(|number| local.rooms.get(number)) {
+        let position = Position { epoch: member.epoch.to_string().into(), offset: member.offset };
+        let again =
+            Reply::Joined { room: room.as_str(), position: &position, recovered: false, members: None };
+        local.reply(id, command.as_ref(), &again);
+        return;
+    }
+    let role = local.roles.name(connection.role);
+    let may = covers(connection.patterns.as_deref(), room.as_str())
+        && lists(&local.options.type_of(&room).join, role);
+    let max = local.options.limits.rooms_per_connection;
+    let refusal = if !may {
+        Some((Code::Forbidden, "the token does not allow to join this `room`".to_owned()))
+    } else if connection.rooms_joined() >= max as usize {
+        Some((Code::RateLimitExceeded, format!("a connection may be in {max} rooms at a time")))
+    } else {
+        None
+    };
+    if let Some((code, message)) = refusal {
+        local.audit(id, "join_denied", room.to_string(), out);
+        local.refuse(id, &Refusal { id: command, code, message, field: Some("room") });
+        return;
+    }
+    let from = Address { shard: local.shard, connection: id };
+    let connection = local.connections.get_mut(id).expect("invariant: the caller holds it");
+    connection.joins_pending += 1;
+    let class = connection.class;
+    let to = local.home_of(&room);
+    let kind = JoinKind::Command(command);
+    out.send(to, Mesh::Home(ToHome::Join { room, from, class, owner: 0, kind }));
+}

@@ -1,0 +1,136 @@
+//! Commands of connections: one file each. Parsing is done; here it is decided what may be.
+
+mod auth;
+mod heartbeat;
+mod join;
+mod leave;
+pub(crate) mod publish;
+
+use fanfare_protocol::{Code, Command, Refusal, Reply, Request};
+
+pub(crate) use auth::token;
+
+use crate::close::Close;
+use crate::effect::Effects;
+use crate::id::ConnectionId;
+use crate::local::{Held, Local, State};
+use crate::rate::Rate;
+use crate::time::Now;
+
+/// Commands that may wait for an earlier join of the same connection.
+const HELD_MAX: usize = 256;
+
+impl Local {
+    pub(crate) fn rate(&self) -> Rate {
+        let limits = &self.options.limits;
+        Rate { per_minute: limits.commands_per_minute, burst: limits.burst }
+    }
+
+    /// Counts one command against the connection's rate. False: it was refused.
+    fn allowed(&mut self, now: Now, id: ConnectionId, command: Option<&fanfare_protocol::wire::CommandId>) -> bool {
+        let rate = self.rate();
+        let Some(connection) = self.connections.get_mut(id) else { return false };
+        self.stats.commands += 1;
+        connection.commands = connection.commands.wrapping_add(1);
+        connection.command_ms = now.mono_ms();
+        if connection.bucket.take(now.mono_ms(), rate) {
+            return true;
+        }
+        self.stats.rate_limited += 1;
+        let per_minute = rate.per_minute;
+        let message = format!("more than {per_minute} commands a minute (at once: {})", rate.burst);
+        let refusal =
+            Refusal { id: command.cloned(), code: Code::RateLimitExceeded, message, field: None };
+        self.refuse(id, &refusal);
+        false
+    }
+}
+
+/// A command came.
+pub(crate) fn handle(local: &mut Local, now: Now, id: ConnectionId, request: Request, out: &mut Effects) {
+    let Some(connection) = local.connections.get(id) else { return };
+    match connection.state {
+        State::Closing | State::Bare => return,
+        State::AwaitingToken => {
+            let close = Close::code(Code::AuthenticationFailed, "the first message must be `auth` with a token");
+            local.close(now, id, close, out);
+            return;
+        }
+        State::Admitting | State::Open => {}
+    }
+    if !local.allowed(now, id, request.id.as_ref()) {
+        return;
+    }
+    let connection = local.connections.get_mut(id).expect("invariant: just seen");
+    if connection.joins_pending > 0 || connection.state == State::Admitting {
+        let held = connection.held.get_or_insert_with(Box::<Held>::default);
+        if held.requests.len() >= HELD_MAX {
+            let message = format!("more than {HELD_MAX} commands wait for a join to be answered");
+            let refusal = Refusal { id: request.id, code: Code::RateLimitExceeded, message, field: None };
+            local.refuse(id, &refusal);
+        } else {
+            held.requests.push_back(request);
+        }
+        return;
+    }
+    perform(local, now, id, request, out);
+}
+
+/// A join was answered: what waited for it may go on.
+pub(crate) fn go_on(local: &mut Local, now: Now, id: ConnectionId, out: &mut Effects) {
+    while let Some(connection) = local.connections.get_mut(id) {
+        if connection.state != State::Open || connection.joins_pending > 0 {
+            return;
+        }
+        let Some(held) = connection.held.as_mut() else { return };
+        if let Some(room) = held.rooms.pop() {
+            let join = fanfare_protocol::wire::Join { room, recover: None, last: None };
+            join::join(local, now, id, None, join, out);
+        } else if let Some(request) = held.requests.pop_front() {
+            perform(local, now, id, request, out);
+        } else {
+            connection.held = None;
+        }
+    }
+}
+
+fn perform(local: &mut Local, now: Now, id: ConnectionId, request: Request, out: &mut Effects) {
+    let Request { id: command, command: what } = request;
+    match what {
+        Command::Join(join) => join::join(local, now, id, command, join, out),
+        Command::Leave { room } => leave::leave(local, id, command, &room, out),
+        Command::Publish(publish) => publish::publish(local, now, id, command, &publish, out),
+        Command::Heartbeat { data } => heartbeat::heartbeat(local, now, id, command.as_ref(), data.as_ref()),
+        Command::Ack { .. } => refuse_unkept(local, id, command, "`ack`: this server keeps no receipts"),
+        Command::History(_) => refuse_unkept(local, id, command, "`history`: this server keeps no messages"),
+        Command::Presence { .. } => refuse_unkept(local, id, command, "`presence`: this server keeps no rosters"),
+        // The shell checks tokens and sends `Input::Token` instead.
+        Command::Auth { .. } | Command::Refresh { .. } => local.reply(id, command.as_ref(), &Reply::Ok),
+    }
+}
+
+fn refuse_unkept(
+    local: &mut Local,
+    id: ConnectionId,
+    command: Option<fanfare_protocol::wire::CommandId>,
+    why: &str,
+) {
+    local.refuse(id, &Refusal::invalid(command, Some("type"), why));
+}
+
+/// A command could not be read.
+pub(crate) fn malformed(local: &mut Local, now: Now, id: ConnectionId, refusal: Refusal, out: &mut Effects) {
+    let Some(connection) = local.connections.get(id) else { return };
+    match connection.state {
+        State::Closing | State::Bare => {}
+        State::AwaitingToken => {
+            let close = Close::code(Code::AuthenticationFailed, "the first message must be `auth` with a token");
+            local.close(now, id, close, out);
+        }
+        State::Admitting | State::Open => {
+            if local.allowed(now, id, refusal.id.as_ref()) {
+                local.refuse(id, &refusal);
+            }
+        }
+    }
+}

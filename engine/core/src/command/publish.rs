@@ -1,0 +1,113 @@
+//! `publish`: a message for a room, or for a target that is a room underneath.
+
+use fanfare_protocol::wire::{CommandId, Position};
+use fanfare_protocol::{Code, Publish, Refusal, Reply, RoomName, Target};
+
+use crate::effect::Effects;
+use crate::id::{Address, ConnectionId};
+use crate::identity::covers;
+use crate::local::Local;
+use crate::mesh::{Mesh, Origin, Placed, Publication, ToHome};
+use crate::options::lists;
+use crate::time::Now;
+
+/// A connection's command.
+pub(crate) fn publish(
+    local: &mut Local,
+    now: Now,
+    id: ConnectionId,
+    command: Option<CommandId>,
+    publish: &Publish,
+    out: &mut Effects,
+) {
+    let connection = local.connections.get(id).expect("invariant: the caller holds it");
+    let role = local.roles.name(connection.role);
+    let may = match &publish.target {
+        Target::Room(room) => {
+            covers(connection.patterns.as_deref(), room.as_str())
+                && lists(&local.options.type_of(room).publish, role)
+        }
+        _ => lists(&local.options.broadcast_roles, role),
+    };
+    if !may {
+        let message = match publish.target {
+            Target::Room(_) => "the token does not allow to publish to this `room`",
+            _ => "the token's role may publish to rooms only",
+        };
+        local.audit(id, "publish_denied", subject(&publish.target), out);
+        let refusal =
+            Refusal { id: command, code: Code::Forbidden, message: message.to_owned(), field: None };
+        local.refuse(id, &refusal);
+        return;
+    }
+    let user = connection.user.clone();
+    let address = Address { shard: local.shard, connection: id };
+    let exclude = publish.exclude_self.then_some(address);
+    let origin = command.map_or(Origin::Silent, |command| Origin::Connection(address, command));
+    send(local, now, publish, Some(user), exclude, origin, out);
+}
+
+/// Sends a message to the home of its room; to several users: one each, of which the first is answered.
+pub(crate) fn send(
+    local: &mut Local,
+    now: Now,
+    publish: &Publish,
+    user: Option<RoomName>,
+    exclude: Option<Address>,
+    origin: Origin,
+    out: &mut Effects,
+) {
+    let one_id = match (&publish.target, &publish.message_id) {
+        // One id for all copies, so that a user with two names sees one message.
+        (Target::Users(_), None) => Some(local.random.message_id(now.unix_ms).into()),
+        (_, id) => id.clone(),
+    };
+    let mut origin = origin;
+    let mut to_room = |room: RoomName| {
+        let origin = std::mem::replace(&mut origin, Origin::Silent);
+        let mut publication = Publication::new(publish, room, origin, now.mono_us);
+        publication.user.clone_from(&user);
+        publication.exclude = exclude;
+        publication.message_id.clone_from(&one_id);
+        let to = local.home_of(&publication.room);
+        out.send(to, Mesh::Home(ToHome::Publish(Box::new(publication))));
+    };
+    match &publish.target {
+        Target::Room(room) => to_room(room.clone()),
+        Target::User(user_id) => to_room(RoomName::of_user(user_id)),
+        Target::Role(role) => to_room(RoomName::of_role(role)),
+        Target::Client(client_id) => to_room(RoomName::of_client(client_id)),
+        Target::All => to_room(RoomName::of_all()),
+        Target::Users(users) => users.iter().for_each(|user_id| to_room(RoomName::of_user(user_id))),
+    }
+}
+
+/// The home has given the message its place, or has not.
+pub(crate) fn answer(
+    local: &mut Local,
+    id: ConnectionId,
+    command: CommandId,
+    outcome: Result<Box<Placed>, Box<Refusal>>,
+) {
+    match outcome {
+        Ok(placed) => {
+            let Placed { room, epoch, offset, message_id } = *placed;
+            let position = Position { epoch: epoch.to_string().into(), offset };
+            let published =
+                Reply::Published { room: room.as_str(), position: &position, message_id: &message_id };
+            local.reply(id, Some(&command), &published);
+        }
+        Err(refusal) => local.refuse(id, &Refusal { id: Some(command), ..*refusal }),
+    }
+}
+
+/// What an auditor reads: where it should have gone, not what it said.
+fn subject(target: &Target) -> String {
+    match target {
+        Target::Room(room) => room.to_string(),
+        Target::User(_) | Target::Users(_) => "user".to_owned(),
+        Target::Role(role) => format!("role {role}"),
+        Target::Client(_) => "client".to_owned(),
+        Target::All => "all".to_owned(),
+    }
+}

@@ -1,0 +1,271 @@
+//! The shard's state machine: every input goes through [`Core::handle`].
+
+use std::sync::Arc;
+
+use fanfare_protocol::ws::{OpCode, encode_frame};
+use fanfare_protocol::{Code, RoomName};
+use foldhash::quality::FixedState;
+
+use crate::close::Close;
+use crate::command;
+use crate::effect::{Answer, Effects};
+use crate::home::HomeRooms;
+use crate::id::{ConnectionId, Random, RequestId, ShardId};
+use crate::input::{Input, Opening};
+use crate::latency::Latency;
+use crate::local::{Batch, Local, Rest, State};
+use crate::mesh::{Mesh, Origin, ToLocal};
+use crate::options::Options;
+use crate::stats::Stats;
+use crate::time::Now;
+use crate::view::Question;
+
+/// One shard: the rooms it orders and the connections it holds.
+#[derive(Debug)]
+pub struct Core {
+    shard: ShardId,
+    home: HomeRooms,
+    local: Local,
+    drained: u32,
+}
+
+impl Core {
+    /// A shard without connections. All shards of a process are given the same options.
+    pub fn new(shard: ShardId, options: Arc<Options>, now: Now) -> Self {
+        assert!(shard.0 < options.shards, "shard {} of {}", shard.0, options.shards);
+        let hasher = FixedState::with_seed(options.seed);
+        let own_seed = options.seed ^ (u64::from(shard.0) + 1) << 56;
+        let mut random = Random::new(own_seed);
+        let home = HomeRooms::new(Arc::clone(&options), hasher.clone(), Random::new(random.next_u64()));
+        let local = Local::new(shard, options, hasher, random, now);
+        Self { shard, home, local, drained: 0 }
+    }
+
+    /// A connection was upgraded: the one input that has an answer of its own.
+    pub fn open(&mut self, now: Now, opening: Opening, out: &mut Effects) -> ConnectionId {
+        let id = self.local.open(now, opening, out);
+        self.settle(now, out);
+        id
+    }
+
+    /// Decides one input. What it means for sockets is found in `out` and by flushing.
+    pub fn handle(&mut self, now: Now, input: Input, out: &mut Effects) {
+        match input {
+            Input::Command(id, request) => command::handle(&mut self.local, now, id, request, out),
+            Input::Malformed(id, refusal) => command::malformed(&mut self.local, now, id, refusal, out),
+            Input::Token(id, command, outcome) => {
+                command::token(&mut self.local, now, id, command, outcome, out);
+            }
+            Input::Ping(id, payload) => self.pong(now, id, &payload),
+            Input::Heard(id) => self.heard(now, id),
+            Input::Answer(id, frame) => self.answer(id, &frame),
+            Input::PeerClosed(id, number) => self.peer_closed(now, id, number, out),
+            Input::Close(id, close) => self.local.close(now, id, close, out),
+            Input::Lost(id) => self.local.release(now, id, out),
+            Input::Mesh(message) => self.mesh(now, message, out),
+            Input::Publish { request, index, publish, user } => {
+                let origin = Origin::Http(self.shard, request, index);
+                command::publish::send(&mut self.local, now, &publish, user, None, origin, out);
+            }
+            Input::Ask(request, question) => self.ask(request, &question, out),
+            Input::Tick => {
+                self.local.tick(now, out);
+                self.home.sweep(now);
+            }
+            Input::Drain { connections } => self.drain(now, connections, out),
+        }
+        self.settle(now, out);
+    }
+
+    /// Handles what this shard said to itself, until nothing is left, and lets commands go on that waited.
+    fn settle(&mut self, now: Now, out: &mut Effects) {
+        while let Some(message) = out.own.pop_front() {
+            self.mesh(now, message, out);
+        }
+        self.local.forget_vacated();
+    }
+
+    fn mesh(&mut self, now: Now, message: Mesh, out: &mut Effects) {
+        match message {
+            Mesh::Home(message) => self.home.handle(now, message, out),
+            Mesh::Local(ToLocal::Joined { connection, room, class, kind, outcome }) => {
+                self.local.joined(now, connection, room, class, kind, outcome, out);
+                command::go_on(&mut self.local, now, connection, out);
+            }
+            Mesh::Local(ToLocal::Deliver(prepared)) => self.local.deliver(&prepared),
+            Mesh::Local(ToLocal::Published(origin, outcome)) => match origin {
+                Origin::Silent => {}
+                Origin::Connection(address, command) => {
+                    command::publish::answer(&mut self.local, address.connection, command, outcome);
+                }
+                Origin::Http(_, request, index) => {
+                    let outcome = outcome.map(|placed| *placed).map_err(|refusal| *refusal);
+                    out.answers.push((request, Answer::Published(index, outcome)));
+                }
+            },
+            Mesh::Local(ToLocal::Ask(from, request, question)) => {
+                let rows = crate::survey::rows(&mut self.local, &self.home, now, &question, out);
+                out.send(from, Mesh::Local(ToLocal::Answer(request, rows)));
+            }
+            Mesh::Local(ToLocal::Answer(request, rows)) => out.answers.push((request, Answer::Rows(rows))),
+        }
+    }
+
+    fn ask(&mut self, request: RequestId, question: &Question, out: &mut Effects) {
+        for shard in 0..self.local.options.shards {
+            let ask = ToLocal::Ask(self.shard, request, question.clone());
+            out.send(ShardId(shard), Mesh::Local(ask));
+        }
+    }
+
+    fn heard(&mut self, now: Now, id: ConnectionId) {
+        if let Some(connection) = self.local.connections.get_mut(id) {
+            connection.received_ms = now.mono_ms();
+            connection.pinged = false;
+        }
+    }
+
+    fn pong(&mut self, now: Now, id: ConnectionId, payload: &[u8]) {
+        let rate = self.local.rate();
+        let Some(connection) = self.local.connections.get_mut(id) else { return };
+        // A peer that pings faster than it may send commands is not answered: RFC 6455 §5.5.3 asks for a
+        // pong to the latest ping only.
+        let bare = connection.state == State::Bare;
+        if connection.state != State::Closing && (bare || connection.bucket.take(now.mono_ms(), rate)) {
+            self.local.write(id.slot, |bytes| encode_frame(bytes, OpCode::Pong, false, payload));
+        }
+    }
+
+    fn answer(&mut self, id: ConnectionId, frame: &[u8]) {
+        if self.local.connections.get(id).is_some_and(|connection| connection.state == State::Bare) {
+            self.local.write(id.slot, |bytes| bytes.extend_from_slice(frame));
+        }
+    }
+
+    fn peer_closed(&mut self, now: Now, id: ConnectionId, number: Option<u16>, out: &mut Effects) {
+        let Some(connection) = self.local.connections.get_mut(id) else { return };
+        connection.peer_closed = true;
+        if connection.state == State::Closing {
+            self.local.say_farewell(now, id, out);
+            return;
+        }
+        self.local.close(now, id, Close::protocol(number.unwrap_or(1_000), ""), out);
+    }
+
+    fn drain(&mut self, now: Now, connections: u32, out: &mut Effects) {
+        let mut left = connections;
+        while left > 0 && self.drained < self.local.connections.slots() {
+            let slot = self.drained;
+            self.drained += 1;
+            if self.local.connections.in_slot(slot).is_some() {
+                left -= 1;
+                let id = self.local.connections.id_of(slot);
+                self.local.close(now, id, Close::protocol(1_012, "service restart; reconnect"), out);
+            }
+        }
+    }
+
+    /// Whether every connection was told that the server restarts.
+    pub fn is_drained(&self) -> bool {
+        self.drained >= self.local.connections.slots()
+    }
+
+    /// The rooms and connections are told apart by these; both must stay until all is out.
+    pub fn connections(&self) -> usize {
+        self.local.connections.len()
+    }
+
+    /// Whether a flush would send anything.
+    pub fn has_output(&self) -> bool {
+        self.local.has_output()
+    }
+
+    /// The largest tick buffer, in bytes: the shell flushes before it grows beyond what sockets take.
+    pub fn tick_bytes(&self) -> u64 {
+        self.local.stats.tick_bytes
+    }
+
+    /// Freezes what is to be sent; see [`Batch`].
+    pub fn begin_flush(&mut self, now: Now, out: &mut Effects) {
+        self.local.begin_flush(now, out);
+        self.settle(now, out);
+    }
+
+    /// What single connections get: a number for [`Core::direct_rest`], the slot, the bytes.
+    pub fn direct(&self) -> impl Iterator<Item = (u32, u32, &[u8])> {
+        self.local.direct()
+    }
+
+    /// One of [`Core::direct`] was not taken whole.
+    pub fn direct_rest(&mut self, now: Now, number: u32, rest: Rest, out: &mut Effects) {
+        self.local.direct_rest(now, number, rest, out);
+        self.settle(now, out);
+    }
+
+    /// The next slice of members, at most `max`, and the bytes they all get; nothing when all are served.
+    pub fn next_batch(&mut self, max: usize) -> Option<Batch<'_>> {
+        self.local.next_batch(max)
+    }
+
+    /// A connection of the last batch did not take it whole.
+    pub fn batch_rest(&mut self, now: Now, slot: u32, rest: Rest, out: &mut Effects) {
+        self.local.batch_rest(now, slot, rest, out);
+        self.settle(now, out);
+    }
+
+    /// Ends the flush.
+    pub fn finish_flush(&mut self, now: Now, out: &mut Effects) {
+        self.local.finish_flush(now, out);
+        self.settle(now, out);
+    }
+
+    /// There is room to write to a connection again: `send` hands bytes over and says how many were taken.
+    pub fn writable(
+        &mut self,
+        now: Now,
+        id: ConnectionId,
+        send: impl FnMut(&[u8]) -> Rest,
+        out: &mut Effects,
+    ) {
+        self.local.drain_backlog(now, id, send, out);
+        self.settle(now, out);
+    }
+
+    /// Whether bytes wait for this connection because it does not read.
+    pub fn is_blocked(&self, id: ConnectionId) -> bool {
+        self.local.connections.get(id).is_some_and(|connection| connection.is_blocked())
+    }
+
+    /// Whether the core still holds this connection and has not closed it.
+    pub fn is_open(&self, id: ConnectionId) -> bool {
+        self.local.connections.get(id).is_some_and(|connection| connection.state != State::Closing)
+    }
+
+    /// Whether the core still holds this connection at all.
+    pub fn holds(&self, id: ConnectionId) -> bool {
+        self.local.connections.get(id).is_some()
+    }
+
+    /// Counts and gauges of this shard.
+    pub fn stats(&self) -> Stats {
+        let mut stats = self.local.stats.clone();
+        stats.connections = self.local.connections.len() as u64;
+        stats.local_rooms = self.local.rooms.len() as u64;
+        stats.home_rooms = self.home.len() as u64;
+        stats.published = self.home.published;
+        stats.encoded = self.home.encoder.encoded;
+        stats.compressed = self.home.encoder.compressions;
+        stats
+    }
+
+    /// How long messages took from being read to being flushed.
+    pub fn latency(&self) -> &Latency {
+        self.local.latency()
+    }
+
+    /// Refuses what may not be published: for callers who are no connection.
+    pub fn may_publish(&self, room: &RoomName, role: &str) -> Result<(), Code> {
+        let allowed = crate::options::lists(&self.local.options.type_of(room).publish, role);
+        if allowed { Ok(()) } else { Err(Code::Forbidden) }
+    }
+}

@@ -1,0 +1,77 @@
+//! What the core asks of the shell. The shell owns the lists, performs them and clears them.
+
+use std::collections::VecDeque;
+
+use fanfare_protocol::Refusal;
+
+use crate::id::{ConnectionId, RequestId, ShardId};
+use crate::mesh::{Mesh, Placed};
+use crate::view::Rows;
+
+/// Filled by [`crate::Core`], performed by the shell once a tick.
+#[derive(Debug)]
+pub struct Effects {
+    shard: ShardId,
+    /// For this shard itself: the same messages as between shards, handled before the input is done.
+    pub(crate) own: VecDeque<Mesh>,
+    /// For other shards, in order.
+    pub mesh: Vec<(ShardId, Mesh)>,
+    /// For waiting HTTP requests.
+    pub answers: Vec<(RequestId, Answer)>,
+    /// Connections whose socket must be closed now; their id means nothing any more.
+    pub closed: Vec<ConnectionId>,
+    /// Connections for which the shell must (true) or need no longer (false) wait for room to write.
+    pub writable: Vec<(ConnectionId, bool)>,
+    /// What an auditor wants to know.
+    pub audit: Vec<Audit>,
+}
+
+impl Effects {
+    /// No effects, of one shard.
+    pub fn new(shard: ShardId) -> Self {
+        Self {
+            shard,
+            own: VecDeque::new(),
+            mesh: Vec::new(),
+            answers: Vec::new(),
+            closed: Vec::new(),
+            writable: Vec::new(),
+            audit: Vec::new(),
+        }
+    }
+
+    pub(crate) fn send(&mut self, to: ShardId, message: Mesh) {
+        if to == self.shard { self.own.push_back(message) } else { self.mesh.push((to, message)) }
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.mesh.is_empty()
+            && self.answers.is_empty()
+            && self.closed.is_empty()
+            && self.writable.is_empty()
+            && self.audit.is_empty()
+    }
+}
+
+/// An answer to an HTTP request.
+#[derive(Debug)]
+pub enum Answer {
+    /// One item of a publish: its number and its place.
+    Published(u32, Result<Placed, Refusal>),
+    /// One shard's rows.
+    Rows(Rows),
+}
+
+/// Who did what. Never what a message said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Audit {
+    /// What was done or denied.
+    pub action: &'static str,
+    /// The client id, when there is one.
+    pub client_id: String,
+    /// The user, when known.
+    pub user_id: String,
+    /// The room, the code or the target, where one belongs.
+    pub subject: String,
+}

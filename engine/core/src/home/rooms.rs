@@ -1,0 +1,203 @@
+//! All rooms of this shard's own: joins, leaves and publishes in the order they arrive.
+
+use std::sync::Arc;
+
+use fanfare_protocol::{Code, Message, Refusal, RoomName};
+use foldhash::quality::FixedState;
+
+use crate::class::Class;
+use crate::effect::Effects;
+use crate::home::audience::Audience;
+use crate::home::room::HomeRoom;
+use crate::id::{Address, Epoch, Random, ShardId};
+use crate::mesh::{JoinKind, Mesh, Origin, Placed, Publication, ToHome, ToLocal};
+use crate::names::Names;
+use crate::options::Options;
+use crate::prepared::{Encoder, Prepared};
+use crate::time::Now;
+use crate::view::RoomRow;
+
+/// Seconds for which a room that nobody is in keeps its count.
+const KEPT_EMPTY_S: u32 = 300;
+/// Rooms that one sweep looks at, so that no tick is long.
+const SWEPT_AT_ONCE: u32 = 4_096;
+
+#[derive(Debug)]
+pub(crate) struct HomeRooms {
+    options: Arc<Options>,
+    rooms: Names<HomeRoom>,
+    pub(crate) encoder: Encoder,
+    random: Random,
+    swept: u32,
+    pub(crate) published: u64,
+}
+
+impl HomeRooms {
+    pub(crate) fn new(options: Arc<Options>, hasher: FixedState, random: Random) -> Self {
+        let encoder = Encoder::new(options.compression);
+        Self { options, rooms: Names::new(hasher), encoder, random, swept: 0, published: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.rooms.len()
+    }
+
+    /// Decides one message and appends what other shards must hear.
+    pub(crate) fn handle(&mut self, now: Now, message: ToHome, out: &mut Effects) {
+        match message {
+            ToHome::Join { room, from, class, owner, kind } => self.join(now, room, from, class, owner, kind, out),
+            ToHome::Leave { room, shard, class } => self.leave(now, &room, shard, class),
+            ToHome::Publish(publication) => self.publish(now, *publication, out),
+        }
+    }
+
+    fn join(
+        &mut self,
+        now: Now,
+        room: RoomName,
+        from: Address,
+        class: Class,
+        owner: u64,
+        kind: JoinKind,
+        out: &mut Effects,
+    ) {
+        let outcome = self.find_or_create(now, &room).and_then(|number| {
+            let limit = self.members_max(&room);
+            let found = self.rooms.get_mut(number).expect("invariant: just found");
+            let members = found.audience.members();
+            if limit.0 > 0 && members >= limit.0 {
+                return Err(refusal(limit.1, limit.2));
+            }
+            if owner != 0 && found.owner != owner {
+                if found.owner != 0 && !found.audience.is_empty() {
+                    return Err(refusal(Code::Forbidden, "`client_id` is in use by another user"));
+                }
+                found.owner = owner;
+            }
+            found.audience.add(from.shard, class);
+            found.used_s = seconds(now);
+            Ok((found.epoch, found.offset, members + 1))
+        });
+        let outcome = outcome.map_err(Box::new);
+        let answer = ToLocal::Joined { connection: from.connection, room, class, kind, outcome };
+        out.send(from.shard, Mesh::Local(answer));
+    }
+
+    /// The bound of a room, and what to say beyond it. 0: none.
+    fn members_max(&self, room: &RoomName) -> (u32, Code, &'static str) {
+        let limits = &self.options.limits;
+        if room.is_engine_room() {
+            let per_user = if room.as_str().starts_with("@user:") { limits.connections_per_user } else { 0 };
+            return (per_user, Code::ConnectionLimit, "this user has as many connections as it may");
+        }
+        let of_type = self.options.type_of(room).max_members;
+        let tightest = match (of_type, limits.members_per_room) {
+            (0, limit) | (limit, 0) => limit,
+            (a, b) => a.min(b),
+        };
+        (tightest, Code::RoomFull, "`room` has as many members as it may")
+    }
+
+    fn leave(&mut self, now: Now, room: &RoomName, shard: ShardId, class: Class) {
+        let number = self.rooms.find(room).expect("invariant: a room with members is kept");
+        let found = self.rooms.get_mut(number).expect("invariant: just found");
+        found.audience.remove(shard, class);
+        found.used_s = seconds(now);
+        if found.audience.is_empty() && found.offset == 0 {
+            self.rooms.remove(number);
+        }
+    }
+
+    fn publish(&mut self, now: Now, publication: Publication, out: &mut Effects) {
+        let Publication { room, event, body, user, roles, exclude, message_id, origin, received_us } = publication;
+        let number = match self.find_or_create(now, &room) {
+            Ok(number) => number,
+            Err(refusal) => {
+                tell(origin, Err(refusal), out);
+                return;
+            }
+        };
+        let found = self.rooms.get_mut(number).expect("invariant: just found");
+        let offset = found.place();
+        found.used_s = seconds(now);
+        self.published += 1;
+        let message_id = message_id.unwrap_or_else(|| self.random.message_id(now.unix_ms).into());
+        let epoch_of_room = found.epoch;
+        if !found.audience.is_empty() {
+            let epoch = epoch_of_room.to_string();
+            let message = Message {
+                event: event.as_str(),
+                room: room.as_str(),
+                offset,
+                epoch: &epoch,
+                message_id: &message_id,
+                timestamp_unix_ms: now.unix_ms,
+                user_id: user.as_ref().and_then(|user| user.as_str().strip_prefix("@user:")),
+                body: &body,
+            };
+            let frames = self.encoder.prepare(&message, found.audience.classes());
+            let prepared = Prepared::new(room.clone(), (epoch_of_room, offset), frames, roles, exclude, received_us);
+            let prepared = Arc::new(prepared);
+            for shard in found.audience.shards() {
+                out.send(shard, Mesh::Local(ToLocal::Deliver(Arc::clone(&prepared))));
+            }
+        }
+        tell(origin, Ok(Placed { room, epoch: epoch_of_room, offset, message_id }), out);
+    }
+
+    fn find_or_create(&mut self, now: Now, room: &RoomName) -> Result<u32, Refusal> {
+        if let Some(number) = self.rooms.find(room) {
+            return Ok(number);
+        }
+        if self.rooms.len() >= self.options.limits.rooms_per_shard as usize {
+            return Err(refusal(Code::ServerError, "the server holds as many rooms as it may; try again later"));
+        }
+        Ok(self.rooms.insert(HomeRoom {
+            name: room.clone(),
+            audience: Audience::default(),
+            offset: 0,
+            owner: 0,
+            epoch: Epoch(self.random.next_u64() as u32),
+            used_s: seconds(now),
+        }))
+    }
+
+    /// Forgets rooms that nobody is in and nobody used for a while. Called now and then.
+    pub(crate) fn sweep(&mut self, now: Now) {
+        let numbers = self.rooms.numbers();
+        for _ in 0..SWEPT_AT_ONCE.min(numbers) {
+            self.swept = if self.swept + 1 < numbers { self.swept + 1 } else { 0 };
+            let Some(room) = self.rooms.get(self.swept) else { continue };
+            if room.audience.is_empty() && seconds(now).saturating_sub(room.used_s) >= KEPT_EMPTY_S {
+                self.rooms.remove(self.swept);
+            }
+        }
+    }
+
+    /// The rooms with members or messages, the engine's own left out.
+    pub(crate) fn rows(&self, limit: usize) -> Vec<RoomRow> {
+        let named = self.rooms.iter().filter(|room| !room.name.is_engine_room());
+        let row = |room: &HomeRoom| {
+            RoomRow::new(room.name.as_str(), room.audience.members(), room.epoch, room.offset)
+        };
+        named.take(limit).map(row).collect()
+    }
+}
+
+fn seconds(now: Now) -> u32 {
+    (now.mono_us / 1_000_000) as u32
+}
+
+fn refusal(code: Code, message: &str) -> Refusal {
+    Refusal { id: None, code, message: message.to_owned(), field: None }
+}
+
+fn tell(origin: Origin, outcome: Result<Placed, Refusal>, out: &mut Effects) {
+    let shard = match &origin {
+        Origin::Silent => return,
+        Origin::Connection(address, _) => address.shard,
+        Origin::Http(shard, _, _) => *shard,
+    };
+    let outcome = outcome.map(Box::new).map_err(Box::new);
+    out.send(shard, Mesh::Local(ToLocal::Published(origin, outcome)));
+}

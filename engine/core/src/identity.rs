@@ -1,0 +1,35 @@
+//! Who a connection or an HTTP caller is, after its token was checked.
+
+use std::sync::Arc;
+
+use crate::RoomPattern;
+use crate::time::Now;
+
+/// What a checked token says.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The token's `sub`.
+    pub user_id: Box<str>,
+    /// The token's role.
+    pub role: Box<str>,
+    /// The rooms this token may enter; nothing: as the room types say.
+    pub rooms: Option<Arc<[RoomPattern]>>,
+    /// When it runs out, leeway included, in milliseconds since 1970.
+    pub expires_at_unix_ms: u64,
+}
+
+impl Identity {
+    /// When it runs out, by the steady clock.
+    pub(crate) fn expires_ms(&self, now: Now) -> u64 {
+        now.mono_ms().saturating_add(self.expires_at_unix_ms.saturating_sub(now.unix_ms))
+    }
+
+    /// Whether the token lets its bearer into a room.
+    pub fn covers(&self, room: &str) -> bool {
+        covers(self.rooms.as_deref(), room)
+    }
+}
+
+pub(crate) fn covers(patterns: Option<&[RoomPattern]>, room: &str) -> bool {
+    patterns.is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(room)))
+}

@@ -1,0 +1,72 @@
+//! What the shell tells the core.
+
+use fanfare_protocol::wire::CommandId;
+use fanfare_protocol::{Encoding, Publish, Refusal, Request, RoomName};
+
+use crate::close::Close;
+use crate::id::{ConnectionId, RequestId};
+use crate::identity::Identity;
+use crate::mesh::Mesh;
+use crate::view::Question;
+
+/// A connection that was just upgraded.
+#[derive(Debug)]
+pub struct Opening {
+    /// By its subprotocol.
+    pub encoding: Encoding,
+    /// 9 to 15 when permessage-deflate was agreed upon.
+    pub window_bits: Option<u8>,
+    /// As the client wished; else one is made.
+    pub client_id: Option<Box<str>>,
+    /// To be joined after the welcome.
+    pub rooms: Vec<RoomName>,
+    /// When the upgrade brought a good token.
+    pub identity: Option<Identity>,
+    /// Without rooms, token and welcome: only [`Input::Answer`] writes to it.
+    pub bare: bool,
+}
+
+/// One thing that happened.
+#[derive(Debug)]
+pub enum Input {
+    /// A command was read. `auth` and `refresh` come as [`Input::Token`].
+    Command(ConnectionId, Request),
+    /// A command could not be read.
+    Malformed(ConnectionId, Refusal),
+    /// A token came by command and was checked. The text is for the client.
+    Token(ConnectionId, Option<CommandId>, Result<Identity, String>),
+    /// A ping came, with this payload.
+    Ping(ConnectionId, Vec<u8>),
+    /// Anything at all came.
+    Heard(ConnectionId),
+    /// A whole frame for a bare connection.
+    Answer(ConnectionId, Vec<u8>),
+    /// The peer closes, with this code if it gave one.
+    PeerClosed(ConnectionId, Option<u16>),
+    /// The shell or the protocol ends a connection.
+    Close(ConnectionId, Close),
+    /// The socket is dead.
+    Lost(ConnectionId),
+    /// From another shard.
+    Mesh(Mesh),
+    /// One item of an HTTP publish.
+    Publish {
+        /// The waiting request.
+        request: RequestId,
+        /// The item's number.
+        index: u32,
+        /// What to publish.
+        publish: Box<Publish>,
+        /// The user, when a JWT was shown and not an API key.
+        user: Option<RoomName>,
+    },
+    /// A question of HTTP to all shards.
+    Ask(RequestId, Question),
+    /// Time has passed.
+    Tick,
+    /// Tells some more connections that the server restarts.
+    Drain {
+        /// At most so many.
+        connections: u32,
+    },
+}

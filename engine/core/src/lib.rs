@@ -1,0 +1,58 @@
+//! Every decision of one shard, as a pure state machine.
+//!
+//! [`Core::handle`] takes the time and one [`Input`] and appends to [`Effects`]; bytes for sockets are taken
+//! out by flushing ([`Core::begin_flush`], [`Core::direct`], [`Core::next_batch`], [`Core::finish_flush`]).
+//! There is no I/O here, no clock, no randomness but a seed's, so a whole deployment can be simulated.
+//!
+//! State is split by owner: `home` are the rooms this shard orders, `local` the connections it holds. They
+//! talk through [`Mesh`] only, on one shard as between shards.
+//!
+//! | invariant | where |
+//! | --- | --- |
+//! | a room's offsets rise by exactly one | `home::room::HomeRoom::place` |
+//! | a member gets every message after its join, once, in order | the queue's order, `local::group` |
+//! | a prepared frame never changes | [`Prepared`] has no way to |
+//! | behind a backlog everything waits | `local::shard::Local::write` |
+//! | a frame that was begun is finished first | `local::backlog` |
+//! | an id of a closed connection matches nothing | `local::connections` |
+//! | a message costs work per group and shard, never per member | `local::deliver` |
+#![forbid(unsafe_code)]
+
+mod class;
+mod close;
+mod command;
+mod core;
+mod effect;
+mod home;
+mod id;
+mod identity;
+mod input;
+mod latency;
+mod local;
+mod mesh;
+mod names;
+mod options;
+mod pattern;
+mod prepared;
+mod rate;
+mod stats;
+mod survey;
+mod time;
+mod view;
+
+pub use class::Class;
+pub use close::Close;
+pub use core::Core;
+pub use effect::{Answer, Audit, Effects};
+pub use id::{Address, ConnectionId, Epoch, RequestId, ShardId};
+pub use identity::Identity;
+pub use input::{Input, Opening};
+pub use latency::Latency;
+pub use local::{Batch, Rest};
+pub use mesh::{JoinKind, Mesh, Origin, Placed, Publication, ToHome, ToLocal};
+pub use options::{Compression, Heartbeat, Limits, Options, RoomType};
+pub use pattern::RoomPattern;
+pub use prepared::Prepared;
+pub use stats::Stats;
+pub use time::Now;
+pub use view::{ConnectionRow, Question, RoomRow, Rows, UserRow};

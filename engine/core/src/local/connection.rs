@@ -1,0 +1,106 @@
+//! One WebSocket as the core sees it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use fanfare_protocol::{Request, RoomName};
+
+use crate::RoomPattern;
+use crate::class::Class;
+use crate::local::backlog::Backlog;
+use crate::local::roles::RoleId;
+use crate::rate::Bucket;
+
+/// Where a connection is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Upgraded, no token yet.
+    AwaitingToken,
+    /// The token is good; the engine's own rooms have not all answered.
+    Admitting,
+    /// Welcomed.
+    Open,
+    /// A service of its own without rooms (`/echo`).
+    Bare,
+    /// A close frame was written; what is left is to let it out and to wait for the peer's end.
+    Closing,
+}
+
+/// A place among the members of a room. `at` is an index into the group's members, or with
+/// [`Membership::ASIDE`] into its set-aside members.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Membership {
+    pub(crate) room: u32,
+    pub(crate) at: u32,
+}
+
+impl Membership {
+    pub(crate) const ASIDE: u32 = 1 << 31;
+}
+
+/// What waits until an earlier join of the same connection is decided, so that commands take effect in the
+/// order they came.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    /// Rooms of the upgrade's query, joined after the welcome.
+    pub(crate) rooms: Vec<RoomName>,
+    pub(crate) requests: VecDeque<Request>,
+}
+
+/// Kept small: ten thousand idle ones must fit in ten megabytes together with all they own.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) state: State,
+    pub(crate) class: Class,
+    pub(crate) role: RoleId,
+    /// Joins on their way.
+    pub(crate) joins_pending: u16,
+    /// A ping was sent and nothing has come since.
+    pub(crate) pinged: bool,
+    /// The peer has sent its close frame.
+    pub(crate) peer_closed: bool,
+    /// `@user:<id>`; the user id is its end.
+    pub(crate) user: RoomName,
+    /// `@client:<id>`; the client id is its end.
+    pub(crate) client: RoomName,
+    pub(crate) patterns: Option<Arc<[RoomPattern]>>,
+    pub(crate) memberships: Vec<Membership>,
+    pub(crate) held: Option<Box<Held>>,
+    pub(crate) backlog: Option<Box<Backlog>>,
+    /// Index of its outgoing buffer in this tick, plus one; 0: none.
+    pub(crate) outgoing: u32,
+    pub(crate) commands: u32,
+    pub(crate) bucket: Bucket,
+    pub(crate) opened_unix_ms: u64,
+    /// When the token runs out, by the steady clock, so that a wall clock that is set cannot end (or keep)
+    /// anybody; `u64::MAX` where no token counts. All in milliseconds.
+    pub(crate) expires_ms: u64,
+    /// When anything came last, and when a command did.
+    pub(crate) received_ms: u64,
+    pub(crate) command_ms: u64,
+    /// When a closing connection is cut, or one without a token is refused.
+    pub(crate) deadline_ms: u64,
+}
+
+impl Connection {
+    pub(crate) fn user_id(&self) -> &str {
+        self.user.as_str().strip_prefix("@user:").unwrap_or_default()
+    }
+
+    pub(crate) fn client_id(&self) -> &str {
+        self.client.as_str().strip_prefix("@client:").unwrap_or_default()
+    }
+
+    /// Rooms it joined, the engine's own not counted.
+    pub(crate) fn rooms_joined(&self) -> usize {
+        self.memberships.len().saturating_sub(ENGINE_ROOMS)
+    }
+
+    /// Whether more bytes may be handed to the socket, or wait behind others.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.backlog.is_some()
+    }
+}
+
+/// `@user`, `@client`, `@role`, `@all`.
+pub(crate) const ENGINE_ROOMS: usize = 4;

@@ -1,0 +1,177 @@
+//! Membership on this shard, and laying messages into the tick buffers of their room's groups.
+
+use fanfare_protocol::wire::Position;
+use fanfare_protocol::{Code, Refusal, Reply, RoomName};
+
+use crate::class::Class;
+use crate::close::Close;
+use crate::effect::Effects;
+use crate::id::{ConnectionId, Epoch};
+use crate::local::connection::{Membership, State};
+use crate::local::roles::RoleId;
+use crate::local::room::LocalRoom;
+use crate::local::shard::Local;
+use crate::mesh::{JoinKind, Mesh, ToHome};
+use crate::prepared::Prepared;
+use crate::time::Now;
+
+impl Local {
+    /// A home has decided a join.
+    pub(crate) fn joined(
+        &mut self,
+        now: Now,
+        id: ConnectionId,
+        room: RoomName,
+        class: Class,
+        kind: JoinKind,
+        outcome: Result<(Epoch, u64, u32), Box<Refusal>>,
+        out: &mut Effects,
+    ) {
+        let gone = self.connections.get(id).is_none_or(|connection| connection.state == State::Closing);
+        if gone {
+            // It left before it was in: the home must not count it.
+            if outcome.is_ok() {
+                self.tell_left(room, class, out);
+            }
+            return;
+        }
+        let connection = self.connections.get_mut(id).expect("invariant: just seen");
+        connection.joins_pending -= 1;
+        match (outcome, kind) {
+            (Ok((epoch, offset, members)), kind) => {
+                let number = self.enter(id, room, epoch, offset);
+                if let JoinKind::Command(command) = kind {
+                    let room = self.rooms.get(number).expect("invariant: just entered").name.clone();
+                    let position = Position { epoch: epoch.to_string().into(), offset };
+                    let joined = Reply::Joined {
+                        room: room.as_str(),
+                        position: &position,
+                        recovered: false,
+                        members: Some(u64::from(members)),
+                    };
+                    self.reply(id, command.as_ref(), &joined);
+                    self.audit(id, "join", room.to_string(), out);
+                }
+            }
+            (Err(refusal), JoinKind::Admission) => {
+                let reason = match refusal.code {
+                    Code::Forbidden => "`client_id` is in use by another user",
+                    Code::ConnectionLimit => "this user has as many connections as it may",
+                    _ => "the server cannot take this connection now",
+                };
+                self.close(now, id, Close::code(refusal.code, reason), out);
+                return;
+            }
+            (Err(refusal), JoinKind::Command(command)) => {
+                self.audit(id, "join_denied", room.to_string(), out);
+                self.refuse(id, &Refusal { id: command, ..*refusal });
+            }
+        }
+        let connection = self.connections.get(id).expect("invariant: still held");
+        if connection.state == State::Admitting && connection.joins_pending == 0 {
+            self.welcome(now, id);
+        }
+    }
+
+    /// Makes a connection a member here; it is owed what comes from now on.
+    fn enter(&mut self, id: ConnectionId, room: RoomName, epoch: Epoch, offset: u64) -> u32 {
+        let number = match self.rooms.find(&room) {
+            Some(number) => number,
+            None => self.rooms.insert(LocalRoom::new(room, epoch, offset)),
+        };
+        let connection = self.connections.get(id).expect("invariant: the caller holds it");
+        let (class, role) = (connection.class, connection.role);
+        assert!(
+            connection.memberships.iter().all(|membership| membership.room != number),
+            "a member cannot join again"
+        );
+        let local = self.rooms.get_mut(number).expect("invariant: just found");
+        let at = local.group(class, role).add(id.slot, number, &mut self.connections);
+        let connection = self.connections.get_mut(id).expect("invariant: the caller holds it");
+        if connection.memberships.capacity() == 0 {
+            connection.memberships.reserve_exact(5);
+        }
+        connection.memberships.push(Membership { room: number, at });
+        number
+    }
+
+    /// Ends one membership; what the connection is still owed goes to it first.
+    pub(crate) fn leave(&mut self, id: ConnectionId, room: u32, out: &mut Effects) {
+        let connection = self.connections.get_mut(id).expect("invariant: the caller holds it");
+        let index = connection.memberships.iter().position(|membership| membership.room == room);
+        let index = index.expect("invariant: the caller looked it up");
+        let at = connection.memberships.swap_remove(index).at;
+        let (class, role) = (connection.class, connection.role);
+        let mut owed = Vec::new();
+        let local = self.rooms.get_mut(room).expect("invariant: a room with members is kept");
+        let name = local.name.clone();
+        local.group(class, role).remove(at, room, &mut self.connections, |_, bytes| owed.extend_from_slice(bytes));
+        if local.is_empty() {
+            self.vacated.push(room);
+        }
+        if !owed.is_empty() {
+            self.write(id.slot, |bytes| bytes.extend_from_slice(&owed));
+        }
+        self.tell_left(name, class, out);
+    }
+
+    /// Ends every membership.
+    pub(super) fn leave_all(&mut self, _now: Now, id: ConnectionId, out: &mut Effects) {
+        while let Some(membership) = self.connections.get(id).and_then(|connection| connection.memberships.last()) {
+            let room = membership.room;
+            self.leave(id, room, out);
+        }
+    }
+
+    fn tell_left(&self, room: RoomName, class: Class, out: &mut Effects) {
+        let to = self.home_of(&room);
+        out.send(to, Mesh::Home(ToHome::Leave { room, shard: self.shard, class }));
+    }
+
+    /// Lays a message into the buffers of those who get it: once for each group, never for each member.
+    pub(crate) fn deliver(&mut self, prepared: &Prepared) {
+        // Everybody may have left while the message was on its way.
+        let Some(number) = self.rooms.find(&prepared.room) else { return };
+        let left_out = prepared.exclude.filter(|address| address.shard == self.shard);
+        let left_out = left_out.and_then(|address| self.step_out(address.connection, number));
+        let room = self.rooms.get_mut(number).expect("invariant: just found");
+        room.epoch = prepared.epoch;
+        room.offset = prepared.offset;
+        for (index, group) in room.groups.iter_mut().enumerate() {
+            let wanted = prepared.roles.is_empty()
+                || prepared.roles.iter().any(|role| **role == *self.roles.name(group.role));
+            if !wanted || group.is_empty() {
+                continue;
+            }
+            let Some(frame) = prepared.frame(group.class) else {
+                unreachable!("invariant: a home encodes for every class that has a member");
+            };
+            if group.append(frame, prepared.received_us, &mut self.spare) {
+                self.flush.dirty(number, index as u16);
+            }
+            self.stats.tick_bytes = self.stats.tick_bytes.max(group.filling_bytes() as u64);
+        }
+        if let Some((class, role)) = left_out {
+            room.group(class, role).rejoin();
+        }
+    }
+
+    /// Takes the publisher aside while its own message is laid in. Nothing, when it is no member.
+    fn step_out(
+        &mut self,
+        id: ConnectionId,
+        number: u32,
+    ) -> Option<(Class, RoleId)> {
+        let connection = self.connections.get(id)?;
+        let at = connection.memberships.iter().find(|membership| membership.room == number)?.at;
+        let (class, role) = (connection.class, connection.role);
+        let mut owed = Vec::new();
+        let room = self.rooms.get_mut(number).expect("invariant: the caller found it");
+        let keep = |_: &mut _, bytes: &[u8]| owed.extend_from_slice(bytes);
+        room.group(class, role).step_out(at, id.slot, number, &mut self.connections, keep, &mut self.spare);
+        if !owed.is_empty() {
+            self.write(id.slot, |bytes| bytes.extend_from_slice(&owed));
+        }
+        Some((class, role))
+    }
+}

@@ -1,0 +1,18 @@
+//! The connections of this shard: which rooms they are in, what they are owed, and what they have not read.
+
+mod backlog;
+mod connection;
+mod connections;
+mod deliver;
+mod flush;
+mod group;
+mod outgoing;
+mod roles;
+mod room;
+mod shard;
+mod timers;
+mod wheel;
+
+pub use flush::{Batch, Rest};
+pub(crate) use connection::{Connection, Held, State};
+pub(crate) use shard::Local;

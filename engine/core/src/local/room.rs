@@ -1,0 +1,45 @@
+//! A room as one shard sees it: the members it holds, in groups that get the same bytes.
+
+use fanfare_protocol::RoomName;
+use smallvec::SmallVec;
+
+use crate::class::Class;
+use crate::id::Epoch;
+use crate::local::group::Group;
+use crate::local::roles::RoleId;
+use crate::names::Named;
+
+#[derive(Debug)]
+pub(crate) struct LocalRoom {
+    pub(crate) name: RoomName,
+    pub(crate) groups: SmallVec<[Group; 1]>,
+    /// The place of the last message that came, for those who ask.
+    pub(crate) epoch: Epoch,
+    pub(crate) offset: u64,
+}
+
+impl LocalRoom {
+    pub(crate) fn new(name: RoomName, epoch: Epoch, offset: u64) -> Self {
+        Self { name, groups: SmallVec::new(), epoch, offset }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.groups.iter().all(Group::is_empty)
+    }
+
+    /// The group of a class and role, made when it is not there yet.
+    pub(crate) fn group(&mut self, class: Class, role: RoleId) -> &mut Group {
+        let found = self.groups.iter().position(|group| (group.class, group.role) == (class, role));
+        let at = found.unwrap_or_else(|| {
+            self.groups.push(Group::new(class, role));
+            self.groups.len() - 1
+        });
+        &mut self.groups[at]
+    }
+}
+
+impl Named for LocalRoom {
+    fn name(&self) -> &RoomName {
+        &self.name
+    }
+}

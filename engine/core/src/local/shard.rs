@@ -1,0 +1,302 @@
+//! All that one shard holds for its connections, and the life of a connection: opened, admitted, closed.
+
+use std::hash::BuildHasher as _;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fanfare_protocol::{Code, Encoding, Refusal, Reply, RoomName, json, msgpack, ws};
+use foldhash::quality::FixedState;
+
+use crate::class::Class;
+use crate::close::Close;
+use crate::effect::{Audit, Effects};
+use crate::id::{Address, ConnectionId, Random, ShardId};
+use crate::identity::Identity;
+use crate::input::Opening;
+use crate::local::connection::{Connection, Held, State};
+use crate::local::connections::Connections;
+use crate::local::flush::Flush;
+use crate::local::group::Tick;
+use crate::local::outgoing::Outgoing;
+use crate::local::roles::Roles;
+use crate::local::room::LocalRoom;
+use crate::local::wheel::Wheel;
+use crate::mesh::{JoinKind, Mesh, ToHome};
+use crate::names::Names;
+use crate::options::Options;
+use crate::prepared::opcode;
+use crate::rate::Bucket;
+use crate::stats::Stats;
+use crate::time::Now;
+
+/// How long a closing connection may take to let its last bytes out and to answer the close.
+const CLOSING_MS: u64 = 3_000;
+
+#[derive(Debug)]
+pub(crate) struct Local {
+    pub(crate) shard: ShardId,
+    pub(crate) options: Arc<Options>,
+    pub(crate) hasher: FixedState,
+    pub(crate) random: Random,
+    pub(crate) connections: Connections,
+    pub(crate) rooms: Names<LocalRoom>,
+    pub(crate) roles: Roles,
+    pub(super) outgoing: Outgoing,
+    pub(super) wheel: Wheel,
+    pub(super) flush: Flush,
+    pub(super) spare: Vec<Box<Tick>>,
+    /// Rooms that somebody left, to be looked at when no flush is on.
+    pub(super) vacated: Vec<u32>,
+    /// Connections whose backlog reached its bound, to be closed.
+    pub(super) overflowed: Vec<ConnectionId>,
+    /// Closing connections whose peers have closed too: to be let go once all is out.
+    pub(super) farewells: Vec<ConnectionId>,
+    pub(crate) stats: Stats,
+}
+
+impl Local {
+    pub(crate) fn new(
+        shard: ShardId,
+        options: Arc<Options>,
+        hasher: FixedState,
+        random: Random,
+        now: Now,
+    ) -> Self {
+        Self {
+            shard,
+            options,
+            hasher: hasher.clone(),
+            random,
+            connections: Connections::default(),
+            rooms: Names::new(hasher),
+            roles: Roles::default(),
+            outgoing: Outgoing::default(),
+            wheel: Wheel::new(now.mono_ms()),
+            flush: Flush::default(),
+            spare: Vec::new(),
+            vacated: Vec::new(),
+            overflowed: Vec::new(),
+            farewells: Vec::new(),
+            stats: Stats::default(),
+        }
+    }
+
+    /// The shard that orders a room.
+    pub(crate) fn home_of(&self, room: &RoomName) -> ShardId {
+        ShardId(((self.hasher.hash_one(room) >> 32) % u64::from(self.options.shards)) as u8)
+    }
+
+    /// A connection was upgraded.
+    pub(crate) fn open(&mut self, now: Now, opening: Opening, out: &mut Effects) -> ConnectionId {
+        let Opening { encoding, window_bits, client_id, rooms, identity, bare } = opening;
+        let client_id = client_id.unwrap_or_else(|| self.random.client_id().into());
+        let role = self.roles.enter("", u16::MAX).expect("invariant: the empty role always has a place");
+        let now_ms = now.mono_ms();
+        let id = self.connections.insert(Connection {
+            state: if bare { State::Bare } else { State::AwaitingToken },
+            class: Class::new(encoding, window_bits),
+            role,
+            joins_pending: 0,
+            pinged: false,
+            peer_closed: false,
+            user: RoomName::of_user(""),
+            client: RoomName::of_client(&client_id),
+            patterns: None,
+            memberships: Vec::new(),
+            held: (!rooms.is_empty()).then(|| Box::new(Held { rooms, ..Held::default() })),
+            backlog: None,
+            outgoing: 0,
+            commands: 0,
+            bucket: Bucket::new(now_ms),
+            opened_unix_ms: now.unix_ms,
+            expires_ms: u64::MAX,
+            received_ms: now_ms,
+            command_ms: now_ms,
+            deadline_ms: now_ms + self.options.heartbeat.auth_ms,
+        });
+        self.stats.opened += 1;
+        self.schedule(now, id);
+        if let Some(identity) = identity {
+            self.admit(now, id, identity, out);
+        }
+        id
+    }
+
+    /// The token was good: asks the homes of the engine's own rooms.
+    pub(crate) fn admit(&mut self, now: Now, id: ConnectionId, identity: Identity, out: &mut Effects) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        assert_eq!(connection.state, State::AwaitingToken, "a connection is admitted once");
+        let Some(role) = self.roles.enter(&identity.role, self.options.limits.roles) else {
+            let close = Close::code(Code::ConnectionLimit, "too many different roles are connected");
+            self.close(now, id, close, out);
+            return;
+        };
+        self.roles.exit(std::mem::replace(&mut connection.role, role));
+        connection.state = State::Admitting;
+        connection.user = RoomName::of_user(&identity.user_id);
+        connection.expires_ms = identity.expires_ms(now);
+        connection.patterns = identity.rooms;
+        connection.joins_pending = 4;
+        let (user, client, class) = (connection.user.clone(), connection.client.clone(), connection.class);
+        let owner = self.hasher.hash_one(&user).max(1);
+        let rooms = [(user, 0), (client, owner), (RoomName::of_role(&identity.role), 0), (RoomName::of_all(), 0)];
+        let from = Address { shard: self.shard, connection: id };
+        for (room, owner) in rooms {
+            let to = self.home_of(&room);
+            let join = ToHome::Join { room, from, class, owner, kind: JoinKind::Admission };
+            out.send(to, Mesh::Home(join));
+        }
+        self.reschedule(now, id);
+    }
+
+    /// All of the engine's own rooms have answered.
+    pub(super) fn welcome(&mut self, now: Now, id: ConnectionId) {
+        let connection = self.connections.get_mut(id).expect("invariant: the caller holds it");
+        connection.state = State::Open;
+        let (client, user) = (connection.client.clone(), connection.user.clone());
+        let role = self.roles.name(connection.role).to_owned();
+        let welcome = Reply::Welcome {
+            client_id: client.as_str().strip_prefix("@client:").unwrap_or_default(),
+            user_id: user.as_str().strip_prefix("@user:").unwrap_or_default(),
+            role: &role,
+            server_time_unix_ms: now.unix_ms,
+            heartbeat_interval_ms: self.options.heartbeat.interval_ms,
+            max_message_size: self.options.limits.message_bytes,
+            resumed: false,
+        };
+        self.stats.welcomed += 1;
+        self.reply(id, None, &welcome);
+    }
+
+    /// Writes an answer in the connection's own encoding.
+    pub(crate) fn reply(
+        &mut self,
+        id: ConnectionId,
+        command: Option<&fanfare_protocol::wire::CommandId>,
+        reply: &Reply<'_>,
+    ) {
+        let Some(connection) = self.connections.get(id) else { return };
+        if connection.state == State::Closing {
+            return;
+        }
+        let encoding = connection.class.encoding();
+        let mut payload = Vec::with_capacity(128);
+        match encoding {
+            Encoding::Json => json::encode_reply(reply, command, &mut payload),
+            Encoding::MessagePack => msgpack::encode_reply(reply, command, &mut payload),
+        }
+        self.write(id.slot, |bytes| ws::encode_frame(bytes, opcode(encoding), false, &payload));
+    }
+
+    /// Answers a command that was not done.
+    pub(crate) fn refuse(&mut self, id: ConnectionId, refusal: &Refusal) {
+        self.stats.refused += 1;
+        let Refusal { id: command, code, message, field } = refusal;
+        self.reply(id, command.as_ref(), &Reply::Error { code: *code, message, field: *field });
+    }
+
+    /// Appends to what a connection is sent next, behind everything it is owed already.
+    pub(crate) fn write(&mut self, slot: u32, write: impl FnOnce(&mut Vec<u8>)) {
+        let connection = self.connections.in_slot(slot).expect("invariant: the caller holds it");
+        if connection.is_blocked() {
+            let mut bytes = Vec::new();
+            write(&mut bytes);
+            self.push_backlog(slot, bytes.into());
+        } else {
+            write(self.outgoing.buffer(slot, &mut connection.outgoing));
+        }
+    }
+
+    pub(super) fn push_backlog(&mut self, slot: u32, bytes: Bytes) {
+        let max = self.options.limits.backlog_bytes;
+        let connection = self.connections.in_slot(slot).expect("invariant: the caller holds it");
+        let bare = connection.state == State::Bare;
+        let closing = connection.state == State::Closing;
+        let backlog = connection.backlog.as_mut().expect("invariant: only blocked connections come here");
+        let before = backlog.bytes();
+        self.stats.backlog_bytes += bytes.len() as u64;
+        backlog.push(bytes);
+        if before <= max && backlog.bytes() > max && !bare && !closing {
+            self.overflowed.push(self.connections.id_of(slot));
+        }
+    }
+
+    /// Ends a connection: what it was owed, then an error and the close frame, then nothing more.
+    pub(crate) fn close(&mut self, now: Now, id: ConnectionId, close: Close, out: &mut Effects) {
+        let Some(connection) = self.connections.get(id) else { return };
+        if connection.state == State::Closing {
+            return;
+        }
+        let bare = connection.state == State::Bare;
+        self.leave_all(now, id, out);
+        if let Some(code) = close.error.filter(|_| !bare) {
+            self.reply(id, None, &Reply::Error { code, message: close.reason, field: None });
+        }
+        self.write(id.slot, |bytes| ws::encode_close(bytes, close.number, close.reason));
+        self.stats.closed(close.number);
+        let connection = self.connections.get_mut(id).expect("invariant: still held");
+        connection.state = State::Closing;
+        connection.deadline_ms = now.mono_ms() + CLOSING_MS;
+        connection.held = None;
+        if connection.peer_closed {
+            self.farewells.push(id);
+        }
+        self.audit(id, "close", close.number.to_string(), out);
+        self.reschedule(now, id);
+    }
+
+    /// Ends a connection that does not read: all but the frame it is in the middle of is dropped.
+    pub(super) fn close_slow(&mut self, now: Now, id: ConnectionId, out: &mut Effects) {
+        let Some(connection) = self.connections.get(id) else { return };
+        if connection.state == State::Closing {
+            return;
+        }
+        self.stats.slow_disconnects += 1;
+        self.leave_all(now, id, out);
+        let connection = self.connections.get_mut(id).expect("invariant: still held");
+        if let Some(backlog) = &mut connection.backlog {
+            let before = backlog.bytes();
+            backlog.keep_begun_frame();
+            self.stats.backlog_bytes -= (before - backlog.bytes()) as u64;
+        }
+        let close = Close::code(Code::SlowConsumer, "reads too slowly; reconnect and recover");
+        self.close(now, id, close, out);
+    }
+
+    /// Both sides have closed: lets the connection go, at once when our own close is out already.
+    pub(crate) fn say_farewell(&mut self, now: Now, id: ConnectionId, out: &mut Effects) {
+        let Some(connection) = self.connections.get(id) else { return };
+        if self.flush.is_on() || connection.outgoing != 0 {
+            self.farewells.push(id);
+        } else if !connection.is_blocked() {
+            self.release(now, id, out);
+        }
+    }
+
+    /// The socket is dead, or both sides have said goodbye: forgets the connection.
+    pub(crate) fn release(&mut self, now: Now, id: ConnectionId, out: &mut Effects) {
+        if self.connections.get(id).is_none() {
+            return;
+        }
+        self.leave_all(now, id, out);
+        self.wheel.remove(id.slot);
+        let connection = self.connections.remove(id).expect("invariant: just seen");
+        self.roles.exit(connection.role);
+        self.outgoing.forget(connection.outgoing);
+        if let Some(backlog) = connection.backlog {
+            self.stats.backlogs -= 1;
+            self.stats.backlog_bytes -= backlog.bytes() as u64;
+        }
+        out.closed.push(id);
+    }
+
+    pub(crate) fn audit(&self, id: ConnectionId, action: &'static str, subject: String, out: &mut Effects) {
+        let Some(connection) = self.connections.get(id) else { return };
+        out.audit.push(Audit {
+            action,
+            client_id: connection.client_id().to_owned(),
+            user_id: connection.user_id().to_owned(),
+            subject,
+        });
+    }
+}

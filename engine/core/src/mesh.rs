@@ -1,0 +1,162 @@
+//! What shards say to each other. Each pair's queue keeps its order, and that is all the ordering there is:
+//! a join's answer and the deliveries after it travel in one queue, so none is missed and none comes twice.
+
+use std::sync::Arc;
+
+use fanfare_protocol::wire::CommandId;
+use fanfare_protocol::{Body, EventName, Publish, Refusal, RoomName};
+
+use crate::class::Class;
+use crate::id::{Address, ConnectionId, Epoch, RequestId, ShardId};
+use crate::prepared::Prepared;
+use crate::view::{Question, Rows};
+
+/// One message between two shards.
+#[derive(Debug)]
+pub enum Mesh {
+    /// To the shard that orders a room.
+    Home(ToHome),
+    /// To a shard that holds connections.
+    Local(ToLocal),
+}
+
+impl Mesh {
+    /// About how many bytes it keeps alive; 0 for the small ones.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Home(ToHome::Publish(publication)) => publication.body.len(),
+            Self::Local(ToLocal::Deliver(prepared)) => prepared.len(),
+            _ => 0,
+        }
+    }
+}
+
+/// Why a connection joins a room, and so who is told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum JoinKind {
+    /// One of the engine's own rooms, before the welcome.
+    Admission,
+    /// A command or a room of the upgrade's query; the answer carries the id.
+    Command(Option<CommandId>),
+}
+
+/// To the shard that orders a room.
+#[derive(Debug)]
+pub enum ToHome {
+    /// A connection wants to be a member.
+    Join {
+        /// The room.
+        room: RoomName,
+        /// Who wants in.
+        from: Address,
+        /// What it reads.
+        class: Class,
+        /// For rooms of one user: a keyed hash of that user, else 0.
+        owner: u64,
+        /// Why.
+        kind: JoinKind,
+    },
+    /// A connection is no member any more.
+    Leave {
+        /// The room.
+        room: RoomName,
+        /// The shard of the connection.
+        shard: ShardId,
+        /// What it read.
+        class: Class,
+    },
+    /// A message wants its place.
+    Publish(Box<Publication>),
+}
+
+/// Who is told of a publish's place.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Origin {
+    /// Nobody asked.
+    Silent,
+    /// A connection's command.
+    Connection(Address, CommandId),
+    /// An item of an HTTP request.
+    Http(ShardId, RequestId, u32),
+}
+
+/// A message before it has its place.
+#[derive(Debug)]
+pub struct Publication {
+    /// Where to.
+    pub room: RoomName,
+    /// Its type.
+    pub event: EventName,
+    /// What it says.
+    pub body: Body,
+    /// The publisher, if it is a user, by the name of its own room.
+    pub user: Option<RoomName>,
+    /// Only for these roles, when not empty.
+    pub roles: Vec<Box<str>>,
+    /// The publisher, when it wants no copy.
+    pub exclude: Option<Address>,
+    /// The publisher's own id.
+    pub message_id: Option<Box<str>>,
+    /// Who is told.
+    pub origin: Origin,
+    /// When the command was read.
+    pub received_us: u64,
+}
+
+impl Publication {
+    /// Takes over what a publish command says, for one room.
+    pub(crate) fn new(publish: &Publish, room: RoomName, origin: Origin, received_us: u64) -> Self {
+        Self {
+            room,
+            event: publish.event.clone(),
+            body: publish.body.clone(),
+            user: None,
+            roles: publish.roles.clone(),
+            exclude: None,
+            message_id: publish.message_id.clone(),
+            origin,
+            received_us,
+        }
+    }
+}
+
+/// The place that a message got.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Placed {
+    /// The room.
+    pub room: RoomName,
+    /// The room's epoch.
+    pub epoch: Epoch,
+    /// The message's offset.
+    pub offset: u64,
+    /// The message's id.
+    pub message_id: Box<str>,
+}
+
+/// To a shard that holds connections.
+#[derive(Debug)]
+pub enum ToLocal {
+    /// A join was decided.
+    Joined {
+        /// Who asked.
+        connection: ConnectionId,
+        /// The room.
+        room: RoomName,
+        /// What it reads.
+        class: Class,
+        /// Why it asked.
+        kind: JoinKind,
+        /// Where the stream stands and how many members there are, or why not.
+        outcome: Result<(Epoch, u64, u32), Box<Refusal>>,
+    },
+    /// A message for the members on this shard.
+    Deliver(Arc<Prepared>),
+    /// A publish got its place or was refused.
+    Published(Origin, Result<Box<Placed>, Box<Refusal>>),
+    /// A question to every shard.
+    Ask(ShardId, RequestId, Question),
+    /// One shard's answer.
+    Answer(RequestId, Rows),
+}
+
+const _: () = assert!(size_of::<Mesh>() <= 80, "the mesh's queues are sized for small messages");

@@ -1,0 +1,127 @@
+//! What the core may do and how much of it: every bound of a shard in one place.
+
+use std::sync::Arc;
+
+/// Set once at start, shared by all shards.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How many shards there are (1 to 64).
+    pub shards: u8,
+    /// Makes ids, epochs and hashes differ from run to run; the same on all shards.
+    pub seed: u64,
+    /// Bounds.
+    pub limits: Limits,
+    /// Liveness of connections.
+    pub heartbeat: Heartbeat,
+    /// Outgoing permessage-deflate.
+    pub compression: Compression,
+    /// The types rooms may follow; a room without a type of its own follows [`Options::default_type`].
+    pub room_types: Vec<RoomType>,
+    /// What every other room follows.
+    pub default_type: RoomType,
+    /// Roles that may publish to users, roles, clients and all.
+    pub broadcast_roles: Vec<String>,
+}
+
+/// Bounds. Where 0 means "no limit", the field says so.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connections of one user over all shards; 0: no limit.
+    pub connections_per_user: u32,
+    /// Members of one room; 0: no limit. A room type's own bound counts as well.
+    pub members_per_room: u32,
+    /// Rooms that one connection may be in, the engine's own not counted.
+    pub rooms_per_connection: u32,
+    /// Rooms that one shard orders; an empty room that nobody used for five minutes makes place.
+    pub rooms_per_shard: u32,
+    /// Commands a minute and connection; 0: no limit.
+    pub commands_per_minute: u32,
+    /// Commands that may come at once.
+    pub burst: u32,
+    /// Bytes of the largest message a client may send (told in `welcome`).
+    pub message_bytes: usize,
+    /// Bytes that may wait for one connection that reads too slowly.
+    pub backlog_bytes: usize,
+    /// Different roles that may be connected to one shard at a time (1 to 65,535).
+    pub roles: u16,
+}
+
+/// Liveness of connections, in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Heartbeat {
+    /// A connection that was silent for so long is pinged.
+    pub interval_ms: u64,
+    /// It has so long to answer.
+    pub grace_ms: u64,
+    /// A connection that sent no command for so long is closed.
+    pub idle_ms: u64,
+    /// A connection has so long to send its token.
+    pub auth_ms: u64,
+}
+
+/// Outgoing permessage-deflate.
+#[derive(Clone, Copy, Debug)]
+pub struct Compression {
+    /// 1 (fast) to 9 (small).
+    pub level: u32,
+    /// Payloads of fewer bytes are sent as they are.
+    pub threshold_bytes: usize,
+}
+
+/// The options that rooms of one type share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomType {
+    /// What stands before the `:` in the room's name.
+    pub name: Arc<str>,
+    /// Roles that may join; `*` is every role.
+    pub join: Vec<String>,
+    /// Roles that may publish; `*` is every role.
+    pub publish: Vec<String>,
+    /// Members of one room; 0: no limit.
+    pub max_members: u32,
+}
+
+impl RoomType {
+    /// A type that everybody may join and publish to.
+    pub fn open(name: &str) -> Self {
+        Self { name: name.into(), join: vec!["*".into()], publish: vec!["*".into()], max_members: 0 }
+    }
+}
+
+impl Options {
+    /// The type that a room follows.
+    pub fn type_of(&self, room: &fanfare_protocol::RoomName) -> &RoomType {
+        let named = room.room_type().and_then(|kind| self.room_types.iter().find(|t| *t.name == *kind));
+        named.unwrap_or(&self.default_type)
+    }
+}
+
+/// Whether a list of roles names this one or everybody.
+pub(crate) fn lists(roles: &[String], role: &str) -> bool {
+    roles.iter().any(|listed| listed == "*" || listed == role)
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            shards: 1,
+            seed: 0,
+            limits: Limits {
+                connections_per_user: 0,
+                members_per_room: 0,
+                rooms_per_connection: 128,
+                rooms_per_shard: 1_000_000,
+                commands_per_minute: 600,
+                burst: 100,
+                message_bytes: 65_536,
+                backlog_bytes: 1 << 20,
+                roles: 64,
+            },
+            heartbeat: Heartbeat { interval_ms: 30_000, grace_ms: 10_000, idle_ms: 3_600_000, auth_ms: 5_000 },
+            compression: Compression { level: 6, threshold_bytes: 1_024 },
+            room_types: Vec::new(),
+            default_type: RoomType::open("default"),
+            broadcast_roles: vec!["admin".into(), "service".into()],
+        }
+    }
+}

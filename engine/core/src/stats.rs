@@ -1,0 +1,39 @@
+//! What a shard has done so far; the shell publishes it as metrics.
+
+/// Counts since the start, and gauges of now.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs, reason = "the names are the metrics' names, explained where those are")]
+pub struct Stats {
+    pub connections: u64,
+    pub home_rooms: u64,
+    pub local_rooms: u64,
+    pub opened: u64,
+    pub welcomed: u64,
+    pub commands: u64,
+    pub refused: u64,
+    pub rate_limited: u64,
+    pub published: u64,
+    pub encoded: u64,
+    pub compressed: u64,
+    pub delivered: u64,
+    pub delivered_bytes: u64,
+    pub flushes: u64,
+    pub flushed_sends: u64,
+    pub tick_bytes: u64,
+    pub backlog_bytes: u64,
+    pub backlogs: u64,
+    pub slow_disconnects: u64,
+    /// Connections ended, by close code: index is `number - 1000` for RFC 6455's, `number - 4000 + 16` for ours.
+    pub closes: [u64; 32],
+}
+
+impl Stats {
+    pub(crate) fn closed(&mut self, number: u16) {
+        let index = match number {
+            1_000..=1_015 => number - 1_000,
+            4_000..=4_015 => number - 4_000 + 16,
+            _ => return,
+        };
+        self.closes[usize::from(index)] += 1;
+    }
+}

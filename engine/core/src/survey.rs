@@ -1,0 +1,82 @@
+//! One shard's answers to questions that go to all.
+
+use std::collections::BTreeMap;
+
+use fanfare_protocol::{Code, RoomName};
+
+use crate::close::Close;
+use crate::effect::Effects;
+use crate::home::HomeRooms;
+use crate::id::ConnectionId;
+use crate::local::{Connection, Local, State};
+use crate::time::Now;
+use crate::view::{ConnectionRow, Question, Rows, UserRow};
+
+pub(crate) fn rows(
+    local: &mut Local,
+    home: &HomeRooms,
+    now: Now,
+    question: &Question,
+    out: &mut Effects,
+) -> Rows {
+    match question {
+        Question::Connections { user_id: Some(user_id), limit, .. } => {
+            let found = members(local, &RoomName::of_user(user_id));
+            Rows::Connections(listed(local, &found, *limit))
+        }
+        Question::Connections { client_id: Some(client_id), limit, .. } => {
+            let found = members(local, &RoomName::of_client(client_id));
+            Rows::Connections(listed(local, &found, *limit))
+        }
+        Question::Connections { limit, .. } => {
+            let open = local.connections.iter().filter(|(_, connection)| connection.state == State::Open);
+            let rows = open.take(*limit as usize).map(|(_, connection)| row(local, connection));
+            Rows::Connections(rows.collect())
+        }
+        Question::Users { limit } => {
+            let mut users: BTreeMap<&str, u32> = BTreeMap::new();
+            for (_, connection) in local.connections.iter().filter(|(_, c)| c.state == State::Open) {
+                if users.len() < *limit as usize || users.contains_key(connection.user_id()) {
+                    *users.entry(connection.user_id()).or_default() += 1;
+                }
+            }
+            let row = |(user, connections): (&str, u32)| UserRow { user_id: user.to_owned(), connections };
+            Rows::Users(users.into_iter().map(row).collect())
+        }
+        Question::Rooms { limit } => Rows::Rooms(home.rows(*limit as usize)),
+        Question::Disconnect { client_id } => {
+            let found = members(local, &RoomName::of_client(client_id));
+            for id in &found {
+                let close = Close::code(Code::DisconnectedByAdmin, "an operator ended this connection");
+                local.close(now, *id, close, out);
+            }
+            Rows::Disconnected(found.len() as u32)
+        }
+    }
+}
+
+fn members(local: &Local, room: &RoomName) -> Vec<ConnectionId> {
+    let found = local.rooms.find(room).and_then(|number| local.rooms.get(number));
+    let slots = found.into_iter().flat_map(|room| room.groups.iter().flat_map(|group| group.slots()));
+    slots.map(|slot| local.connections.id_of(slot)).collect()
+}
+
+fn listed(local: &Local, ids: &[ConnectionId], limit: u32) -> Vec<ConnectionRow> {
+    let connections = ids.iter().filter_map(|id| local.connections.get(*id));
+    connections.take(limit as usize).map(|connection| row(local, connection)).collect()
+}
+
+fn row(local: &Local, connection: &Connection) -> ConnectionRow {
+    let rooms = connection.memberships.iter().filter_map(|membership| local.rooms.get(membership.room));
+    let named = rooms.filter(|room| !room.name.is_engine_room()).map(|room| room.name.to_string());
+    ConnectionRow {
+        client_id: connection.client_id().to_owned(),
+        user_id: connection.user_id().to_owned(),
+        role: local.roles.name(connection.role).to_owned(),
+        shard: local.shard.0,
+        connected_at_unix_ms: connection.opened_unix_ms,
+        rooms: named.collect(),
+        commands: u64::from(connection.commands),
+        backlog_bytes: connection.backlog.as_ref().map_or(0, |backlog| backlog.bytes()),
+    }
+}

@@ -1,0 +1,34 @@
+//! Is it alive, is it ready, and how much has it done.
+
+use http::StatusCode;
+use serde_json::json;
+
+use crate::http::respond::Response;
+use crate::process::Process;
+
+/// `/healthz`: the process answers, and says which driver serves.
+pub(crate) fn health(process: &Process) -> Response {
+    let body = json!({
+        "status": "ok",
+        "version": env!("CARGO_PKG_VERSION"),
+        "driver": process.driver.name,
+        "driver_reason": process.driver.reason,
+        "shards": process.options.shards,
+        "uptime_seconds": process.clock.now().mono_ms() as f64 / 1_000.0,
+    });
+    Response::json(StatusCode::OK, &body)
+}
+
+/// `/readyz`: whether a balancer should send clients here.
+pub(crate) fn ready(process: &Process) -> Response {
+    if process.is_draining() {
+        return Response::json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "draining" }));
+    }
+    Response::json(StatusCode::OK, &json!({ "status": "ready" }))
+}
+
+/// `/metrics`: everything counted, for Prometheus.
+pub(crate) fn metrics(process: &Process) -> Response {
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Response::new(StatusCode::OK, content_type, crate::metrics::render(process))
+}

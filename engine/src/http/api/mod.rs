@@ -1,0 +1,8 @@
+//! The HTTP API: one endpoint, or one kind of endpoint, a file.
+
+mod access;
+pub(crate) mod console;
+pub(crate) mod health;
+pub(crate) mod publish;
+pub(crate) mod query;
+mod wait;

@@ -1,0 +1,142 @@
+//! `POST /v1/publish`: one message or an array of them.
+
+use fanfare_core::{Answer, Input};
+use fanfare_protocol::{Code, Publish, Refusal, RoomName, Target, json};
+use http::{StatusCode, header};
+use serde_json::{Value, json as object};
+
+use crate::http::api::access::{self, Caller};
+use crate::http::api::wait;
+use crate::http::body;
+use crate::http::connection::Connection;
+use crate::http::head::Head;
+use crate::http::respond::{Response, refusal};
+use crate::http::route::Next;
+use crate::process::Process;
+use crate::shard::Handle;
+
+/// Answers when every message has its place.
+pub(crate) async fn publish(
+    handle: &Handle,
+    process: &Process,
+    connection: &mut Connection,
+    head: &Head,
+) -> Next {
+    let caller = match access::check(process, &head.headers) {
+        Ok(caller) => caller,
+        // The body is not read for somebody who may not.
+        Err(response) => return Next::Respond(response.closing()),
+    };
+    let json_type = head.headers.get(header::CONTENT_TYPE).is_none_or(|value| {
+        value.to_str().is_ok_and(|text| text.trim().to_ascii_lowercase().starts_with("application/json"))
+    });
+    if !json_type {
+        let message = "`content-type` must be application/json";
+        return Next::Respond(Response::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, message).closing());
+    }
+    if head.headers.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+        let patience = process.config.timeouts.http_request;
+        if connection.send(b"HTTP/1.1 100 Continue\r\n\r\n", patience).await.is_err() {
+            return Next::End;
+        }
+    }
+    let (max, patience) = (process.config.limits.http_body, process.config.timeouts.http_request);
+    let body = match body::read(connection, head.body, max, patience).await {
+        Ok(body) => body,
+        Err(body::Failure::Gone) => return Next::End,
+        Err(body::Failure::TooLarge) => {
+            let message = format!("the body is larger than limits.http_body, {max} bytes");
+            return Next::Respond(Response::error(StatusCode::PAYLOAD_TOO_LARGE, &message).closing());
+        }
+        Err(body::Failure::Malformed) => {
+            return Next::Respond(Response::error(StatusCode::BAD_REQUEST, "the chunks are malformed").closing());
+        }
+    };
+    Next::Respond(perform(handle, process, &caller, &body).await)
+}
+
+async fn perform(handle: &Handle, process: &Process, caller: &Caller, body: &[u8]) -> Response {
+    let mut items: Vec<Result<Publish, Refusal>> = Vec::new();
+    json::decode_publishes(body, &mut |item| items.push(item));
+    let single = !body.trim_ascii_start().starts_with(b"[");
+    let outcomes: Vec<Result<Publish, Refusal>> =
+        items.into_iter().map(|item| item.and_then(|publish| allowed(process, caller, publish))).collect();
+    let request = {
+        let mut state = handle.borrow_mut();
+        if state.paused() {
+            let message = "the server is overloaded; try again";
+            return Response::error(StatusCode::SERVICE_UNAVAILABLE, message).with("retry-after", "1");
+        }
+        let now = state.now();
+        let request = state.request(outcomes.iter().filter(|outcome| outcome.is_ok()).count());
+        let user = match caller {
+            Caller::Key => None,
+            Caller::User(identity) => Some(RoomName::of_user(&identity.user_id)),
+        };
+        let state = &mut *state;
+        for (index, publish) in (0..).zip(&outcomes).filter_map(|(i, o)| Some((i, o.as_ref().ok()?))) {
+            let publish = Box::new(publish.clone());
+            let input = Input::Publish { request, index, publish, user: user.clone() };
+            state.core.handle(now, input, &mut state.effects);
+        }
+        state.port.inbox().signal();
+        request
+    };
+    let Some(answers) = wait::answers(handle, request).await else {
+        return Response::error(StatusCode::SERVICE_UNAVAILABLE, "a shard did not answer in time");
+    };
+    respond(single, outcomes, answers)
+}
+
+/// Whether the caller may send this message.
+fn allowed(process: &Process, caller: &Caller, publish: Publish) -> Result<Publish, Refusal> {
+    let Caller::User(identity) = caller else { return Ok(publish) };
+    let may = match &publish.target {
+        Target::Room(room) => {
+            let roles = &process.options.type_of(room).publish;
+            identity.covers(room.as_str()) && roles.iter().any(|role| role == "*" || **role == *identity.role)
+        }
+        _ => process.options.broadcast_roles.iter().any(|role| **role == *identity.role),
+    };
+    if may {
+        return Ok(publish);
+    }
+    let message = "the token does not allow to publish to this target".to_owned();
+    Err(Refusal { id: None, code: Code::Forbidden, message, field: None })
+}
+
+fn respond(single: bool, outcomes: Vec<Result<Publish, Refusal>>, answers: Vec<Answer>) -> Response {
+    let mut results: Vec<Result<Value, Refusal>> =
+        outcomes.into_iter().map(|outcome| outcome.map(|_| Value::Null)).collect();
+    for answer in answers {
+        let Answer::Published(index, placed) = answer else { continue };
+        results[index as usize] = placed.map(|placed| {
+            object!({
+                "room": placed.room.as_str(),
+                "epoch": placed.epoch.to_string(),
+                "offset": placed.offset,
+                "message_id": placed.message_id,
+            })
+        });
+    }
+    let as_object = |refused: &Refusal| refusal(refused.code, &refused.message, refused.field);
+    if single {
+        return match results.pop() {
+            Some(Ok(placed)) => Response::json(StatusCode::OK, &placed),
+            Some(Err(refused)) => {
+                let status = StatusCode::from_u16(refused.code.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
+                Response::json(status, &as_object(&refused))
+            }
+            None => Response::error(StatusCode::BAD_REQUEST, "the body holds no message"),
+        };
+    }
+    let refused = results.iter().filter(|result| result.is_err()).count();
+    let status = match results.len() {
+        0 => StatusCode::OK,
+        all if refused == all => StatusCode::BAD_REQUEST,
+        _ if refused > 0 => StatusCode::MULTI_STATUS,
+        _ => StatusCode::OK,
+    };
+    let results = results.iter().map(|result| result.as_ref().map_or_else(as_object, Value::clone));
+    Response::json(status, &Value::Array(results.collect()))
+}

@@ -1,0 +1,162 @@
+//! `GET /v1/…` and `DELETE /v1/connections/{client_id}`: what is there, over all shards.
+
+use std::collections::BTreeMap;
+
+use fanfare_core::{Answer, ConnectionRow, Input, Question, Rows};
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::http::api::{access, wait};
+use crate::http::head::Head;
+use crate::http::respond::Response;
+use crate::http::route::not_allowed;
+use crate::process::Process;
+use crate::shard::Handle;
+
+/// Rows of an answer when the query names no limit, and at most.
+const LIMIT: u32 = 100;
+const LIMIT_MAX: u32 = 10_000;
+
+/// Answers one request of the API.
+pub(crate) async fn answer(handle: &Handle, process: &Process, head: &Head, path: &str) -> Response {
+    if let Err(response) = access::check(process, &head.headers) {
+        return response;
+    }
+    let limit = match limit(head.uri.query().unwrap_or_default()) {
+        Ok(limit) => limit,
+        Err(response) => return response,
+    };
+    let segments: Vec<String> =
+        path.trim_start_matches("/v1/").split('/').map(|segment| crate::percent::decode(segment)).collect();
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let get = head.method == Method::GET || head.method == Method::HEAD;
+    let connections = |user_id: Option<&str>, client_id: Option<&str>| Question::Connections {
+        user_id: user_id.map(Into::into),
+        client_id: client_id.map(Into::into),
+        limit,
+    };
+    match segments[..] {
+        ["statistics"] if get => crate::metrics::statistics(process),
+        ["connections"] if get => list(ask(handle, process, connections(None, None)).await, limit),
+        ["connections", client_id] if get => one(ask(handle, process, connections(None, Some(client_id))).await),
+        ["connections", client_id] if head.method == Method::DELETE => {
+            disconnect(handle, process, client_id).await
+        }
+        ["connections", _] => not_allowed("GET, DELETE"),
+        ["users", "active"] if get => users(ask(handle, process, Question::Users { limit }).await, limit),
+        ["users", user_id, "connections"] if get => {
+            list(ask(handle, process, connections(Some(user_id), None)).await, limit)
+        }
+        ["rooms"] if get => rooms(ask(handle, process, Question::Rooms { limit }).await, limit),
+        ["statistics" | "connections" | "rooms"] | ["users", "active"] | ["users", _, "connections"] => {
+            not_allowed("GET")
+        }
+        _ => Response::error(StatusCode::NOT_FOUND, "there is nothing at this path"),
+    }
+}
+
+fn limit(query: &str) -> Result<u32, Response> {
+    let given = query.split('&').find_map(|pair| pair.strip_prefix("limit="));
+    let Some(given) = given else { return Ok(LIMIT) };
+    match given.parse() {
+        Ok(limit @ 1..=LIMIT_MAX) => Ok(limit),
+        _ => Err(Response::error(StatusCode::BAD_REQUEST, "`limit` must be 1 to 10000")),
+    }
+}
+
+async fn ask(handle: &Handle, process: &Process, question: Question) -> Option<Vec<Rows>> {
+    let request = {
+        let mut state = handle.borrow_mut();
+        let request = state.request(usize::from(process.options.shards));
+        let now = state.now();
+        let state = &mut *state;
+        state.core.handle(now, Input::Ask(request, question), &mut state.effects);
+        state.port.inbox().signal();
+        request
+    };
+    let answers = wait::answers(handle, request).await?;
+    let rows = answers.into_iter().filter_map(|answer| match answer {
+        Answer::Rows(rows) => Some(rows),
+        Answer::Published(..) => None,
+    });
+    Some(rows.collect())
+}
+
+fn late() -> Response {
+    Response::error(StatusCode::SERVICE_UNAVAILABLE, "a shard did not answer in time")
+}
+
+fn connection(row: &ConnectionRow) -> Value {
+    json!({
+        "client_id": row.client_id,
+        "user_id": row.user_id,
+        "role": row.role,
+        "shard": row.shard,
+        "connected_at_unix_ms": row.connected_at_unix_ms,
+        "rooms": row.rooms,
+        "commands": row.commands,
+        "backlog_bytes": row.backlog_bytes,
+    })
+}
+
+fn connection_rows(answers: Vec<Rows>) -> Vec<ConnectionRow> {
+    let rows = answers.into_iter().flat_map(|rows| match rows {
+        Rows::Connections(rows) => rows,
+        _ => Vec::new(),
+    });
+    rows.collect()
+}
+
+fn list(answers: Option<Vec<Rows>>, limit: u32) -> Response {
+    let Some(answers) = answers else { return late() };
+    let rows = connection_rows(answers);
+    let listed: Vec<Value> = rows.iter().take(limit as usize).map(connection).collect();
+    Response::json(StatusCode::OK, &json!({ "connections": listed }))
+}
+
+fn one(answers: Option<Vec<Rows>>) -> Response {
+    let Some(answers) = answers else { return late() };
+    match connection_rows(answers).first() {
+        Some(row) => Response::json(StatusCode::OK, &connection(row)),
+        None => Response::error(StatusCode::NOT_FOUND, "no connection has this client id"),
+    }
+}
+
+async fn disconnect(handle: &Handle, process: &Process, client_id: &str) -> Response {
+    let question = Question::Disconnect { client_id: client_id.into() };
+    let Some(answers) = ask(handle, process, question).await else { return late() };
+    let count = |rows: &Rows| if let Rows::Disconnected(count) = rows { *count } else { 0 };
+    let ended: u32 = answers.iter().map(count).sum();
+    tracing::info!(target: "audit", action = "disconnect", client_id = ?client_id, ended);
+    if ended == 0 {
+        return Response::error(StatusCode::NOT_FOUND, "no connection has this client id");
+    }
+    Response::json(StatusCode::OK, &json!({ "disconnected": ended }))
+}
+
+fn users(answers: Option<Vec<Rows>>, limit: u32) -> Response {
+    let Some(answers) = answers else { return late() };
+    let mut users: BTreeMap<String, u32> = BTreeMap::new();
+    for rows in answers {
+        let Rows::Users(rows) = rows else { continue };
+        for row in rows {
+            *users.entry(row.user_id).or_default() += row.connections;
+        }
+    }
+    let listed: Vec<Value> = users
+        .into_iter()
+        .take(limit as usize)
+        .map(|(user_id, connections)| json!({ "user_id": user_id, "connections": connections }))
+        .collect();
+    Response::json(StatusCode::OK, &json!({ "users": listed }))
+}
+
+fn rooms(answers: Option<Vec<Rows>>, limit: u32) -> Response {
+    let Some(answers) = answers else { return late() };
+    let rows = answers.into_iter().flat_map(|rows| if let Rows::Rooms(rows) = rows { rows } else { Vec::new() });
+    let listed: Vec<Value> = rows
+        .take(limit as usize)
+        .map(|row| json!({ "room": row.room, "members": row.members, "epoch": row.epoch, "offset": row.offset }))
+        .collect();
+    Response::json(StatusCode::OK, &json!({ "rooms": listed }))
+}

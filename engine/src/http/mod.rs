@@ -1,0 +1,13 @@
+//! HTTP/1.1 (RFC 9112) on the same port: the API, the live page, and the way to a WebSocket.
+
+mod api;
+mod body;
+mod connection;
+mod head;
+mod refuse;
+mod respond;
+mod route;
+mod upgrade;
+
+pub(crate) use connection::serve;
+pub(crate) use respond::Response;

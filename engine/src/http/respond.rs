@@ -1,0 +1,90 @@
+//! Answers, as bytes.
+
+use fanfare_protocol::Code;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+/// One response. Every one forbids caching and content sniffing.
+#[derive(Debug)]
+pub(crate) struct Response {
+    status: StatusCode,
+    content_type: &'static str,
+    body: Vec<u8>,
+    extra: Vec<(&'static str, String)>,
+    close: bool,
+}
+
+impl Response {
+    pub(crate) fn new(status: StatusCode, content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
+        Self { status, content_type, body: body.into(), extra: Vec::new(), close: false }
+    }
+
+    pub(crate) fn json(status: StatusCode, body: &Value) -> Self {
+        Self::new(status, "application/json", body.to_string())
+    }
+
+    /// A refusal with the code that belongs to the status.
+    pub(crate) fn error(status: StatusCode, message: &str) -> Self {
+        let code = match status.as_u16() {
+            401 => Code::AuthenticationFailed,
+            403 => Code::Forbidden,
+            404 => Code::RoomNotFound,
+            429 => Code::RateLimitExceeded,
+            500..=599 => Code::ServerError,
+            _ => Code::InvalidMessage,
+        };
+        Self::refused(status, code, message, None)
+    }
+
+    /// A refusal.
+    pub(crate) fn refused(status: StatusCode, code: Code, message: &str, field: Option<&str>) -> Self {
+        Self::json(status, &refusal(code, message, field))
+    }
+
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.extra.push((name, value.into()));
+        self
+    }
+
+    /// The connection ends after it.
+    pub(crate) fn closing(mut self) -> Self {
+        self.close = true;
+        self
+    }
+
+    pub(crate) fn closes(&self) -> bool {
+        self.close
+    }
+
+    /// The bytes on the wire; without the body for HEAD.
+    pub(crate) fn bytes(&self, no_body: bool) -> Vec<u8> {
+        use std::io::Write as _;
+        let mut bytes = Vec::with_capacity(256 + self.body.len());
+        let reason = self.status.canonical_reason().unwrap_or("");
+        let _ = write!(
+            bytes,
+            "HTTP/1.1 {} {reason}\r\ncontent-type: {}\r\ncontent-length: {}\r\ncache-control: no-store\r\n\
+             x-content-type-options: nosniff\r\n",
+            self.status.as_u16(),
+            self.content_type,
+            self.body.len(),
+        );
+        for (name, value) in &self.extra {
+            let _ = write!(bytes, "{name}: {value}\r\n");
+        }
+        if self.close {
+            bytes.extend_from_slice(b"connection: close\r\n");
+        }
+        bytes.extend_from_slice(b"\r\n");
+        if !no_body {
+            bytes.extend_from_slice(&self.body);
+        }
+        bytes
+    }
+}
+
+/// A refusal as an object.
+pub(crate) fn refusal(code: Code, message: &str, field: Option<&str>) -> Value {
+    let details = field.map_or_else(|| json!({}), |field| json!({ "field": field }));
+    json!({ "code": code.number(), "name": code.name(), "message": message, "details": details })
+}

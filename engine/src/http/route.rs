@@ -1,0 +1,68 @@
+//! Which path is answered by what.
+
+use std::sync::Arc;
+
+use http::{Method, StatusCode, header};
+
+use crate::http::api;
+use crate::http::connection::Connection;
+use crate::http::head::Head;
+use crate::http::respond::Response;
+use crate::http::upgrade::{self, Accepted};
+use crate::process::Process;
+use crate::shard::Handle;
+
+/// What happens after a request.
+pub(crate) enum Next {
+    /// It is answered.
+    Respond(Response),
+    /// It becomes a WebSocket.
+    Upgrade(Box<Accepted>),
+    /// Nothing more can be said.
+    End,
+}
+
+/// Answers one request.
+pub(crate) async fn route(
+    handle: &Handle,
+    process: &Arc<Process>,
+    connection: &mut Connection,
+    head: Head,
+) -> Next {
+    let path = head.uri.path().to_owned();
+    match path.as_str() {
+        "/v1/ws" | "/echo" => return upgrade::upgrade(process, connection, &head).await,
+        _ if head.headers.contains_key(header::UPGRADE) => {
+            let message = "there is no WebSocket at this path; connect to /v1/ws";
+            return Next::Respond(Response::error(StatusCode::NOT_FOUND, message).closing());
+        }
+        _ => {}
+    }
+    // Bodies are read where they are wanted; elsewhere one would be taken for the next request.
+    if head.has_body() && !(head.method == Method::POST && path == "/v1/publish") {
+        return Next::Respond(Response::error(StatusCode::BAD_REQUEST, "this request takes no body").closing());
+    }
+    match path.as_str() {
+        "/" => Next::Respond(get(&head, api::console::page)),
+        "/healthz" => Next::Respond(get(&head, || api::health::health(process))),
+        "/readyz" => Next::Respond(get(&head, || api::health::ready(process))),
+        "/metrics" => Next::Respond(get(&head, || api::health::metrics(process))),
+        "/dev/token" => Next::Respond(get(&head, || api::console::token(process))),
+        "/v1/publish" if head.method == Method::POST => {
+            api::publish::publish(handle, process, connection, &head).await
+        }
+        "/v1/publish" => Next::Respond(not_allowed("POST").closing()),
+        _ if path.starts_with("/v1/") => Next::Respond(api::query::answer(handle, process, &head, &path).await),
+        _ => Next::Respond(Response::error(StatusCode::NOT_FOUND, "there is nothing at this path")),
+    }
+}
+
+fn get(head: &Head, answer: impl FnOnce() -> Response) -> Response {
+    if head.method == Method::GET || head.method == Method::HEAD { answer() } else { not_allowed("GET") }
+}
+
+/// 405 with the methods that would do.
+pub(crate) fn not_allowed(allowed: &'static str) -> Response {
+    let message = format!("only {allowed} works here");
+    Response::error(StatusCode::METHOD_NOT_ALLOWED, &message).with("allow", allowed)
+}

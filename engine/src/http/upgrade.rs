@@ -1,0 +1,265 @@
+//! From a request to a WebSocket: RFC 6455 §4.2, subprotocols, permessage-deflate, the token.
+
+use std::sync::Arc;
+
+use fanfare_core::{Identity, Opening};
+use fanfare_protocol::deflate::{Policy, negotiate};
+use fanfare_protocol::name::{RoomName, check_id};
+use fanfare_protocol::{Code, Encoding};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use tungstenite::error::ProtocolError;
+use tungstenite::handshake::server::{create_response, write_response};
+
+use crate::auth;
+use crate::http::connection::Connection;
+use crate::http::head::Head;
+use crate::http::refuse;
+use crate::http::respond::Response;
+use crate::http::route::{Next, not_allowed};
+use crate::process::Process;
+use crate::shard::Handle;
+
+/// An upgrade that was agreed to.
+pub(crate) struct Accepted {
+    /// The 101 and its headers.
+    response: Vec<u8>,
+    opening: Opening,
+    /// For `/echo`: the window to answer with.
+    echo: Option<u8>,
+    /// The token was bad: told over the WebSocket, since a browser cannot see an HTTP 401.
+    refusal: Option<(Code, String)>,
+}
+
+/// Rooms that a query may name.
+const QUERY_ROOMS_MAX: usize = 32;
+/// Longest metadata in a query, decoded.
+const METADATA_BYTES_MAX: usize = 4_096;
+
+/// Decides an upgrade.
+pub(crate) async fn upgrade(process: &Arc<Process>, connection: &mut Connection, head: &Head) -> Next {
+    match decide(process, connection, head) {
+        Ok(accepted) => Next::Upgrade(Box::new(accepted)),
+        Err((reason, response)) => {
+            process.metrics.handshake_failed(reason);
+            Next::Respond(response.closing())
+        }
+    }
+}
+
+type Refused = (&'static str, Response);
+
+fn decide(process: &Process, connection: &Connection, head: &Head) -> Result<Accepted, Refused> {
+    let echo = head.uri.path() == "/echo";
+    if echo && !process.config.echo {
+        let message = "the echo service is off; start with --echo";
+        return Err(("path", Response::error(StatusCode::NOT_FOUND, message)));
+    }
+    if head.method != Method::GET {
+        return Err(("method", not_allowed("GET")));
+    }
+    if head.has_body() {
+        return Err(("body", Response::error(StatusCode::BAD_REQUEST, "an upgrade has no body")));
+    }
+    if process.is_draining() {
+        let message = "this server is about to restart";
+        let response = Response::error(StatusCode::SERVICE_UNAVAILABLE, message).with("retry-after", "1");
+        return Err(("draining", response));
+    }
+    let mut answer = create_response(&request(head)).map_err(|error| handshake_error(&error))?;
+    check_origin(process, connection, head)?;
+    let (encoding, subprotocol) = subprotocol(&head.headers)?;
+    let agreed = deflate(process, &head.headers);
+    let headers = answer.headers_mut();
+    if let Some(subprotocol) = subprotocol.filter(|_| !echo) {
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
+    }
+    let window_bits = agreed.as_ref().map(|(bits, _)| *bits);
+    if let Some((_, extension)) = agreed {
+        let value = HeaderValue::from_str(&extension).expect("invariant: the answer is ASCII");
+        headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, value);
+    }
+    let mut response = Vec::new();
+    if write_response(&mut response, &answer).is_err() {
+        return Err(("internal", Response::error(StatusCode::INTERNAL_SERVER_ERROR, "the answer failed")));
+    }
+    let opening = Opening { encoding, window_bits, client_id: None, rooms: Vec::new(), identity: None, bare: echo };
+    if echo {
+        return Ok(Accepted { response, opening, echo: Some(window_bits.unwrap_or(0)), refusal: None });
+    }
+    let query = head.uri.query().unwrap_or_default();
+    let (identity, refusal) = authenticate(process, &head.headers, query);
+    let opening = Opening { identity, ..with_query(opening, query)? };
+    Ok(Accepted { response, opening, echo: None, refusal })
+}
+
+/// The request as the handshake's checks want it.
+fn request(head: &Head) -> http::Request<()> {
+    let mut request = http::Request::new(());
+    *request.method_mut() = head.method.clone();
+    *request.uri_mut() = head.uri.clone();
+    *request.version_mut() = head.version;
+    *request.headers_mut() = head.headers.clone();
+    request
+}
+
+fn handshake_error(error: &tungstenite::Error) -> Refused {
+    let tungstenite::Error::Protocol(error) = error else {
+        return ("handshake", Response::error(StatusCode::BAD_REQUEST, "the handshake is malformed"));
+    };
+    let bad = |message| Response::error(StatusCode::BAD_REQUEST, message);
+    match error {
+        ProtocolError::WrongHttpVersion => ("version", bad("a WebSocket needs HTTP/1.1")),
+        ProtocolError::MissingConnectionUpgradeHeader => ("connection", bad("`connection: upgrade` is missing")),
+        ProtocolError::MissingUpgradeWebSocketHeader => {
+            let message = "this is a WebSocket endpoint: `upgrade: websocket` is missing";
+            let response = Response::error(StatusCode::UPGRADE_REQUIRED, message);
+            ("upgrade", response.with("upgrade", "websocket").with("connection", "upgrade"))
+        }
+        ProtocolError::MissingSecWebSocketVersionHeader => {
+            let message = "`sec-websocket-version` must be 13";
+            let response = Response::error(StatusCode::UPGRADE_REQUIRED, message);
+            ("version", response.with("sec-websocket-version", "13"))
+        }
+        ProtocolError::MissingSecWebSocketKey => ("key", bad("`sec-websocket-key` is missing")),
+        ProtocolError::InvalidSecWebSocketKey => ("key", bad("`sec-websocket-key` must be 16 bytes in base64")),
+        _ => ("handshake", bad("the handshake is malformed")),
+    }
+}
+
+fn check_origin(process: &Process, connection: &Connection, head: &Head) -> Result<(), Refused> {
+    let text = |name| head.headers.get(name).map(|value| value.to_str().unwrap_or("\u{0}"));
+    if head.headers.get_all(header::ORIGIN).iter().count() <= 1
+        && auth::origin::allowed(text(header::ORIGIN), text(header::HOST), &process.config)
+    {
+        return Ok(());
+    }
+    tracing::info!(target: "audit", action = "origin_denied", peer = %connection.peer);
+    let message = "this `origin` is not in auth.allowed_origins";
+    Err(("origin", Response::error(StatusCode::FORBIDDEN, message)))
+}
+
+/// The first offered subprotocol that carries an encoding. Offers are bounded and read in one pass.
+fn subprotocol(headers: &HeaderMap) -> Result<(Encoding, Option<&'static str>), Refused> {
+    for value in headers.get_all(header::SEC_WEBSOCKET_PROTOCOL) {
+        let Ok(text) = value.to_str() else {
+            let message = "`sec-websocket-protocol` is not ASCII";
+            return Err(("subprotocol", Response::error(StatusCode::BAD_REQUEST, message)));
+        };
+        for offered in text.split(',').map(str::trim) {
+            for encoding in [Encoding::Json, Encoding::MessagePack] {
+                if offered == encoding.subprotocol() {
+                    return Ok((encoding, Some(encoding.subprotocol())));
+                }
+            }
+        }
+    }
+    Ok((Encoding::Json, None))
+}
+
+fn deflate(process: &Process, headers: &HeaderMap) -> Option<(u8, String)> {
+    let values = headers.get_all(header::SEC_WEBSOCKET_EXTENSIONS);
+    let offers = values.iter().filter_map(|value| value.to_str().ok());
+    let policy = Policy { enabled: process.config.compression.enabled };
+    negotiate(offers, &policy).map(|(agreed, answer)| (agreed.server_max_window_bits, answer))
+}
+
+fn authenticate(
+    process: &Process,
+    headers: &HeaderMap,
+    query: &str,
+) -> (Option<Identity>, Option<(Code, String)>) {
+    let token = match auth::token::find(headers, query) {
+        Ok(None) => return (None, None),
+        Ok(Some(token)) => token,
+        Err(error) => return (None, Some((Code::AuthenticationFailed, error.to_string()))),
+    };
+    match process.identify(&token, process.clock.now().unix_ms) {
+        Ok(identity) => (Some(identity), None),
+        Err(message) => (None, Some((Code::AuthenticationFailed, message))),
+    }
+}
+
+/// Client id, rooms and metadata of the query. Metadata is checked and not kept: nothing reads it yet.
+fn with_query(mut opening: Opening, query: &str) -> Result<Opening, Refused> {
+    let bad = |message: &str| ("query", Response::error(StatusCode::BAD_REQUEST, message));
+    for (name, value) in form_urlencoded(query) {
+        match name.as_str() {
+            "client_id" => {
+                check_id("client_id", &value).map_err(|error| bad(&error.to_string()))?;
+                opening.client_id = Some(value.into());
+            }
+            "room" => {
+                if opening.rooms.len() == QUERY_ROOMS_MAX {
+                    return Err(bad("`room` may be given 32 times at most"));
+                }
+                opening.rooms.push(RoomName::parse(&value).map_err(|error| bad(&error.to_string()))?);
+            }
+            "metadata" => {
+                let json = serde_json::from_str::<serde_json::Value>(&value);
+                if value.len() > METADATA_BYTES_MAX || !json.is_ok_and(|json| json.is_object()) {
+                    return Err(bad("`metadata` must be a JSON object of 4,096 bytes at most"));
+                }
+            }
+            _ => {}
+        }
+    }
+    // They are taken from the end.
+    opening.rooms.reverse();
+    Ok(opening)
+}
+
+/// The pairs of a query string (`application/x-www-form-urlencoded`).
+fn form_urlencoded(query: &str) -> impl Iterator<Item = (String, String)> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (crate::percent::decode(name), crate::percent::decode(value))
+    })
+}
+
+/// Sends the 101 and hands the socket over to the shard.
+pub(crate) async fn finish(
+    handle: &Handle,
+    process: &Arc<Process>,
+    mut connection: Connection,
+    accepted: Accepted,
+) {
+    let Accepted { response, opening, echo, refusal } = accepted;
+    let refusal = refusal.or_else(|| {
+        let full = (Code::ConnectionLimit, "the server has as many connections as it may".to_owned());
+        (!process.take_connection()).then_some(full)
+    });
+    let patience = process.config.timeouts.handshake;
+    if let Some((code, message)) = refusal {
+        process.metrics.handshake_failed(code.name());
+        tracing::info!(target: "audit", action = "connect_denied", code = code.name(), peer = %connection.peer);
+        let farewell = refuse::frames(opening.encoding, code, &message);
+        if connection.send(&[response, farewell].concat(), patience).await.is_ok() {
+            connection.linger().await;
+        }
+        return;
+    }
+    let adopted = match connection.send(&response, patience).await {
+        Ok(()) => adopt(handle, &mut connection, opening, echo),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = adopted {
+        tracing::debug!(%error, "an upgraded connection could not be taken over");
+        process.metrics.handshake_failed("takeover");
+        process.connections.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+fn adopt(
+    handle: &Handle,
+    connection: &mut Connection,
+    opening: Opening,
+    echo: Option<u8>,
+) -> std::io::Result<()> {
+    // The runtime's own descriptor may still be named by a cancelled wait: the shard takes a copy.
+    let fd = fanfare_sys::socket::duplicate(connection.fd())?;
+    let mut state = handle.borrow_mut();
+    let adopted = state.adopt(fd, opening, echo, &mut connection.buffer);
+    state.port.inbox().signal();
+    adopted
+}

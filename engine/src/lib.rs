@@ -1,0 +1,20 @@
+//! The Fanfare server: configuration, HTTP, authentication, and the shards' loops around `fanfare-core`.
+//!
+//! `docs/architecture.md` shows how a message travels. Decisions are made in `fanfare-core`; bytes are read and
+//! made in `fanfare-protocol`; system calls are in `fanfare-sys`; here is what connects them.
+#![forbid(unsafe_code)]
+
+pub mod audit;
+pub mod auth;
+pub mod cli;
+mod clock;
+pub mod config;
+mod http;
+mod log;
+mod metrics;
+mod percent;
+pub mod process;
+pub mod server;
+mod shard;
+
+pub use log::start as start_log;

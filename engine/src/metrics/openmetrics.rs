@@ -1,0 +1,202 @@
+//! `/metrics`: OpenMetrics text, collected when it is asked for.
+
+use std::fmt;
+use std::sync::atomic::Ordering;
+
+use fanfare_protocol::code::CODES;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::metrics::{Metrics, Snapshot};
+use crate::process::Process;
+
+/// The whole page.
+pub(crate) fn render(process: &Process) -> String {
+    let mut registry = Registry::with_prefix("fanfare");
+    registry.register_collector(Box::new(collected(process)));
+    let mut text = String::new();
+    // Writing into a string does not fail.
+    let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
+    text
+}
+
+/// One family of metrics: its samples carry at most one label.
+#[derive(Debug)]
+struct Family {
+    name: &'static str,
+    help: &'static str,
+    unit: Option<Unit>,
+    gauge: bool,
+    label: &'static str,
+    samples: Vec<(String, u64)>,
+}
+
+#[derive(Debug)]
+struct Collected {
+    driver: &'static str,
+    families: Vec<Family>,
+    latency_sum_s: f64,
+    latency_count: u64,
+    latency: Vec<(f64, u64)>,
+}
+
+fn collected(process: &Process) -> Collected {
+    let snapshots = process.metrics.snapshots();
+    let mut families = of_shards(&snapshots);
+    families.extend(of_process(process));
+    let mut latency: Vec<(f64, u64)> = Vec::new();
+    for snapshot in &snapshots {
+        for (index, (upper_us, count)) in snapshot.latency.buckets().enumerate() {
+            match latency.get_mut(index) {
+                Some((_, sum)) => *sum += count,
+                None => latency.push((upper_us as f64 / 1e6, count)),
+            }
+        }
+    }
+    // Beyond a minute there is nothing to tell apart.
+    let beyond: u64 = latency.iter().filter(|(upper, _)| *upper > 60.0).map(|(_, count)| count).sum();
+    latency.retain(|(upper, _)| *upper <= 60.0 && *upper >= 1e-5);
+    latency.push((f64::MAX, beyond));
+    Collected {
+        driver: process.driver.name,
+        families,
+        latency_sum_s: snapshots.iter().map(|of| of.latency.sum_us()).sum::<u64>() as f64 / 1e6,
+        latency_count: latency.iter().map(|(_, count)| count).sum(),
+        latency,
+    }
+}
+
+fn of_shards(snapshots: &[Snapshot]) -> Vec<Family> {
+    let family = |name, help, unit, gauge, pick: fn(&Snapshot) -> u64| Family {
+        name,
+        help,
+        unit,
+        gauge,
+        label: "shard",
+        samples: snapshots.iter().enumerate().map(|(shard, of)| (shard.to_string(), pick(of))).collect(),
+    };
+    let bytes = || Some(Unit::Bytes);
+    let mut families = vec![
+        family("connections", "WebSocket connections now", None, true, |of| of.stats.connections),
+        family("rooms", "Rooms that the shard orders", None, true, |of| of.stats.home_rooms),
+        family("member_rooms", "Rooms with a member on the shard", None, true, |of| of.stats.local_rooms),
+        family("backlog", "Bytes that wait for slow readers", bytes(), true, |of| of.stats.backlog_bytes),
+        family("backlogs", "Connections that read too slowly now", None, true, |of| of.stats.backlogs),
+        family("tick", "Largest room buffer of the running tick", bytes(), true, |of| of.stats.tick_bytes),
+        family("mesh_inbox_depth", "Messages of other shards that wait", None, true, |of| of.inbox_depth),
+        family("mesh_outbox_depth", "Messages for full inboxes", None, true, |of| of.outbox_depth),
+        family("opened", "WebSockets opened", None, false, |of| of.stats.opened),
+        family("welcomed", "WebSockets welcomed", None, false, |of| of.stats.welcomed),
+        family("commands", "Commands read", None, false, |of| of.stats.commands),
+        family("refused", "Commands refused", None, false, |of| of.stats.refused),
+        family("rate_limited", "Commands over the rate", None, false, |of| of.stats.rate_limited),
+        family("published", "Messages that got a place", None, false, |of| of.stats.published),
+        family("encoded", "Payloads encoded: at most one per message and encoding", None, false, |of| {
+            of.stats.encoded
+        }),
+        family("compressed", "Payloads compressed", None, false, |of| of.stats.compressed),
+        family("delivered", "Messages handed to connections", None, false, |of| of.stats.delivered),
+        family("delivered_payload", "Bytes handed to connections", bytes(), false, |of| of.stats.delivered_bytes),
+        family("flushes", "Ticks that sent something", None, false, |of| of.stats.flushes),
+        family("sends", "Buffers sent to members", None, false, |of| of.stats.flushed_sends),
+        family("slow_disconnects", "Connections ended because they read too slowly", None, false, |of| {
+            of.stats.slow_disconnects
+        }),
+    ];
+    families.push(closes(snapshots));
+    families
+}
+
+fn closes(snapshots: &[Snapshot]) -> Family {
+    let standard = (1_000..1_016_u16).map(|number| (number, usize::from(number - 1_000)));
+    let ours = CODES.iter().map(|code| (code.number(), usize::from(code.number() - 4_000) + 16));
+    let samples = standard.chain(ours).filter_map(|(number, index)| {
+        let count = snapshots.iter().map(|of| of.stats.closes[index]).sum::<u64>();
+        (count > 0).then(|| (number.to_string(), count))
+    });
+    Family {
+        name: "closes",
+        help: "Connections closed, by the code in the close frame",
+        unit: None,
+        gauge: false,
+        label: "code",
+        samples: samples.collect(),
+    }
+}
+
+fn of_process(process: &Process) -> Vec<Family> {
+    let metrics = &process.metrics;
+    let one = |name, help, unit, gauge, value| Family {
+        name,
+        help,
+        unit,
+        gauge,
+        label: "",
+        samples: vec![(String::new(), value)],
+    };
+    let by = |name, help, counts| Family {
+        name,
+        help,
+        unit: None,
+        gauge: false,
+        label: "reason",
+        samples: Metrics::reasons(counts).into_iter().map(|(reason, n)| (reason.to_owned(), n)).collect(),
+    };
+    let panics: u64 = metrics.snapshots().iter().map(|of| of.panics).sum();
+    let http = process.http_connections.load(Ordering::Relaxed) as u64;
+    vec![
+        by("handshake_failures", "Requests and upgrades refused", &metrics.handshakes_failed),
+        by("auth_failures", "Tokens refused", &metrics.auth_failed),
+        one("http_connections", "HTTP connections now", None, true, http),
+        one("accept_errors", "Accepts that failed", None, false, metrics.accepts_failed.load(Ordering::Relaxed)),
+        one("panics", "Panics caught", None, false, panics + metrics.panics.load(Ordering::Relaxed)),
+        one("resident", "Resident memory", Some(Unit::Bytes), true, fanfare_sys::process::resident_bytes()),
+        one("draining", "1 while the server ends", None, true, u64::from(process.is_draining())),
+    ]
+}
+
+impl Collector for Collected {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        for family in &self.families {
+            let kind = if family.gauge { MetricType::Gauge } else { MetricType::Counter };
+            let mut metric =
+                encoder.encode_descriptor(family.name, family.help, family.unit.as_ref(), kind)?;
+            for (value, count) in &family.samples {
+                if family.label.is_empty() {
+                    encode(family.gauge, *count, metric.encode_family(&NO_LABELS)?)?;
+                } else {
+                    let labels = [(family.label, value.as_str())];
+                    encode(family.gauge, *count, metric.encode_family(&labels)?)?;
+                }
+            }
+        }
+        let build = [("version", env!("CARGO_PKG_VERSION")), ("driver", self.driver)];
+        let mut metric = encoder.encode_descriptor("build_info", "Version and driver", None, MetricType::Gauge)?;
+        encode(true, 1, metric.encode_family(&build)?)?;
+        let mut metric = encoder.encode_descriptor(
+            "publish_to_flush",
+            "From reading a publish to the end of its flush, one sample for each room, shard and tick",
+            Some(&Unit::Seconds),
+            MetricType::Histogram,
+        )?;
+        metric.encode_histogram::<NoLabelSet>(self.latency_sum_s, self.latency_count, &self.latency, None)
+    }
+}
+
+const NO_LABELS: [(&str, &str); 0] = [];
+
+fn encode(
+    gauge: bool,
+    value: u64,
+    encoder: prometheus_client::encoding::MetricEncoder<'_>,
+) -> Result<(), fmt::Error> {
+    if gauge {
+        ConstGauge::new(value.cast_signed()).encode(encoder)
+    } else {
+        ConstCounter::new(value).encode(encoder)
+    }
+}

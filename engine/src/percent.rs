@@ -1,0 +1,43 @@
+//! Percent-encoding of queries and paths (RFC 3986 §2.1), with `+` for a space as forms have it.
+
+/// Decodes; what is not valid stays as it is, bytes that are no UTF-8 are replaced.
+pub fn decode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = bytes.get(at + 1..at + 3).and_then(|pair| std::str::from_utf8(pair).ok());
+        let byte = hex.filter(|pair| pair.bytes().all(|b| b.is_ascii_hexdigit()));
+        let byte = byte.and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        match (bytes[at], byte) {
+            (b'%', Some(byte)) => {
+                decoded.push(byte);
+                at += 3;
+            }
+            (b'+', _) => {
+                decoded.push(b' ');
+                at += 1;
+            }
+            (other, _) => {
+                decoded.push(other);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8(decoded).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decode;
+
+    #[test]
+    fn valid_escapes_are_decoded_and_others_stay() {
+        assert_eq!(decode("a%3Ab+c"), "a:b c");
+        assert_eq!(decode("%7B%22x%22%7d"), "{\"x\"}");
+        assert_eq!(decode("100%"), "100%");
+        assert_eq!(decode("%zz%+1"), "%zz% 1");
+        assert_eq!(decode("%e2%82%ac"), "€");
+        assert_eq!(decode("%ff"), "\u{fffd}");
+    }
+}

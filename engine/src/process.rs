@@ -1,0 +1,94 @@
+//! What all shards of one process share. Nothing here is touched for a message.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use fanfare_core::{Identity, Options};
+
+use crate::auth::{ApiKeys, VerifiedCache, Verifier};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::shard::exchange::Exchange;
+
+/// Which driver serves, and why.
+#[derive(Clone, Debug)]
+pub struct DriverChoice {
+    /// `io_uring` or `epoll`.
+    pub name: &'static str,
+    /// A sentence.
+    pub reason: String,
+}
+
+/// Made once at start.
+pub struct Process {
+    /// The checked configuration.
+    pub config: Config,
+    /// What the core needs of it.
+    pub options: Arc<Options>,
+    /// Reads and checks tokens.
+    pub verifier: Verifier,
+    /// Keys of the HTTP API.
+    pub api_keys: ApiKeys,
+    /// Counts of all shards.
+    pub metrics: Metrics,
+    /// io_uring or epoll.
+    pub driver: DriverChoice,
+    /// The clocks.
+    pub clock: Clock,
+    /// WebSocket connections, over all shards.
+    pub connections: AtomicUsize,
+    /// HTTP connections that are no WebSockets (yet), over all shards.
+    pub http_connections: AtomicUsize,
+    /// The process is about to end.
+    pub draining: AtomicBool,
+    pub(crate) exchange: Arc<Exchange>,
+}
+
+impl std::fmt::Debug for Process {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Process").field("driver", &self.driver).finish_non_exhaustive()
+    }
+}
+
+impl Process {
+    /// Whether the process is about to end.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Checks a token. The text of the error is for the client and holds nothing of the token.
+    pub fn identify(&self, token: &str, unix_ms: u64) -> Result<Identity, String> {
+        thread_local! {
+            static VERIFIED: std::cell::RefCell<VerifiedCache> = std::cell::RefCell::new(VerifiedCache::default());
+        }
+        let checked = VERIFIED.with_borrow_mut(|cache| {
+            cache.verify(&self.verifier, token, unix_ms / 1_000)
+        });
+        match checked {
+            Ok(claims) => {
+                let leeway_ms = self.config.auth.leeway.as_millis() as u64;
+                Ok(Identity {
+                    user_id: claims.user_id,
+                    role: claims.role,
+                    rooms: claims.rooms.map(Into::into),
+                    expires_at_unix_ms: claims.expires_at_unix_s.saturating_mul(1_000).saturating_add(leeway_ms),
+                })
+            }
+            Err(error) => {
+                self.metrics.auth_failed(error.reason.label());
+                Err(error.to_string())
+            }
+        }
+    }
+
+    /// Counts one more WebSocket, unless there are as many as may be.
+    pub fn take_connection(&self) -> bool {
+        let max = self.config.limits.connections;
+        let taken = self.connections.fetch_add(1, Ordering::Relaxed);
+        if taken >= max {
+            self.connections.fetch_sub(1, Ordering::Relaxed);
+        }
+        taken < max
+    }
+}

@@ -1,0 +1,180 @@
+//! Starting and ending the process: driver, listeners, shard threads, signals.
+
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+
+use fanfare_core::{Options, ShardId};
+use fanfare_sys::socket::{ListenOptions, listen};
+use fanfare_sys::{Flusher, cpu, process as sys};
+use monoio::{FusionDriver, LegacyDriver, RuntimeBuilder};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::auth::{ApiKeys, Verifier};
+use crate::clock::Clock;
+use crate::config::{Config, Driver};
+use crate::metrics::Metrics;
+use crate::process::{DriverChoice, Process};
+use crate::shard;
+use crate::shard::exchange::Exchange;
+
+/// Entries of each shard's send ring: sends that one system call can carry.
+const SEND_RING_ENTRIES: u32 = 1_024;
+/// Entries of the runtime's own ring.
+const RUNTIME_ENTRIES: u32 = 1_024;
+/// Connections that may wait to be accepted; the system's own bound (`net.core.somaxconn`) counts as well.
+const LISTEN_BACKLOG: i32 = 16_384;
+
+/// A server that runs.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What its shards share.
+    pub process: Arc<Process>,
+    shards: Vec<JoinHandle<()>>,
+}
+
+/// Starts all shards. They listen when this returns.
+///
+/// # Errors
+/// The address cannot be listened on, the driver asked for is refused, or a thread cannot be started.
+pub fn start(config: Config) -> Result<Running, String> {
+    // Descriptors are what connections are made of; a refusal shows in `doctor`.
+    let _ = sys::raise_descriptor_limit();
+    let cores = cpu::allowed();
+    let count = if config.shards == 0 { cores.len().min(64) } else { config.shards };
+    let shards = u8::try_from(count).map_err(|_| "`shards` must be 64 at most".to_owned())?;
+    let driver = choose_driver(config.driver)?;
+    let options = Arc::new(options(&config, shards));
+    let exchange = Exchange::new(shards).map_err(|error| format!("the shards' inboxes: {error}"))?;
+    let process = Arc::new(Process {
+        verifier: Verifier::new(&config.auth),
+        api_keys: ApiKeys::new(&config.auth),
+        metrics: Metrics::new(shards),
+        driver,
+        clock: Clock::start(),
+        connections: AtomicUsize::new(0),
+        http_connections: AtomicUsize::new(0),
+        draining: AtomicBool::new(false),
+        exchange: Arc::new(exchange),
+        options,
+        config,
+    });
+    let mut address = process.config.listen;
+    let send_buffer_bytes = process.config.limits.send_buffer;
+    let listen_options = ListenOptions { backlog: LISTEN_BACKLOG, send_buffer_bytes };
+    let mut threads = Vec::new();
+    for number in 0..shards {
+        let listener =
+            listen(address, listen_options).map_err(|error| format!("cannot listen on {address}: {error}"))?;
+        // With port 0 the first shard finds one, and the others share it.
+        address = listener.local_addr().map_err(|error| error.to_string())?;
+        let (shard, core) = (ShardId(number), cores[usize::from(number) % cores.len()]);
+        let process = Arc::clone(&process);
+        let run = move || run_shard(shard, core, &process, listener);
+        let thread = std::thread::Builder::new().name(format!("shard-{number}")).spawn(run);
+        threads.push(thread.map_err(|error| format!("a shard's thread: {error}"))?);
+    }
+    Ok(Running { address, process, shards: threads })
+}
+
+impl Running {
+    /// Waits for a signal and ends in order: says goodbye to every connection, then returns. A second signal
+    /// ends the process at once.
+    ///
+    /// # Errors
+    /// Signals cannot be caught.
+    pub fn wait(self) -> std::io::Result<()> {
+        let mut signals = Signals::new([SIGTERM, SIGINT])?;
+        let process = Arc::clone(&self.process);
+        std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            for (count, signal) in signals.forever().enumerate() {
+                if count > 0 {
+                    tracing::warn!(signal, "second signal: ending at once");
+                    std::process::exit(130);
+                }
+                tracing::info!(signal, grace = ?process.config.timeouts.drain, "draining; once more ends at once");
+                process.draining.store(true, Ordering::Relaxed);
+                process.exchange.signal_all();
+            }
+        })?;
+        for shard in self.shards {
+            // A shard that panicked has aborted the process.
+            let _ = shard.join();
+        }
+        tracing::info!("drained");
+        Ok(())
+    }
+}
+
+/// A shard's whole life. Its state is one with its connections: if it panics, nothing of it can be trusted, so
+/// the process ends and is started anew by its supervisor; clients recover.
+fn run_shard(shard: ShardId, core: usize, process: &Arc<Process>, listener: std::net::TcpListener) {
+    let run = AssertUnwindSafe(|| {
+        if let Err(error) = cpu::pin(core) {
+            tracing::warn!(shard = shard.0, core, %error, "the shard is not pinned");
+        }
+        let future = |flusher| shard::run(shard, Arc::clone(process), listener, flusher);
+        if process.driver.name == "io_uring" {
+            let flusher = Flusher::ring(SEND_RING_ENTRIES).map_err(|error| error.to_string())?;
+            let mut runtime = RuntimeBuilder::<FusionDriver>::new()
+                .with_entries(RUNTIME_ENTRIES)
+                .enable_timer()
+                .build()
+                .map_err(|error| error.to_string())?;
+            runtime.block_on(future(flusher)).map_err(|error| error.to_string())
+        } else {
+            let mut runtime = RuntimeBuilder::<LegacyDriver>::new()
+                .enable_timer()
+                .build()
+                .map_err(|error| error.to_string())?;
+            runtime.block_on(future(Flusher::Loop)).map_err(|error| error.to_string())
+        }
+        // The runtime is not taken apart here: the kernel may still hold its buffers until the process ends.
+    });
+    match catch_unwind(run) {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::error!(shard = shard.0, error, "a shard could not run");
+            std::process::exit(1);
+        }
+        Err(_) => {
+            tracing::error!(shard = shard.0, "a shard panicked; the process ends");
+            std::process::abort();
+        }
+    }
+}
+
+fn choose_driver(wanted: Driver) -> Result<DriverChoice, String> {
+    let epoll = |reason: &str| DriverChoice { name: "epoll", reason: reason.to_owned() };
+    if wanted == Driver::Epoll {
+        return Ok(epoll("asked for"));
+    }
+    let forced = std::env::var_os("MONOIO_FORCE_LEGACY_DRIVER").is_some_and(|value| value == "1");
+    let refused = if forced {
+        Some("MONOIO_FORCE_LEGACY_DRIVER is set".to_owned())
+    } else {
+        Flusher::ring(8).err().map(|error| format!("io_uring is refused: {error}"))
+    };
+    match (refused, wanted) {
+        (None, Driver::Uring) => Ok(DriverChoice { name: "io_uring", reason: "asked for".to_owned() }),
+        (None, _) => {
+            Ok(DriverChoice { name: "io_uring", reason: "the kernel offers all it needs".to_owned() })
+        }
+        (Some(reason), Driver::Uring) => {
+            Err(format!("{reason}; `fanfare doctor` tells what to set, `--driver epoll` does without"))
+        }
+        (Some(reason), _) => Ok(epoll(&reason)),
+    }
+}
+
+/// What the core needs of the configuration.
+fn options(config: &Config, shards: u8) -> Options {
+    let seed = std::collections::hash_map::RandomState::new();
+    let seed = std::hash::BuildHasher::hash_one(&seed, std::process::id());
+    config.core_options(shards, seed)
+}

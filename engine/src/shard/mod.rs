@@ -1,0 +1,99 @@
+//! A shard: one pinned thread, one runtime, one listener, its connections and the rooms it orders.
+//!
+//! ```text
+//! wait -> collect (mesh, sockets, timers) -> core decides -> mesh, answers -> flush in slices -> wait
+//! ```
+
+mod accept;
+pub(crate) mod exchange;
+mod read;
+mod sockets;
+pub(crate) mod state;
+mod wait;
+
+use std::cell::RefCell;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fanfare_core::{Input, ShardId};
+use fanfare_sys::Flusher;
+
+use crate::process::Process;
+use crate::shard::exchange::Port;
+use crate::shard::state::State;
+use crate::shard::wait::Waiter;
+
+/// A handle to the shard's state, for the tasks of its thread.
+pub(crate) type Handle = Rc<RefCell<State>>;
+
+/// How often a draining shard says goodbye to some more.
+const DRAIN_STEP: Duration = Duration::from_millis(50);
+
+/// Runs a shard until the process ends. Returns when it is drained.
+pub(crate) async fn run(
+    shard: ShardId,
+    process: Arc<Process>,
+    listener: TcpListener,
+    flusher: Flusher,
+) -> std::io::Result<()> {
+    let port = Port::new(Arc::clone(&process.exchange), shard);
+    let state = State::new(shard, Arc::clone(&process), port, flusher)?;
+    let mut waiter = Waiter::new(&state)?;
+    let handle: Handle = Rc::new(RefCell::new(state));
+    monoio::spawn(accept::accept(Rc::clone(&handle), listener)?);
+    let mut drain = Drain::default();
+    loop {
+        if process.is_draining() && drain.step(&handle, &process) {
+            return Ok(());
+        }
+        let (more, paused, next_timer_ms) = {
+            let mut state = handle.borrow_mut();
+            (state.turn(), state.paused(), state.next_timer_ms())
+        };
+        if more {
+            // The next wait must not last, but it must be: the runtime looks after sockets of HTTP there.
+            handle.borrow().port.inbox().signal();
+        }
+        let now_ms = process.clock.now().mono_ms();
+        let mut patience = Duration::from_millis(next_timer_ms.saturating_sub(now_ms).max(1));
+        if process.is_draining() {
+            patience = patience.min(DRAIN_STEP);
+        }
+        waiter.wait(!paused, patience).await;
+        handle.borrow().port.inbox().clear();
+    }
+}
+
+/// The end of a shard: a share of its connections is told at each step, so that they do not all come back to
+/// the other servers in one moment.
+#[derive(Default)]
+struct Drain {
+    began_ms: Option<u64>,
+    stepped_ms: u64,
+    share: u32,
+}
+
+impl Drain {
+    /// True when nobody is left or the grace is over.
+    fn step(&mut self, handle: &Handle, process: &Process) -> bool {
+        let mut state = handle.borrow_mut();
+        let now = state.now();
+        let grace_ms = process.config.timeouts.drain.as_millis() as u64;
+        let began_ms = *self.began_ms.get_or_insert_with(|| {
+            // All are told within two seconds or a third of the grace, whichever is less.
+            let steps = (grace_ms / 3).min(2_000) / DRAIN_STEP.as_millis() as u64;
+            self.share = (state.core.connections() as u64).div_ceil(steps.max(1)).max(16) as u32;
+            now.mono_ms()
+        });
+        if now.mono_ms() >= self.stepped_ms + DRAIN_STEP.as_millis() as u64 && !state.core.is_drained() {
+            self.stepped_ms = now.mono_ms();
+            let connections = self.share;
+            let state = &mut *state;
+            state.core.handle(now, Input::Drain { connections }, &mut state.effects);
+        }
+        let done = state.core.is_drained() && state.core.connections() == 0 && !state.core.has_output();
+        done || now.mono_ms() >= began_ms + grace_ms
+    }
+}

@@ -1,0 +1,336 @@
+//! One shard's whole state, and one turn of its loop: collect, decide, flush.
+
+use std::collections::HashMap;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use fanfare_core::{Answer, ConnectionId, Core, Effects, Input, Now, Opening, RequestId, Rest, ShardId};
+use fanfare_protocol::Encoding;
+use fanfare_protocol::ws::MessageReader;
+use fanfare_sys::socket::{self, Received, Sent};
+use fanfare_sys::{Flusher, Interest, Readiness, Ready, SendError, Target, Unsent};
+
+use crate::clock::Clock;
+use crate::process::Process;
+use crate::shard::exchange::Port;
+use crate::shard::read::{Event, Reading};
+use crate::shard::sockets::{Socket, Sockets};
+
+/// Messages of other shards that one turn takes.
+const MESSAGES_A_TURN: usize = 4_096;
+/// Sockets that one turn reads from, and that one pause of a flush does.
+const SOCKETS_A_TURN: usize = 256;
+/// Bytes in one room's buffer from which on a turn stops collecting: more than a socket takes at once only
+/// makes backlogs.
+const TICK_BYTES: u64 = 64 * 1_024;
+/// Sends between two looks at what came in.
+const SLICE: usize = 512;
+/// How long a turn may leave timers alone.
+const TIMER_MS: u64 = 250;
+/// One read.
+const READ_BYTES: usize = 64 * 1_024;
+
+/// Everything a shard owns. Borrowed for one step at a time, never across an `await`.
+pub(crate) struct State {
+    pub(crate) core: Core,
+    pub(crate) effects: Effects,
+    pub(crate) port: Port,
+    pub(crate) readiness: Readiness,
+    pub(crate) process: Arc<Process>,
+    /// HTTP requests that wait for answers, and what they were answered so far.
+    pub(crate) requests: HashMap<RequestId, Waiting>,
+    pub(crate) shard: ShardId,
+    clock: Clock,
+    sockets: Sockets,
+    flusher: Flusher,
+    reading: Reading,
+    buffer: Box<[u8]>,
+    ready: Vec<Ready>,
+    events: Vec<Event>,
+    unsent: Vec<Unsent>,
+    next_timer_ms: u64,
+    next_request: u64,
+}
+
+/// The answers a request has so far, and whom to wake when the last one is there.
+pub(crate) struct Waiting {
+    pub(crate) missing: usize,
+    pub(crate) answers: Vec<Answer>,
+    pub(crate) waker: Option<std::task::Waker>,
+}
+
+impl State {
+    pub(crate) fn new(
+        shard: ShardId,
+        process: Arc<Process>,
+        port: Port,
+        flusher: Flusher,
+    ) -> std::io::Result<Self> {
+        let clock = process.clock;
+        let limits = &process.config.limits;
+        Ok(Self {
+            core: Core::new(shard, Arc::clone(&process.options), clock.now()),
+            effects: Effects::new(shard),
+            readiness: Readiness::new(SOCKETS_A_TURN)?,
+            reading: Reading::new(limits.message_size, limits.fragments, process.config.compression.level),
+            port,
+            process,
+            requests: HashMap::new(),
+            shard,
+            clock,
+            sockets: Sockets::default(),
+            flusher,
+            buffer: vec![0; READ_BYTES].into(),
+            ready: Vec::new(),
+            events: Vec::new(),
+            unsent: Vec::new(),
+            next_timer_ms: 0,
+            next_request: 0,
+        })
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// Takes over an upgraded socket, with what it has sent since its upgrade.
+    pub(crate) fn adopt(
+        &mut self,
+        fd: OwnedFd,
+        opening: Opening,
+        echo: Option<u8>,
+        leftover: &mut [u8],
+    ) -> std::io::Result<()> {
+        let now = self.now();
+        let encoding = opening.encoding;
+        let deflate = opening.window_bits.is_some();
+        let id = self.core.open(now, opening, &mut self.effects);
+        if let Err(error) = self.readiness.add(fd.as_raw_fd(), id.token(), Interest::READ) {
+            self.core.handle(now, Input::Lost(id), &mut self.effects);
+            return Err(error);
+        }
+        self.insert(id, fd, encoding, deflate, echo);
+        if !leftover.is_empty() {
+            self.understand(now, id, leftover);
+        }
+        // A connection that ended already must free its slot before the next one opens.
+        self.perform(now);
+        Ok(())
+    }
+
+    fn insert(&mut self, id: ConnectionId, fd: OwnedFd, encoding: Encoding, deflate: bool, echo: Option<u8>) {
+        let reader = MessageReader::new(deflate);
+        self.sockets.insert(id.slot, Socket { fd, reader, generation: id.generation, encoding, echo });
+    }
+
+    /// A number for a request that waits for `answers`.
+    pub(crate) fn request(&mut self, answers: usize) -> RequestId {
+        self.next_request += 1;
+        let request = RequestId(self.next_request);
+        self.requests.insert(request, Waiting { missing: answers, answers: Vec::new(), waker: None });
+        request
+    }
+
+    /// Whether sockets must not be read now.
+    pub(crate) fn paused(&self) -> bool {
+        self.port.must_pause()
+    }
+
+    /// One turn. True when there is more to do at once.
+    pub(crate) fn turn(&mut self) -> bool {
+        let now = self.now();
+        self.port.inbox().awake();
+        self.collect_messages(now, MESSAGES_A_TURN);
+        if !self.paused() {
+            self.collect_reads(now);
+        }
+        if now.mono_ms() >= self.next_timer_ms {
+            self.next_timer_ms = now.mono_ms() + TIMER_MS;
+            self.core.handle(now, Input::Tick, &mut self.effects);
+            self.publish_stats();
+        }
+        self.perform(now);
+        if self.core.has_output() {
+            self.flush();
+        }
+        self.port.finish();
+        self.core.has_output() || !self.effects.is_empty() || !self.port.inbox().prepare_sleep()
+    }
+
+    /// When the timers want to be looked at, in milliseconds of the steady clock.
+    pub(crate) fn next_timer_ms(&self) -> u64 {
+        self.next_timer_ms
+    }
+
+    fn collect_messages(&mut self, now: Now, max: usize) {
+        for _ in 0..max {
+            let Some(message) = self.port.pop() else { break };
+            self.core.handle(now, Input::Mesh(message), &mut self.effects);
+            if self.core.tick_bytes() >= TICK_BYTES {
+                break;
+            }
+        }
+    }
+
+    fn collect_reads(&mut self, now: Now) {
+        let mut ready = std::mem::take(&mut self.ready);
+        self.readiness.poll(&mut ready);
+        for Ready { token, readable, writable } in ready.drain(..) {
+            let id = ConnectionId::from_token(token);
+            if writable {
+                self.write(now, id);
+            }
+            // What is not read now is reported again.
+            if readable && self.core.tick_bytes() < TICK_BYTES {
+                self.read(now, id);
+            }
+        }
+        self.ready = ready;
+    }
+
+    fn read(&mut self, now: Now, id: ConnectionId) {
+        let Some(socket) = self.sockets.get_mut(id) else { return };
+        let mut buffer = std::mem::take(&mut self.buffer);
+        match socket::recv(socket.fd.as_raw_fd(), &mut buffer) {
+            Received::Bytes(count) => {
+                self.core.handle(now, Input::Heard(id), &mut self.effects);
+                self.understand(now, id, &mut buffer[..count]);
+            }
+            Received::Blocked => {}
+            Received::Gone => self.core.handle(now, Input::Lost(id), &mut self.effects),
+        }
+        self.buffer = buffer;
+    }
+
+    fn understand(&mut self, now: Now, id: ConnectionId, bytes: &mut [u8]) {
+        let Some(socket) = self.sockets.get_mut(id) else { return };
+        let mut events = std::mem::take(&mut self.events);
+        self.reading.read(id, socket, bytes, &mut events);
+        for event in events.drain(..) {
+            let input = match event {
+                Event::Input(input) => input,
+                Event::Token(command, token) => {
+                    Input::Token(id, command, self.process.identify(&token, now.unix_ms))
+                }
+            };
+            self.core.handle(now, input, &mut self.effects);
+        }
+        self.events = events;
+    }
+
+    fn write(&mut self, now: Now, id: ConnectionId) {
+        let Some(socket) = self.sockets.get_mut(id) else { return };
+        let fd = socket.fd.as_raw_fd();
+        let send = |bytes: &[u8]| match socket::send(fd, bytes) {
+            Sent::Bytes(taken) => Rest::Blocked(taken),
+            Sent::Blocked => Rest::Blocked(0),
+            Sent::Gone(_) => Rest::Gone,
+        };
+        self.core.writable(now, id, send, &mut self.effects);
+    }
+
+    /// Sends everything the core has for sockets.
+    fn flush(&mut self) {
+        let now = self.now();
+        self.core.begin_flush(now, &mut self.effects);
+        self.flush_direct(now);
+        let mut sliced = 0;
+        while let Some(batch) = self.core.next_batch(SLICE) {
+            let fds = self.sockets.fds();
+            let targets = batch.slots.iter().map(|&slot| Target { fd: fds[slot as usize], token: slot });
+            sliced += batch.slots.len();
+            self.flusher.send(batch.bytes, targets, &mut self.unsent);
+            let mut unsent = std::mem::take(&mut self.unsent);
+            for Unsent { token, error } in unsent.drain(..) {
+                self.core.batch_rest(now, token, rest(error), &mut self.effects);
+            }
+            self.unsent = unsent;
+            if sliced >= SLICE {
+                sliced = 0;
+                self.look_up(now);
+            }
+        }
+        let now = self.now();
+        self.core.finish_flush(now, &mut self.effects);
+        self.perform(now);
+    }
+
+    fn flush_direct(&mut self, now: Now) {
+        let fds = self.sockets.fds();
+        let each = self.core.direct();
+        let sends = each.map(|(number, slot, bytes)| (bytes, Target { fd: fds[slot as usize], token: number }));
+        self.flusher.send_each(sends, &mut self.unsent);
+        let mut unsent = std::mem::take(&mut self.unsent);
+        for Unsent { token, error } in unsent.drain(..) {
+            self.core.direct_rest(now, token, rest(error), &mut self.effects);
+        }
+        self.unsent = unsent;
+    }
+
+    /// In the middle of a long flush: what came in is read, so that a ping or a publish does not wait until the
+    /// last member is served. Sockets are closed only after the flush, so no descriptor changes its owner.
+    fn look_up(&mut self, now: Now) {
+        self.perform_mesh();
+        self.collect_messages(now, SOCKETS_A_TURN);
+        if !self.paused() {
+            self.collect_reads(now);
+        }
+    }
+
+    /// Does what the core asked for.
+    fn perform(&mut self, now: Now) {
+        self.perform_mesh();
+        for (request, answer) in self.effects.answers.drain(..) {
+            // Nobody waits any more when the HTTP client has gone.
+            let Some(waiting) = self.requests.get_mut(&request) else { continue };
+            waiting.answers.push(answer);
+            waiting.missing = waiting.missing.saturating_sub(1);
+            if let Some(waker) = waiting.waker.take_if(|_| waiting.missing == 0) {
+                waker.wake();
+            }
+        }
+        for (id, blocked) in self.effects.writable.drain(..) {
+            let Some(socket) = self.sockets.get_mut(id) else { continue };
+            // An echo that is not read is not fed either.
+            let readable = !(blocked && socket.echo.is_some());
+            let interest = Interest { readable, writable: blocked };
+            let _ = self.readiness.change(socket.fd.as_raw_fd(), id.token(), interest);
+        }
+        for id in self.effects.closed.drain(..) {
+            let Some(socket) = self.sockets.remove(id) else { continue };
+            let _ = self.readiness.remove(socket.fd.as_raw_fd());
+            socket::shutdown(socket.fd.as_raw_fd());
+            self.process.connections.fetch_sub(1, Ordering::Relaxed);
+        }
+        for audit in self.effects.audit.drain(..) {
+            crate::audit::log(self.shard, now, &audit);
+        }
+    }
+
+    fn perform_mesh(&mut self) {
+        for (to, message) in self.effects.mesh.drain(..) {
+            self.port.send(to, message);
+        }
+    }
+
+    fn publish_stats(&self) {
+        let inbox_depth = self.port.inbox().len() as u64;
+        let outbox_depth = self.port.held() as u64;
+        self.process.metrics.publish(
+            self.shard,
+            self.core.stats(),
+            self.core.latency(),
+            inbox_depth,
+            outbox_depth,
+            self.reading.panics,
+        );
+    }
+}
+
+fn rest(error: SendError) -> Rest {
+    match error {
+        SendError::Blocked { taken } => Rest::Blocked(taken),
+        SendError::Gone { .. } => Rest::Gone,
+    }
+}

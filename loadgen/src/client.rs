@@ -1,0 +1,303 @@
+//! One connection: upgrade, welcome, joins, then messages. It knows its bytes and its stage, not the socket
+//! loop ([`crate::fleet`]) and not what a scenario makes of its events.
+
+use std::ops::ControlFlow;
+
+use fanfare_protocol::Encoding;
+use fanfare_protocol::deflate::Inflater;
+use fanfare_protocol::ws::{Incoming, MessageReader, OpCode, ReaderLimits, Role, encode_masked_frame};
+
+use crate::command::{self, Answer, Id};
+use crate::failure::{Failure, Stage, printable_name};
+use crate::memo::{Memo, compressed_frame};
+use crate::plan::Plan;
+use crate::scan::{Delivery, Scanner};
+use crate::stamp::read_hex;
+use crate::upgrade;
+
+/// Longest message that is read.
+const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// What every frame is masked with. RFC 6455 §10.3 wants keys that pages cannot guess, to protect proxies from
+/// scripts; this program is no browser, and its server has the same work with any key.
+const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+/// What a connection tells its scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event<'a> {
+    /// `welcome` came.
+    Welcomed,
+    /// A join was answered.
+    Joined {
+        /// The room's number.
+        room: u32,
+        /// Where the room stands.
+        offset: u64,
+    },
+    /// A message came.
+    Delivered(Delivery),
+    /// A publish was answered.
+    Published {
+        /// The message's number.
+        number: u32,
+        /// Its place in the room.
+        offset: u64,
+    },
+    /// A publish was refused.
+    Refused {
+        /// The message's number.
+        number: u32,
+        /// The error's name, printable.
+        name: &'a str,
+    },
+    /// The connection is closed, for whatever reason.
+    Gone,
+}
+
+/// What connections share while they read.
+pub(crate) struct Shared<'p> {
+    pub(crate) plan: &'p Plan,
+    pub(crate) scanner: Scanner,
+    pub(crate) inflater: Inflater,
+    pub(crate) memo: Memo,
+    /// Where a compressed message is inflated to.
+    pub(crate) inflated: Vec<u8>,
+}
+
+/// One connection without its socket.
+pub(crate) struct Client {
+    reader: MessageReader,
+    session: Session,
+}
+
+/// The part that messages change.
+struct Session {
+    index: u32,
+    stage: Stage,
+    joins_left: u32,
+    /// Bytes to send; before the upgrade is answered: bytes of its head that were read.
+    out: Vec<u8>,
+}
+
+const LIMITS: ReaderLimits =
+    ReaderLimits { role: Role::Client, message_bytes_max: MESSAGE_BYTES_MAX, fragments_max: 1_024 };
+
+impl Client {
+    /// Connection `index`, not yet opened.
+    pub(crate) fn new(index: u32, deflate: bool) -> Self {
+        let session = Session { index, stage: Stage::Unopened, joins_left: 0, out: Vec::new() };
+        Self { reader: MessageReader::new(deflate), session }
+    }
+
+    /// Where it stands.
+    pub(crate) fn stage(&self) -> Stage {
+        self.session.stage
+    }
+
+    /// Moves it on: only the socket's owner knows when TCP is connected or gone.
+    pub(crate) fn set_stage(&mut self, stage: Stage) {
+        self.session.stage = stage;
+        if stage == Stage::Gone {
+            self.session.out = Vec::new();
+        }
+    }
+
+    /// Bytes that wait to be sent.
+    pub(crate) fn out(&mut self) -> &mut Vec<u8> {
+        &mut self.session.out
+    }
+
+    /// Queues one message.
+    pub(crate) fn send(&mut self, encoding: Encoding, payload: &[u8]) {
+        self.session.send(encoding, payload);
+    }
+
+    /// Takes bytes that were read.
+    ///
+    /// # Errors
+    /// Why the connection has to be closed.
+    pub(crate) fn received(
+        &mut self,
+        bytes: &mut [u8],
+        shared: &mut Shared<'_>,
+        sink: &mut impl FnMut(Event<'_>),
+    ) -> Result<(), Failure> {
+        if self.session.stage == Stage::Upgrading {
+            return self.upgraded(bytes, shared, sink);
+        }
+        let mut start = 0;
+        // Nothing half-read means that a frame begins here.
+        if shared.plan.deflate && self.reader.buffered_bytes() == 0 {
+            while let Some((payload, end)) = compressed_frame(&bytes[start..]) {
+                let payload = &bytes[start + payload..start + end];
+                self.session.compressed(payload, shared, sink)?;
+                start += end;
+            }
+        }
+        self.read(&mut bytes[start..], shared, sink)
+    }
+
+    fn read(
+        &mut self,
+        bytes: &mut [u8],
+        shared: &mut Shared<'_>,
+        sink: &mut impl FnMut(Event<'_>),
+    ) -> Result<(), Failure> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let (session, plan, scanner) = (&mut self.session, shared.plan, &shared.scanner);
+        let mut failure = None;
+        let read = self.reader.feed(bytes, &LIMITS, &mut shared.inflater, |incoming| {
+            match session.incoming(incoming, plan, scanner, sink) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(why) => {
+                    failure = Some(why);
+                    ControlFlow::Break(())
+                }
+            }
+        });
+        match (failure, read) {
+            (Some(failure), _) => Err(failure),
+            (None, Err(violation)) => Err(Failure::Violation(violation.close_code)),
+            (None, Ok(())) => Ok(()),
+        }
+    }
+
+    /// Collects the answer's head; what follows it in the same read are messages.
+    fn upgraded(
+        &mut self,
+        bytes: &mut [u8],
+        shared: &mut Shared<'_>,
+        sink: &mut impl FnMut(Event<'_>),
+    ) -> Result<(), Failure> {
+        let before = self.session.out.len();
+        self.session.out.extend_from_slice(bytes);
+        let Some(len) = upgrade::read_answer(shared.plan, self.session.index, &self.session.out)? else {
+            return Ok(());
+        };
+        self.session.out.clear();
+        self.session.stage = Stage::Welcoming;
+        let rest = len.saturating_sub(before).min(bytes.len());
+        self.received(&mut bytes[rest..], shared, sink)
+    }
+}
+
+impl Session {
+    fn send(&mut self, encoding: Encoding, payload: &[u8]) {
+        let opcode = match encoding {
+            Encoding::Json => OpCode::Text,
+            Encoding::MessagePack => OpCode::Binary,
+        };
+        encode_masked_frame(&mut self.out, opcode, false, MASK, payload);
+    }
+
+    fn incoming(
+        &mut self,
+        incoming: Incoming<'_>,
+        plan: &Plan,
+        scanner: &Scanner,
+        sink: &mut impl FnMut(Event<'_>),
+    ) -> Result<(), Failure> {
+        match incoming {
+            Incoming::Text(message) | Incoming::Binary(message) => self.message(message, plan, scanner, sink),
+            Incoming::Ping(payload) => {
+                encode_masked_frame(&mut self.out, OpCode::Pong, false, MASK, payload);
+                Ok(())
+            }
+            Incoming::Pong(_) => Ok(()),
+            Incoming::Close { code, .. } => Err(Failure::Closed(code)),
+        }
+    }
+
+    /// The short way for a message in one compressed frame.
+    fn compressed(
+        &mut self,
+        payload: &[u8],
+        shared: &mut Shared<'_>,
+        sink: &mut impl FnMut(Event<'_>),
+    ) -> Result<(), Failure> {
+        if let Some(delivery) = shared.memo.recall(payload) {
+            sink(Event::Delivered(delivery));
+            return Ok(());
+        }
+        shared.inflated.clear();
+        shared
+            .inflater
+            .inflate(payload, MESSAGE_BYTES_MAX, &mut shared.inflated)
+            .map_err(|_| Failure::Violation(1_007))?;
+        if shared.scanner.is_delivery(&shared.inflated)
+            && let Some(delivery) = shared.scanner.scan(&shared.inflated)
+        {
+            shared.memo.remember(payload, delivery);
+            sink(Event::Delivered(delivery));
+            return Ok(());
+        }
+        self.message(&shared.inflated, shared.plan, &shared.scanner, sink)
+    }
+
+    #[inline]
+    fn message(
+        &mut self,
+        message: &[u8],
+        plan: &Plan,
+        scanner: &Scanner,
+        sink: &mut impl FnMut(Event<'_>),
+    ) -> Result<(), Failure> {
+        if scanner.is_delivery(message) {
+            sink(Event::Delivered(scanner.scan(message).ok_or(Failure::Unreadable)?));
+            return Ok(());
+        }
+        let answer = Answer::read(plan.encoding, message).ok_or(Failure::Unreadable)?;
+        self.answer(answer, message, plan, scanner, sink)
+    }
+
+    fn answer(
+        &mut self,
+        answer: Answer,
+        message: &[u8],
+        plan: &Plan,
+        scanner: &Scanner,
+        sink: &mut impl FnMut(Event<'_>),
+    ) -> Result<(), Failure> {
+        match (answer.kind.as_str(), answer.id) {
+            ("welcome", _) if self.stage == Stage::Welcoming => {
+                sink(Event::Welcomed);
+                for room in plan.memberships.rooms_of(self.index) {
+                    self.joins_left += 1;
+                    let join = command::join(plan.encoding, room, &plan.room(room));
+                    self.send(plan.encoding, &join);
+                }
+                self.stage = if self.joins_left == 0 { Stage::Live } else { Stage::Joining };
+            }
+            ("joined", Some(Id::Number(room))) if self.stage == Stage::Joining => {
+                let room = u32::try_from(room).map_err(|_| Failure::Unreadable)?;
+                sink(Event::Joined { room, offset: answer.offset.ok_or(Failure::Unreadable)? });
+                self.joins_left = self.joins_left.saturating_sub(1);
+                if self.joins_left == 0 {
+                    self.stage = Stage::Live;
+                }
+            }
+            ("published", Some(Id::Text(number))) => {
+                let number = message_number(&number).ok_or(Failure::Unreadable)?;
+                sink(Event::Published { number, offset: answer.offset.ok_or(Failure::Unreadable)? });
+            }
+            // A refused publish is the message's fate, not the connection's.
+            ("error", Some(Id::Text(number))) => {
+                let name = printable_name(&answer.name.unwrap_or_default());
+                sink(Event::Refused { number: message_number(&number).ok_or(Failure::Unreadable)?, name: &name });
+            }
+            ("error", _) => return Err(Failure::Error(printable_name(&answer.name.unwrap_or_default()))),
+            // A server that writes the fields in another order.
+            (crate::scan::EVENT, _) => {
+                sink(Event::Delivered(scanner.scan(message).ok_or(Failure::Unreadable)?));
+            }
+            // Anything else (a heartbeat, a presence change) is none of our business.
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn message_number(text: &str) -> Option<u32> {
+    u32::try_from(read_hex(text.as_bytes())?).ok()
+}

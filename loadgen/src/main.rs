@@ -1,0 +1,45 @@
+//! Capacity tests for Fanfare and other WebSocket broadcast servers.
+//!
+//! One thread, one epoll loop: [`fleet`] owns the sockets, [`client`] is one connection's protocol, a
+//! [`scenario`] decides what is sent and counts what comes, [`report`] prints it. Whatever the server does is
+//! counted; nothing it sends can make this program panic or wait for ever.
+
+mod cli;
+mod client;
+mod clock;
+mod command;
+mod failure;
+mod fleet;
+mod memo;
+mod payload;
+mod plan;
+mod process;
+mod report;
+mod scan;
+mod scenario;
+mod stamp;
+mod sys;
+mod token;
+mod upgrade;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::scenario::RunError;
+
+fn main() -> ExitCode {
+    // clap exits with 2 by itself on wrong usage.
+    match scenario::run(cli::Cli::parse()) {
+        Ok(verdict) => ExitCode::from(verdict.exit_code()),
+        Err(RunError::Usage(message)) => {
+            eprintln!("fanfare-loadgen: {message}");
+            ExitCode::from(2)
+        }
+        Err(RunError::Failed(message)) => {
+            eprintln!("fanfare-loadgen: {message}");
+            ExitCode::from(1)
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! A checked plan: who connects where, who is a member of which room.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use fanfare_protocol::{Encoding, RoomName};
+
+use crate::cli::{CommonArgs, EncodingArg};
+use crate::token::{Credentials, DEVELOPMENT_SECRET};
+
+/// Connections from one source address before the next is used; Linux has about 28,000 local ports for each.
+const CONNECTIONS_PER_SOURCE: u32 = 25_000;
+/// Descriptors needed beside the connections' own.
+const SPARE_DESCRIPTORS: u64 = 32;
+
+/// Where to connect to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// The first address the name resolved to.
+    pub(crate) addr: SocketAddr,
+    /// For the `Host` header.
+    pub(crate) host: String,
+    /// Path and query.
+    pub(crate) path: String,
+}
+
+/// Which connection is a member of which room: memberships are dealt round, so each connection has as many
+/// as any other (give or take one) and never twice the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Memberships {
+    /// Rooms, numbered from 0.
+    pub(crate) rooms: u32,
+    /// Members of each room; at most `connections`.
+    pub(crate) members: u32,
+    /// Connections, numbered from 0.
+    pub(crate) connections: u32,
+}
+
+impl Memberships {
+    /// All memberships; each has an index below this.
+    pub(crate) fn total(&self) -> usize {
+        self.rooms as usize * self.members as usize
+    }
+
+    /// The membership of a connection in a room, if it has one.
+    #[inline]
+    pub(crate) fn index(&self, room: u32, connection: u32) -> Option<usize> {
+        if room >= self.rooms || connection >= self.connections {
+            return None;
+        }
+        let first = u64::from(room) * u64::from(self.members);
+        let connections = u64::from(self.connections);
+        let place = (u64::from(connection) + connections - first % connections) % connections;
+        (place < u64::from(self.members)).then_some((first + place) as usize)
+    }
+
+    /// The rooms of a connection.
+    pub(crate) fn rooms_of(&self, connection: u32) -> impl Iterator<Item = u32> + use<> {
+        let members = self.members.max(1) as usize;
+        let indexes = if connection < self.connections { connection as usize..self.total() } else { 0..0 };
+        indexes.step_by(self.connections.max(1) as usize).map(move |index| (index / members) as u32)
+    }
+}
+
+/// Everything a fleet of connections needs to know.
+pub(crate) struct Plan {
+    /// The server.
+    pub(crate) target: Target,
+    /// How connections authenticate.
+    pub(crate) credentials: Credentials,
+    /// The subprotocol.
+    pub(crate) encoding: Encoding,
+    /// Whether permessage-deflate is offered and required.
+    pub(crate) deflate: bool,
+    /// Connections that may be opening at once.
+    pub(crate) opening: u32,
+    /// How long one connection may take to be ready.
+    pub(crate) timeout: Duration,
+    /// What room names begin with.
+    pub(crate) room_prefix: String,
+    /// Who is a member of what.
+    pub(crate) memberships: Memberships,
+    /// Further connections that are members of nothing.
+    pub(crate) publishers: u32,
+}
+
+impl Plan {
+    /// Checks what the command line gave.
+    ///
+    /// # Errors
+    /// A sentence for the user, who has to change an argument.
+    pub(crate) fn new(args: &CommonArgs, memberships: Memberships, publishers: u32) -> Result<Self, String> {
+        if memberships.members > memberships.connections {
+            return Err(format!(
+                "--connections must be at least --members ({}): a connection joins a room only once",
+                memberships.members
+            ));
+        }
+        memberships.connections.checked_add(publishers).ok_or("too many connections")?;
+        RoomName::parse(&format!("{}{}", args.room_prefix, memberships.rooms))
+            .map_err(|error| format!("--room-prefix: {error}"))?;
+        Ok(Self {
+            target: parse_url(&args.url)?,
+            credentials: credentials(args),
+            encoding: match args.encoding {
+                EncodingArg::Json => Encoding::Json,
+                EncodingArg::Msgpack => Encoding::MessagePack,
+            },
+            deflate: args.deflate,
+            opening: args.opening,
+            timeout: args.timeout,
+            room_prefix: args.room_prefix.clone(),
+            memberships,
+            publishers,
+        })
+    }
+
+    /// All connections.
+    pub(crate) fn connections(&self) -> u32 {
+        self.memberships.connections.saturating_add(self.publishers)
+    }
+
+    /// The name of room `number`.
+    pub(crate) fn room(&self, number: u32) -> String {
+        format!("{}{number}", self.room_prefix)
+    }
+
+    /// The loopback address that connection `index` comes from, when one source has too few ports for all.
+    pub(crate) fn source(&self, index: u32) -> Option<IpAddr> {
+        let spread = self.connections() > CONNECTIONS_PER_SOURCE && self.target.addr.ip().is_loopback();
+        if !spread || self.target.addr.is_ipv6() {
+            return None;
+        }
+        let number = 2 + index / CONNECTIONS_PER_SOURCE;
+        Some(Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 0, 0, 0)).wrapping_add(number)).into())
+    }
+
+    /// Checks the connections against the limit of open files.
+    ///
+    /// # Errors
+    /// What to do about a limit that is too low.
+    pub(crate) fn check_open_files(&self, limit: u64) -> Result<(), String> {
+        let needed = u64::from(self.connections()) + SPARE_DESCRIPTORS;
+        if needed <= limit {
+            return Ok(());
+        }
+        Err(format!(
+            "{} connections need {needed} open files, the hard limit is {limit}: raise it (`ulimit -Hn {needed}` as root) \
+             or run several load generators",
+            self.connections()
+        ))
+    }
+}
+
+fn credentials(args: &CommonArgs) -> Credentials {
+    if args.dev {
+        return Credentials::signed_with(DEVELOPMENT_SECRET);
+    }
+    match (&args.token_secret, &args.token) {
+        (Some(secret), _) => Credentials::signed_with(secret),
+        (None, Some(token)) => Credentials::Fixed(token.clone()),
+        (None, None) => Credentials::None,
+    }
+}
+
+fn parse_url(url: &str) -> Result<Target, String> {
+    let rest = url.strip_prefix("ws://").ok_or("--url must begin with ws:// (TLS is not measured)")?;
+    let slash = rest.find('/').unwrap_or(rest.len());
+    let (host, path) = rest.split_at(slash);
+    let has_port = host.rfind(':') > host.rfind(']');
+    let authority = if has_port { host.to_owned() } else { format!("{host}:80") };
+    if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("--url may hold only visible ASCII".into());
+    }
+    let mut addrs = authority.to_socket_addrs().map_err(|error| format!("--url: cannot resolve the host: {error}"))?;
+    let addr = addrs.next().ok_or("--url: the host has no address")?;
+    let path = if path.is_empty() { "/" } else { path };
+    Ok(Target { addr, host: host.into(), path: path.into() })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    /// A plan for tests: 3 rooms of 2 members on 4 connections.
+    pub(crate) fn plan() -> Plan {
+        Plan {
+            target: parse_url("ws://127.0.0.1:8080/v1/ws").unwrap(),
+            credentials: Credentials::signed_with(DEVELOPMENT_SECRET),
+            encoding: Encoding::Json,
+            deflate: false,
+            opening: 8,
+            timeout: Duration::from_secs(5),
+            room_prefix: "load:".into(),
+            memberships: Memberships { rooms: 3, members: 2, connections: 4 },
+            publishers: 1,
+        }
+    }
+
+    #[test]
+    fn each_room_has_its_members_and_each_membership_its_own_index() {
+        for (rooms, members, connections) in [(1, 5, 5), (3, 2, 4), (7, 3, 3), (100, 10, 1_000), (5, 3, 7), (0, 0, 9)] {
+            let memberships = Memberships { rooms, members, connections };
+            let mut seen = HashSet::new();
+            for connection in 0..connections {
+                let mine: Vec<u32> = memberships.rooms_of(connection).collect();
+                for room in 0..rooms {
+                    let index = memberships.index(room, connection);
+                    assert_eq!(index.is_some(), mine.contains(&room));
+                    if let Some(index) = index {
+                        assert!(index < memberships.total() && seen.insert(index));
+                        assert_eq!(index / members as usize, room as usize);
+                    }
+                }
+            }
+            assert_eq!(seen.len(), memberships.total());
+            assert_eq!(memberships.rooms_of(connections).count(), 0);
+            assert_eq!(memberships.index(rooms, 0), None);
+        }
+    }
+
+    #[test]
+    fn urls_are_read_or_refused() {
+        let target = parse_url("ws://127.0.0.1:9001").unwrap();
+        assert_eq!((target.addr.port(), target.path.as_str()), (9001, "/"));
+        assert_eq!(parse_url("ws://[::1]:9/x?y=z").unwrap().path, "/x?y=z");
+        assert_eq!(parse_url("ws://127.0.0.1/a").unwrap().addr.port(), 80);
+        for bad in ["http://127.0.0.1/", "wss://127.0.0.1/", "ws://", "ws://127.0.0.1:99999/", "ws://127.0.0.1/a b\r\n"] {
+            assert!(parse_url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn many_connections_come_from_several_addresses() {
+        let mut plan = plan();
+        assert_eq!(plan.source(0), None);
+        plan.memberships.connections = 60_000;
+        assert_eq!(plan.source(0), Some(Ipv4Addr::new(127, 0, 0, 2).into()));
+        assert_eq!(plan.source(59_999), Some(Ipv4Addr::new(127, 0, 0, 4).into()));
+        assert!(plan.check_open_files(20_000).unwrap_err().contains("20000"));
+        assert!(plan.check_open_files(100_000).is_ok());
+    }
+}

@@ -1,0 +1,255 @@
+//! The result of a run: a table for people, JSON for programs, and the exit code.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use hdrhistogram::Histogram;
+use serde_json::{Map, Value, json};
+
+use crate::failure::Failures;
+use crate::verify::Faults;
+
+/// How a run ended, from best to worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Verdict {
+    /// All went well.
+    Ok,
+    /// Connections or publishes failed.
+    Failed,
+    /// Messages were lost, repeated or out of order.
+    Broken,
+}
+
+impl Verdict {
+    /// The process's exit code.
+    pub(crate) const fn exit_code(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Failed => 1,
+            Self::Broken => 99,
+        }
+    }
+
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+            Self::Broken => "broken delivery",
+        }
+    }
+}
+
+/// What a run found, in the order it will be printed.
+#[derive(Debug)]
+pub(crate) struct Report {
+    scenario: &'static str,
+    parameters: Map<String, Value>,
+    rows: Vec<(String, String)>,
+    results: Map<String, Value>,
+    problems: Vec<String>,
+    failures: BTreeMap<String, u64>,
+    verdict: Verdict,
+}
+
+impl Report {
+    /// An empty report of a scenario that ran with these parameters.
+    pub(crate) fn new(scenario: &'static str, parameters: Value) -> Self {
+        let parameters = match parameters {
+            Value::Object(map) => map,
+            _ => Map::new(),
+        };
+        Self {
+            scenario,
+            parameters,
+            rows: Vec::new(),
+            results: Map::new(),
+            problems: Vec::new(),
+            failures: BTreeMap::new(),
+            verdict: Verdict::Ok,
+        }
+    }
+
+    /// A whole number.
+    pub(crate) fn count(&mut self, key: &str, label: &str, value: u64) {
+        self.results.insert(key.into(), value.into());
+        self.rows.push((label.into(), grouped(value)));
+    }
+
+    /// A number with a unit, printed with `digits` decimals.
+    pub(crate) fn number(&mut self, key: &str, label: &str, value: f64, digits: usize, unit: &str) {
+        self.results.insert(key.into(), json!(value));
+        let text = if digits == 0 && value >= 0.0 {
+            grouped(value.round() as u64)
+        } else {
+            format!("{value:.digits$}")
+        };
+        self.rows.push((label.into(), format!("{text} {unit}")));
+    }
+
+    /// The percentiles of a histogram of nanoseconds, in microseconds (JSON) and milliseconds (table).
+    pub(crate) fn times(&mut self, key: &str, label: &str, histogram: &Histogram<u64>) {
+        if histogram.is_empty() {
+            return;
+        }
+        let mut values = Map::new();
+        let mut text = String::new();
+        let at = |quantile| histogram.value_at_quantile(quantile);
+        let max = histogram.max();
+        for (name, value) in
+            [("p50", at(0.5)), ("p90", at(0.9)), ("p99", at(0.99)), ("p999", at(0.999)), ("max", max)]
+        {
+            values.insert(name.into(), json!(value as f64 / 1e3));
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{name} {:.2}  ", value as f64 / 1e6);
+        }
+        values.insert("count".into(), histogram.len().into());
+        self.results.insert(format!("{key}_us"), Value::Object(values));
+        self.rows.push((label.into(), format!("{}ms", text)));
+    }
+
+    /// Something that makes the run a failure.
+    pub(crate) fn problem(&mut self, text: impl Into<String>) {
+        self.problems.push(text.into());
+        self.verdict = self.verdict.max(Verdict::Failed);
+    }
+
+    /// Adds failures by kind; any makes the run a failure.
+    pub(crate) fn failures(&mut self, failures: &Failures) {
+        for (kind, count) in failures.counts() {
+            *self.failures.entry(kind.clone()).or_default() += count;
+            self.verdict = self.verdict.max(Verdict::Failed);
+        }
+    }
+
+    /// Adds what verification found; any fault breaks the run.
+    pub(crate) fn faults(&mut self, faults: Faults) {
+        self.count("lost", "lost", faults.lost);
+        self.count("duplicates", "duplicates", faults.duplicates);
+        self.count("out_of_order", "out of order", faults.out_of_order);
+        self.count("stray", "for no member", faults.stray);
+        if !faults.is_clean() {
+            self.verdict = Verdict::Broken;
+        }
+    }
+
+    /// How the run ended.
+    pub(crate) fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    /// The table.
+    pub(crate) fn text(&self) -> String {
+        let mut text = format!("{}\n", self.scenario);
+        let parameters: Vec<String> =
+            self.parameters.iter().map(|(key, value)| format!("{key} {}", plain(value))).collect();
+        let _ = writeln!(text, "  {}\n", parameters.join(", "));
+        let width = self.rows.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
+        for (label, value) in &self.rows {
+            let _ = writeln!(text, "  {label:<width$}  {value}");
+        }
+        for (kind, count) in &self.failures {
+            let _ = writeln!(text, "  failure: {kind}: {}", grouped(*count));
+        }
+        for problem in &self.problems {
+            let _ = writeln!(text, "  problem: {problem}");
+        }
+        let _ = writeln!(text, "\n  {}", self.verdict.text());
+        text
+    }
+
+    /// Everything as one JSON object.
+    pub(crate) fn json(&self) -> Value {
+        json!({
+            "scenario": self.scenario,
+            "parameters": self.parameters,
+            "results": self.results,
+            "failures": self.failures,
+            "problems": self.problems,
+            "verdict": self.verdict.text(),
+        })
+    }
+
+    /// Writes the JSON form to a file.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(crate) fn write_json(&self, path: &Path) -> io::Result<()> {
+        let mut text = serde_json::to_string_pretty(&self.json()).map_err(io::Error::other)?;
+        text.push('\n');
+        fs::write(path, text)
+    }
+}
+
+/// A value as text without JSON's quotes.
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Digits in groups of three.
+fn grouped(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// An empty histogram of nanoseconds: up to 10 minutes at three significant digits.
+///
+/// # Errors
+/// Never with these bounds; the histogram's constructor checks them.
+pub(crate) fn histogram() -> Result<Histogram<u64>, String> {
+    Histogram::new_with_bounds(1_000, 600_000_000_000, 3).map_err(|error| format!("histogram: {error:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        for (value, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(value), text);
+        }
+    }
+
+    #[test]
+    fn the_worst_finding_decides_the_exit_code() {
+        let mut report = Report::new("fanout", json!({"rate": 100}));
+        report.faults(Faults::default());
+        assert_eq!(report.verdict().exit_code(), 0);
+        report.problem("nothing was accepted");
+        assert_eq!(report.verdict().exit_code(), 1);
+        report.faults(Faults { lost: 1, ..Faults::default() });
+        assert_eq!(report.verdict().exit_code(), 99);
+        report.problem("again");
+        assert_eq!(report.verdict().exit_code(), 99);
+    }
+
+    #[test]
+    fn table_and_json_tell_the_same() {
+        let mut report = Report::new("fanout", json!({"url": "ws://x/"}));
+        report.count("sent", "messages sent", 1_500);
+        let mut latency = histogram().unwrap();
+        latency.record(2_000_000).unwrap();
+        report.times("latency", "latency", &latency);
+        let mut failures = Failures::default();
+        failures.count(&"closed with code 4008");
+        report.failures(&failures);
+        let text = report.text();
+        assert!(text.contains("messages sent  1,500") && text.contains("p50 2.00"), "{text}");
+        assert!(text.contains("failure: closed with code 4008: 1"), "{text}");
+        let json = report.json();
+        assert_eq!(json["results"]["sent"], 1_500);
+        assert_eq!(json["failures"]["closed with code 4008"], 1);
+        assert!((json["results"]["latency_us"]["p50"].as_f64().unwrap() - 2_000.0).abs() < 3.0);
+        assert_eq!(json["verdict"], "failed");
+    }
+}

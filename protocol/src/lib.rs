@@ -1,0 +1,26 @@
+//! Fanfare's wire protocol: everything two programs must agree on, and nothing that moves bytes.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`wire`] | commands, replies and messages as Rust types |
+//! | [`json`], [`msgpack`] | the two encodings of those types |
+//! | [`ws`] | RFC 6455: frame headers, masking, reading messages, close codes |
+//! | [`deflate`] | RFC 7692: negotiation, compressing once, bounded inflating |
+//! | [`code`] | the one table of application close and error codes |
+//! | [`name`] | validated names of rooms, events, users |
+//!
+//! There is no I/O, no clock and no `unsafe` here, so the server, the load generator, the benchmarks and
+//! the fuzz targets share it as it is.
+#![forbid(unsafe_code)]
+
+pub mod code;
+pub mod deflate;
+pub mod json;
+pub mod msgpack;
+pub mod name;
+pub mod wire;
+pub mod ws;
+
+pub use code::Code;
+pub use name::{EventName, RoomName};
+pub use wire::{Body, Command, Encoding, Message, Publish, Refusal, Reply, Request, Target};

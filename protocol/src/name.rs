@@ -1,0 +1,172 @@
+//! Names that were checked once and are trusted afterwards: rooms, events, users.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Longest room name, in bytes.
+pub const ROOM_NAME_BYTES_MAX: usize = 128;
+/// Longest event name, in bytes.
+pub const EVENT_NAME_BYTES_MAX: usize = 64;
+/// Longest user id, client id or role, in bytes.
+pub const ID_BYTES_MAX: usize = 128;
+
+/// Types that the engine itself sends or reads; no publisher may use them as an event.
+const RESERVED_EVENTS: [&str; 23] = [
+    "ack", "auth", "error", "gap", "heartbeat", "heartbeat_ack", "history", "join", "joined", "leave",
+    "left", "message", "ok", "ping", "pong", "presence", "publish", "published", "refresh", "subscribe",
+    "unsubscribe", "welcome", "closed",
+];
+
+/// Why a name was refused; the text names the rule and never repeats the name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameError(String);
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NameError {}
+
+/// The name of a room: `<type>:<id>` or a bare id, 1-128 bytes of `A-Z a-z 0-9 . _ - : = ~ + @`.
+///
+/// Names that begin with `@` belong to the engine (`@user:7`, `@all`) and only the constructors here make
+/// them. Cloning shares the text.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RoomName(Arc<str>);
+
+impl RoomName {
+    /// Checks a name that a client or an HTTP caller gave.
+    ///
+    /// # Errors
+    /// Length, alphabet, or a leading `@`.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        check_length("room", text, ROOM_NAME_BYTES_MAX)?;
+        if text.starts_with('@') {
+            return Err(NameError("`room` must not begin with `@`: those rooms belong to the engine".into()));
+        }
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:=~+@".contains(&byte);
+        if !text.bytes().all(allowed) {
+            return Err(NameError("`room` may hold only A-Z a-z 0-9 . _ - : = ~ + @".into()));
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The room of everything sent to one user.
+    pub fn of_user(user_id: &str) -> Self {
+        Self(format!("@user:{user_id}").into())
+    }
+
+    /// The room of everything sent to one role.
+    pub fn of_role(role: &str) -> Self {
+        Self(format!("@role:{role}").into())
+    }
+
+    /// The room of everything sent to one client id.
+    pub fn of_client(client_id: &str) -> Self {
+        Self(format!("@client:{client_id}").into())
+    }
+
+    /// The room that every connection is in.
+    pub fn of_all() -> Self {
+        Self("@all".into())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the engine made this room for a target other than a room.
+    pub fn is_engine_room(&self) -> bool {
+        self.0.starts_with('@')
+    }
+
+    /// The room type: what stands before the first `:`, or nothing.
+    pub fn room_type(&self) -> Option<&str> {
+        self.0.split_once(':').map(|(kind, _)| kind)
+    }
+}
+
+impl fmt::Display for RoomName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The name a publisher gives its message, which becomes the message's `type`: 1-64 visible ASCII bytes
+/// without `"` and `\`, not one of the engine's own types, not beginning with `$`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct EventName(Arc<str>);
+
+impl EventName {
+    /// Checks an event name.
+    ///
+    /// # Errors
+    /// Length, alphabet, or a reserved name.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        check_length("event", text, EVENT_NAME_BYTES_MAX)?;
+        if !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\') {
+            return Err(NameError("`event` may hold only visible ASCII without quotes and backslashes".into()));
+        }
+        if text.starts_with('$') {
+            return Err(NameError("`event` must not begin with `$`: those names are kept for the engine".into()));
+        }
+        if RESERVED_EVENTS.contains(&text) {
+            return Err(NameError("`event` is a name that the engine itself uses; choose another".into()));
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Checks a user id, client id or role: 1-128 bytes, no control characters, no quotes or backslashes.
+///
+/// # Errors
+/// Length or alphabet; `field` is named in the text.
+pub fn check_id(field: &str, text: &str) -> Result<(), NameError> {
+    check_length(field, text, ID_BYTES_MAX)?;
+    if text.chars().any(|c| c.is_control() || c == '"' || c == '\\') {
+        return Err(NameError(format!("`{field}` must not hold control characters, quotes or backslashes")));
+    }
+    Ok(())
+}
+
+fn check_length(field: &str, text: &str, bytes_max: usize) -> Result<(), NameError> {
+    if text.is_empty() || text.len() > bytes_max {
+        return Err(NameError(format!("`{field}` must be 1 to {bytes_max} bytes long, it is {}", text.len())));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rooms_follow_the_alphabet() {
+        for good in ["chat:42", "lobby", "surgery:1.a_b-c=~+", "user:a@b.c"] {
+            assert_eq!(RoomName::parse(good).unwrap().as_str(), good);
+        }
+        for bad in ["", "@all", "a b", "a/b", "a\0", "é", "..\n", &"x".repeat(129)] {
+            assert!(RoomName::parse(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(RoomName::parse("chat:42").unwrap().room_type(), Some("chat"));
+        assert_eq!(RoomName::parse("lobby").unwrap().room_type(), None);
+    }
+
+    #[test]
+    fn reserved_events_are_refused_and_the_reserved_list_has_no_twins() {
+        for reserved in RESERVED_EVENTS {
+            assert!(EventName::parse(reserved).is_err());
+            assert_eq!(RESERVED_EVENTS.iter().filter(|other| **other == reserved).count(), 1);
+        }
+        assert!(EventName::parse("$x").is_err());
+        assert!(EventName::parse("schedule_update").is_ok());
+    }
+}

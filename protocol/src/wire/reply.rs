@@ -1,0 +1,87 @@
+//! What the server answers. Replies carry the command's id; `welcome` has none.
+
+use crate::wire::{Body, Position};
+use crate::Code;
+
+/// Every answer of protocol version 1. The field names are those on the wire.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply<'a> {
+    /// The connection is set up (`welcome`).
+    Welcome {
+        /// The connection's client id.
+        client_id: &'a str,
+        /// The token's `sub`.
+        user_id: &'a str,
+        /// The token's `role`.
+        role: &'a str,
+        /// Milliseconds since 1970, on the wire as RFC 3339 text.
+        server_time_unix_ms: u64,
+        /// Milliseconds between heartbeats.
+        heartbeat_interval_ms: u64,
+        /// Bytes of the largest message the server reads.
+        max_message_size: usize,
+        /// Whether an earlier session's rooms came back.
+        resumed: bool,
+    },
+    /// A join was done (`joined`).
+    Joined {
+        /// The room.
+        room: &'a str,
+        /// Where the stream stands; live messages follow it.
+        position: &'a Position,
+        /// Whether everything since the asked position follows.
+        recovered: bool,
+        /// How many members the room has, when known.
+        members: Option<u64>,
+    },
+    /// A leave was done (`left`).
+    Left {
+        /// The room.
+        room: &'a str,
+    },
+    /// A publish got its place (`published`).
+    Published {
+        /// The room underneath the target.
+        room: &'a str,
+        /// The message's place.
+        position: &'a Position,
+        /// The message's id.
+        message_id: &'a str,
+    },
+    /// Done, nothing more to say (`ok`).
+    Ok,
+    /// Kept messages (`history`), each already encoded as an object in the connection's own encoding.
+    History {
+        /// The room.
+        room: &'a str,
+        /// Where the stream stands.
+        position: &'a Position,
+        /// The messages, each one encoded object.
+        messages: &'a [&'a [u8]],
+    },
+    /// Who is in a room (`presence`), each already encoded as an object in the connection's own encoding.
+    Presence {
+        /// The room.
+        room: &'a str,
+        /// How many members there are.
+        count: u64,
+        /// Those listed, each one encoded object.
+        members: &'a [&'a [u8]],
+    },
+    /// Answer to a heartbeat (`heartbeat_ack`).
+    HeartbeatAck {
+        /// Milliseconds since 1970, on the wire as RFC 3339 text.
+        server_time_unix_ms: u64,
+        /// What the client sent along, given back.
+        data: Option<&'a Body>,
+    },
+    /// A refused command, or the reason of a close that follows (`error`).
+    Error {
+        /// What kind.
+        code: Code,
+        /// A sentence for people.
+        message: &'a str,
+        /// The field at fault; on the wire `details: {"field": …}`, else `details: {}`.
+        field: Option<&'a str>,
+    },
+}
