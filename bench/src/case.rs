@@ -52,6 +52,9 @@ const fn metric(path: &'static str, label: &'static str, digits: usize) -> Metri
     Metric { path, label, digits }
 }
 
+/// CPU of programs that do not belong to the comparison, in percent of a core.
+pub(crate) const DISTURBANCE: &str = "foreign_cpu_percent";
+
 const FANOUT: &[Metric] = &[
     metric("server_cpu_us_per_delivery", "server CPU per delivery, us", 3),
     metric("deliveries_per_second", "deliveries/s", 0),
@@ -60,6 +63,7 @@ const FANOUT: &[Metric] = &[
     metric("latency_us.max", "latency max, us", 0),
     metric("server_cpu_percent", "server CPU, % of a core", 1),
     metric("client_cpu_percent", "load generator CPU, %", 1),
+    metric(DISTURBANCE, "other programs' CPU, %", 0),
     metric("received_bytes_per_second", "bytes/s on the wire", 0),
 ];
 const IDLE: &[Metric] = &[
@@ -95,8 +99,10 @@ impl Case {
     /// The most telling number of one run.
     pub(crate) fn headline(&self, results: &Value) -> String {
         let metric = self.metrics[0];
-        value_at(results, metric.path)
-            .map_or_else(|| "no number".into(), |value| format!("{value:.*} ({})", metric.digits, metric.label))
+        value_at(results, metric.path).map_or_else(
+            || "no number".into(),
+            |value| format!("{value:.*} ({})", metric.digits, metric.label),
+        )
     }
 }
 
@@ -144,7 +150,13 @@ pub(crate) fn all(quick: bool) -> Vec<Case> {
             FANOUT,
         ),
         case("idle", "10,000 quiet members of one room", "idle --connections 10000", ALL, IDLE),
-        case("connect", "10,000 connections, 256 opening at once", "connect --connections 10000 --opening 256", ALL, CONNECT),
+        case(
+            "connect",
+            "10,000 connections, 256 opening at once",
+            "connect --connections 10000 --opening 256",
+            ALL,
+            CONNECT,
+        ),
     ]
 }
 

@@ -74,12 +74,14 @@ fn main() -> ExitCode {
 
 /// Runs the cases; returns how many runs failed.
 fn run(args: &Args) -> Result<usize, String> {
-    let binaries = Binaries::find(args.engine.clone(), args.loadgen.clone()).map_err(|error| error.to_string())?;
+    let binaries =
+        Binaries::find(args.engine.clone(), args.loadgen.clone()).map_err(|error| error.to_string())?;
     let servers = if args.servers.is_empty() { Kind::ALL.to_vec() } else { args.servers.clone() };
     for kind in &servers {
         binaries.check(*kind)?;
     }
-    let wanted = |case: &Case| args.only.is_empty() || args.only.iter().any(|text| case.name.contains(text.as_str()));
+    let wanted =
+        |case: &Case| args.only.is_empty() || args.only.iter().any(|text| case.name.contains(text.as_str()));
     let cases: Vec<Case> = case::all(args.quick).into_iter().filter(wanted).collect();
     if cases.is_empty() {
         return Err("--only matches no case".into());

@@ -8,8 +8,11 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use crate::case::{Case, value_at};
+use crate::case::{Case, DISTURBANCE, value_at};
 use crate::load::Outcome;
+
+/// Other programs' CPU, in percent of a core, from which on a run counts as disturbed.
+const DISTURBANCE_PERCENT_MAX: f64 = 15.0;
 
 /// What all cases found.
 #[derive(Debug)]
@@ -88,13 +91,21 @@ impl Summary {
             }
             table.push('\n');
         }
+        let disturbed = runs.values().flatten().filter(|results| {
+            value_at(results, DISTURBANCE).is_some_and(|percent| percent > DISTURBANCE_PERCENT_MAX)
+        });
+        let disturbed = disturbed.count();
+        if disturbed > 0 {
+            let _ =
+                writeln!(table, "  {disturbed} runs were disturbed by other programs: trust no time above");
+        }
         for failure in &failures {
             let _ = writeln!(table, "  failed: {failure}");
         }
         self.failed += failures.len();
         self.cases.push(json!({
             "name": case.name, "what": case.what, "load": case.args.join(" "),
-            "servers": servers, "ratios": ratios, "failures": failures,
+            "servers": servers, "ratios": ratios, "failures": failures, "disturbed_runs": disturbed,
         }));
         table
     }
@@ -135,8 +146,11 @@ fn median(values: &[f64]) -> Option<f64> {
 fn machine() -> Value {
     let first_line = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
     let cpu_info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let models: Vec<&str> =
-        cpu_info.lines().filter_map(|line| line.strip_prefix("model name")?.split_once(':')).map(|(_, name)| name.trim()).collect();
+    let models: Vec<&str> = cpu_info
+        .lines()
+        .filter_map(|line| line.strip_prefix("model name")?.split_once(':'))
+        .map(|(_, name)| name.trim())
+        .collect();
     json!({
         "kernel": first_line("/proc/sys/kernel/osrelease"),
         "cpu": models.first().copied().unwrap_or("unknown"),
@@ -168,7 +182,10 @@ mod tests {
         ];
         let mut summary = Summary::new(3, true);
         let table = summary.add(&all(true)[0], outcomes);
-        assert!(table.contains("engine/floor") && table.contains("0.500") && table.contains("exit status: 99"), "{table}");
+        assert!(
+            table.contains("engine/floor") && table.contains("0.500") && table.contains("exit status: 99"),
+            "{table}"
+        );
         assert_eq!(summary.failed(), 1);
         let case = &summary.cases[0];
         assert_eq!(case["ratios"]["engine/floor"]["server_cpu_us_per_delivery"], 0.5);

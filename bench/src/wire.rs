@@ -144,7 +144,8 @@ mod tests {
 
     #[test]
     fn answers_are_json_and_pass_id_and_data_through() {
-        let text = br#"{"type":"publish","id":"0000002a","room":"load:1","event":"load","data":{"t":"x", "p":1}}"#;
+        let text =
+            br#"{"type":"publish","id":"0000002a","room":"load:1","event":"load","data":{"t":"x", "p":1}}"#;
         let command = Command::read(text).unwrap();
         let parse = |text: String| serde_json::from_str::<Value>(&text).unwrap();
         assert_eq!(parse(published(&command, 7))["id"], "0000002a");

@@ -284,7 +284,10 @@ impl Session {
             // A refused publish is the message's fate, not the connection's.
             ("error", Some(Id::Text(number))) => {
                 let name = printable_name(&answer.name.unwrap_or_default());
-                sink(Event::Refused { number: message_number(&number).ok_or(Failure::Unreadable)?, name: &name });
+                sink(Event::Refused {
+                    number: message_number(&number).ok_or(Failure::Unreadable)?,
+                    name: &name,
+                });
             }
             ("error", _) => return Err(Failure::Error(printable_name(&answer.name.unwrap_or_default()))),
             // A server that writes the fields in another order.
@@ -301,3 +304,6 @@ impl Session {
 fn message_number(text: &str) -> Option<u32> {
     u32::try_from(read_hex(text.as_bytes())?).ok()
 }
+
+#[cfg(test)]
+mod tests;

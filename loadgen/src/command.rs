@@ -62,10 +62,15 @@ mod tests {
 
     #[test]
     fn answers_are_read_whatever_else_they_carry() {
-        let text = br#"{"type":"joined","id":7,"room":"load:7","epoch":"k3f9","offset":12,"recovered":false}"#;
+        let text =
+            br#"{"type":"joined","id":7,"room":"load:7","epoch":"k3f9","offset":12,"recovered":false}"#;
         let answer = Answer::read(Encoding::Json, text).unwrap();
-        assert_eq!((answer.kind.as_str(), answer.id, answer.offset), ("joined", Some(Id::Number(7)), Some(12)));
-        let text = br#"{"type":"error","id":"0000002a","code":4004,"name":"RATE_LIMIT_EXCEEDED","details":{}}"#;
+        assert_eq!(
+            (answer.kind.as_str(), answer.id, answer.offset),
+            ("joined", Some(Id::Number(7)), Some(12))
+        );
+        let text =
+            br#"{"type":"error","id":"0000002a","code":4004,"name":"RATE_LIMIT_EXCEEDED","details":{}}"#;
         let answer = Answer::read(Encoding::Json, text).unwrap();
         assert_eq!(answer.id, Some(Id::Text("0000002a".into())));
         assert_eq!(answer.name.as_deref(), Some("RATE_LIMIT_EXCEEDED"));
@@ -76,7 +81,8 @@ mod tests {
     #[test]
     fn a_join_is_the_same_command_in_both_encodings() {
         let json: serde_json::Value = serde_json::from_slice(&join(Encoding::Json, 3, "load:3")).unwrap();
-        let msgpack: serde_json::Value = rmp_serde::from_slice(&join(Encoding::MessagePack, 3, "load:3")).unwrap();
+        let msgpack: serde_json::Value =
+            rmp_serde::from_slice(&join(Encoding::MessagePack, 3, "load:3")).unwrap();
         assert_eq!(json, msgpack);
         assert_eq!(json, serde_json::json!({"type": "join", "id": 3, "room": "load:3"}));
     }

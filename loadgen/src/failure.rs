@@ -69,8 +69,12 @@ impl From<io::Error> for Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Io(_, Some(libc::EMFILE)) => f.write_str("too many open files (raise the hard limit: ulimit -Hn)"),
-            Self::Io(_, Some(libc::EADDRNOTAVAIL)) => f.write_str("no local port left (net.ipv4.ip_local_port_range)"),
+            Self::Io(_, Some(libc::EMFILE)) => {
+                f.write_str("too many open files (raise the hard limit: ulimit -Hn)")
+            }
+            Self::Io(_, Some(libc::EADDRNOTAVAIL)) => {
+                f.write_str("no local port left (net.ipv4.ip_local_port_range)")
+            }
             Self::Io(kind, _) => write!(f, "{kind}"),
             Self::Timeout(stage) => write!(f, "timeout waiting for {}", stage.waits_for()),
             Self::EndOfStream(stage) => write!(f, "connection ended while waiting for {}", stage.waits_for()),

@@ -93,7 +93,9 @@ mod tests {
         assert_eq!(compressed_frame(&long), None);
         long.resize(4 + 256, 0);
         assert_eq!(compressed_frame(&long), Some((4, 260)));
-        for other in [&b""[..], b"\xc1", b"\xc1\x03ab", b"\x81\x01a", b"\x41\x01a", b"\xc0\x01a", b"\xc1\x81abcde"] {
+        for other in
+            [&b""[..], b"\xc1", b"\xc1\x03ab", b"\x81\x01a", b"\x41\x01a", b"\xc0\x01a", b"\xc1\x81abcde"]
+        {
             assert_eq!(compressed_frame(other), None, "{other:?}");
         }
         assert_eq!(compressed_frame(&[0xc1, 127, 255, 255, 255, 255, 255, 255, 255, 255, 1]), None);

@@ -80,7 +80,8 @@ impl Template {
         };
         let padding = if shape == Shape::Random { random(padding) } else { words(padding) };
         data.p = &padding;
-        let command = PublishCommand { r#type: "publish", id: NUMBER_PLACE, room, event: crate::scan::EVENT, data };
+        let command =
+            PublishCommand { r#type: "publish", id: NUMBER_PLACE, room, event: crate::scan::EVENT, data };
         let bytes = match encoding {
             Encoding::Json => serde_json::to_vec(&command).map_err(|error| error.to_string())?,
             Encoding::MessagePack => rmp_serde::to_vec_named(&command).map_err(|error| error.to_string())?,
@@ -118,7 +119,12 @@ fn items(size: usize) -> Vec<Item> {
             id: 10_000 + random.below(90_000),
             room: ROOM[random.below(4) as usize],
             status: STATUS[random.below(5) as usize],
-            starts_at: format!("2026-11-{:02}T{:02}:{:02}:00Z", 1 + random.below(30), random.below(24), random.below(60)),
+            starts_at: format!(
+                "2026-11-{:02}T{:02}:{:02}:00Z",
+                1 + random.below(30),
+                random.below(24),
+                random.below(60)
+            ),
             minutes: 5 * (1 + random.below(48)),
         };
         let len = serde_json::to_vec(&item).map_or(usize::MAX, |bytes| bytes.len() + 1);
@@ -132,8 +138,30 @@ fn items(size: usize) -> Vec<Item> {
 
 fn words(len: usize) -> String {
     const WORDS: [&str; 24] = [
-        "the", "patient", "is", "ready", "for", "room", "three", "and", "team", "will", "meet", "at", "noon",
-        "please", "confirm", "that", "all", "instruments", "were", "counted", "before", "closing", "thank", "you",
+        "the",
+        "patient",
+        "is",
+        "ready",
+        "for",
+        "room",
+        "three",
+        "and",
+        "team",
+        "will",
+        "meet",
+        "at",
+        "noon",
+        "please",
+        "confirm",
+        "that",
+        "all",
+        "instruments",
+        "were",
+        "counted",
+        "before",
+        "closing",
+        "thank",
+        "you",
     ];
     let mut random = Random(0x5eed_0000_0000_0001);
     let mut text = String::with_capacity(len + 16);

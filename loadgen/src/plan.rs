@@ -172,7 +172,8 @@ fn parse_url(url: &str) -> Result<Target, String> {
     if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("--url may hold only visible ASCII".into());
     }
-    let mut addrs = authority.to_socket_addrs().map_err(|error| format!("--url: cannot resolve the host: {error}"))?;
+    let mut addrs =
+        authority.to_socket_addrs().map_err(|error| format!("--url: cannot resolve the host: {error}"))?;
     let addr = addrs.next().ok_or("--url: the host has no address")?;
     let path = if path.is_empty() { "/" } else { path };
     Ok(Target { addr, host: host.into(), path: path.into() })
@@ -200,7 +201,9 @@ pub(crate) mod tests {
 
     #[test]
     fn each_room_has_its_members_and_each_membership_its_own_index() {
-        for (rooms, members, connections) in [(1, 5, 5), (3, 2, 4), (7, 3, 3), (100, 10, 1_000), (5, 3, 7), (0, 0, 9)] {
+        for (rooms, members, connections) in
+            [(1, 5, 5), (3, 2, 4), (7, 3, 3), (100, 10, 1_000), (5, 3, 7), (0, 0, 9)]
+        {
             let memberships = Memberships { rooms, members, connections };
             let mut seen = HashSet::new();
             for connection in 0..connections {
@@ -226,7 +229,13 @@ pub(crate) mod tests {
         assert_eq!((target.addr.port(), target.path.as_str()), (9001, "/"));
         assert_eq!(parse_url("ws://[::1]:9/x?y=z").unwrap().path, "/x?y=z");
         assert_eq!(parse_url("ws://127.0.0.1/a").unwrap().addr.port(), 80);
-        for bad in ["http://127.0.0.1/", "wss://127.0.0.1/", "ws://", "ws://127.0.0.1:99999/", "ws://127.0.0.1/a b\r\n"] {
+        for bad in [
+            "http://127.0.0.1/",
+            "wss://127.0.0.1/",
+            "ws://",
+            "ws://127.0.0.1:99999/",
+            "ws://127.0.0.1/a b\r\n",
+        ] {
             assert!(parse_url(bad).is_err(), "{bad}");
         }
     }

@@ -38,7 +38,8 @@ impl Cpu {
 /// # Errors
 /// There is no such process, or its files are not those of a Linux kernel.
 pub(crate) fn cpu(pid: u32) -> io::Result<Cpu> {
-    let (user, system) = parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat"))?).ok_or_else(unreadable)?;
+    let (user, system) =
+        parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat"))?).ok_or_else(unreadable)?;
     let tick_ns = 1_000_000_000 / ticks_per_second();
     let mut total_ns = 0;
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {
@@ -60,6 +61,16 @@ pub(crate) fn resident_bytes(pid: u32) -> io::Result<u64> {
     parse_rss(&fs::read_to_string(format!("/proc/{pid}/status"))?).ok_or_else(unreadable)
 }
 
+/// Time that all cores of this machine together were busy, with anything, in nanoseconds at the resolution of
+/// a tick (10 ms).
+///
+/// # Errors
+/// `/proc/stat` is not that of a Linux kernel.
+pub(crate) fn machine_busy_ns() -> io::Result<u64> {
+    let ticks = parse_busy(&fs::read_to_string("/proc/stat")?).ok_or_else(unreadable)?;
+    Ok(ticks * (1_000_000_000 / ticks_per_second()))
+}
+
 fn unreadable() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "unreadable file in /proc")
 }
@@ -68,6 +79,13 @@ fn unreadable() -> io::Error {
 fn parse_stat(text: &str) -> Option<(u64, u64)> {
     let mut fields = text.get(text.rfind(')')? + 1..)?.split_whitespace().skip(11);
     Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+}
+
+/// Ticks of all cores that were neither idle nor waiting for a disk: user, nice, system, irq, softirq, steal.
+fn parse_busy(text: &str) -> Option<u64> {
+    let fields = text.lines().next()?.strip_prefix("cpu ")?.split_whitespace();
+    let busy = fields.take(8).enumerate().filter(|(place, _)| !matches!(place, 3 | 4));
+    busy.map(|(_, field)| field.parse::<u64>().ok()).sum()
 }
 
 fn parse_rss(text: &str) -> Option<u64> {
@@ -87,6 +105,8 @@ mod tests {
         assert_eq!(parse_stat("42 (x"), None);
         assert_eq!(parse_rss("Name:\tx\nVmRSS:\t    1234 kB\n"), Some(1_234 * 1_024));
         assert_eq!(parse_rss("Name:\tx\n"), None);
+        assert_eq!(parse_busy("cpu  1 2 3 400 500 6 7 8 900 900\ncpu0 9 9"), Some(27));
+        assert_eq!(parse_busy("cpu0 1 2 3"), None);
     }
 
     #[test]
@@ -99,6 +119,7 @@ mod tests {
             assert!(std::time::Instant::now() < deadline);
         }
         assert!(resident_bytes(pid).unwrap() > 100_000);
+        assert!(machine_busy_ns().unwrap() > 0);
         assert!(cpu(u32::MAX).is_err());
     }
 }

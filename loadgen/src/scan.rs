@@ -55,7 +55,9 @@ impl Scanner {
     pub(crate) fn is_delivery(&self, message: &[u8]) -> bool {
         match self.encoding {
             Encoding::Json => message.starts_with(b"{\"type\":\"load\""),
-            Encoding::MessagePack => message.get(1..).is_some_and(|rest| rest.starts_with(b"\xa4type\xa4load")),
+            Encoding::MessagePack => {
+                message.get(1..).is_some_and(|rest| rest.starts_with(b"\xa4type\xa4load"))
+            }
         }
     }
 
@@ -100,9 +102,9 @@ fn decimal(text: &[u8]) -> Option<(u64, &[u8])> {
     if !(1..=20).contains(&digits) {
         return None;
     }
-    let value = number.iter().try_fold(0_u64, |value, digit| {
-        value.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
-    })?;
+    let value = number
+        .iter()
+        .try_fold(0_u64, |value, digit| value.checked_mul(10)?.checked_add(u64::from(digit - b'0')))?;
     Some((value, rest))
 }
 

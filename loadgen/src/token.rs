@@ -66,7 +66,11 @@ mod tests {
         let token = Credentials::signed_with(DEVELOPMENT_SECRET).token(7).unwrap().unwrap();
         let validation = Validation::new(Algorithm::HS256);
         let decode = |secret: &str| {
-            jsonwebtoken::decode::<serde_json::Value>(&token, &DecodingKey::from_secret(secret.as_bytes()), &validation)
+            jsonwebtoken::decode::<serde_json::Value>(
+                &token,
+                &DecodingKey::from_secret(secret.as_bytes()),
+                &validation,
+            )
         };
         let claims = decode(DEVELOPMENT_SECRET).unwrap().claims;
         assert_eq!((claims["sub"].as_str(), claims["role"].as_str()), (Some("load-7"), Some("admin")));

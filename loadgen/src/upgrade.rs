@@ -95,7 +95,8 @@ mod tests {
 
     fn answer(index: u32, more: &str) -> Vec<u8> {
         let accept = derive_accept_key(nonce(index).as_bytes());
-        format!("HTTP/1.1 101 Switching Protocols\r\nsec-websocket-accept: {accept}\r\n{more}\r\nrest").into_bytes()
+        format!("HTTP/1.1 101 Switching Protocols\r\nsec-websocket-accept: {accept}\r\n{more}\r\nrest")
+            .into_bytes()
     }
 
     #[test]

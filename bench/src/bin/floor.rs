@@ -88,7 +88,8 @@ impl Server {
             let fd = stream.as_raw_fd();
             let ready = stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true));
             if ready.and_then(|()| self.watch(fd, libc::EPOLL_CTL_ADD, libc::EPOLLIN)).is_ok() {
-                let connection = Connection { stream, upgraded: false, input: Vec::new(), backlog: Vec::new() };
+                let connection =
+                    Connection { stream, upgraded: false, input: Vec::new(), backlog: Vec::new() };
                 let place = index(fd);
                 if place >= self.connections.len() {
                     self.connections.resize_with(place + 1, || None);

@@ -80,7 +80,8 @@ async fn connection(stream: TcpStream, rooms: Rooms) {
         .write_buffer_size(BUFFER_BYTES)
         .max_message_size(Some(256 * 1024));
     let _ = stream.set_nodelay(true);
-    let Ok(socket) = tokio_tungstenite::accept_hdr_async_with_config(stream, first_subprotocol, Some(config)).await
+    let Ok(socket) =
+        tokio_tungstenite::accept_hdr_async_with_config(stream, first_subprotocol, Some(config)).await
     else {
         return;
     };
@@ -97,14 +98,19 @@ async fn connection(stream: TcpStream, rooms: Rooms) {
 fn first_subprotocol(request: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
     const NAME: &str = "sec-websocket-protocol";
     let offered = request.headers().get(NAME).and_then(|value| value.to_str().ok());
-    let first = offered.and_then(|offered| offered.split(',').next()).and_then(|name| name.trim().parse().ok());
+    let first =
+        offered.and_then(|offered| offered.split(',').next()).and_then(|name| name.trim().parse().ok());
     if let Some(first) = first {
         response.headers_mut().insert(NAME, first);
     }
     Ok(response)
 }
 
-async fn read(mut stream: SplitStream<WebSocketStream<TcpStream>>, orders: mpsc::Sender<Order>, rooms: Rooms) {
+async fn read(
+    mut stream: SplitStream<WebSocketStream<TcpStream>>,
+    orders: mpsc::Sender<Order>,
+    rooms: Rooms,
+) {
     while let Some(Ok(message)) = stream.next().await {
         let Message::Text(text) = message else { continue };
         let Ok(command) = Command::read(text.as_bytes()) else { return };
@@ -175,7 +181,9 @@ async fn write(mut sink: Sink, mut orders: mpsc::Receiver<Order>) {
     let _ = sink.close().await;
 }
 
-async fn next(room: &mut Option<broadcast::Receiver<Utf8Bytes>>) -> Result<Utf8Bytes, broadcast::error::RecvError> {
+async fn next(
+    room: &mut Option<broadcast::Receiver<Utf8Bytes>>,
+) -> Result<Utf8Bytes, broadcast::error::RecvError> {
     match room {
         Some(room) => room.recv().await,
         None => std::future::pending().await,

@@ -17,7 +17,9 @@ pub(super) fn evenly(connections: u32, rooms: u32) -> Result<Memberships, RunErr
         return Ok(Memberships { rooms: 0, members: 0, connections });
     }
     if !connections.is_multiple_of(rooms) {
-        return Err(RunError::Usage(format!("--connections ({connections}) must be a multiple of --rooms ({rooms})")));
+        return Err(RunError::Usage(format!(
+            "--connections ({connections}) must be a multiple of --rooms ({rooms})"
+        )));
     }
     Ok(Memberships { rooms, members: connections / rooms, connections })
 }

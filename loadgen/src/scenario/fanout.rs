@@ -37,6 +37,7 @@ struct Snapshot {
     received_bytes: u64,
     server: Option<Cpu>,
     own: Option<Cpu>,
+    machine_busy_ns: Option<u64>,
 }
 
 struct Run<'p> {
@@ -57,7 +58,8 @@ struct Run<'p> {
 pub(super) fn run(args: &FanoutArgs) -> Result<Report, RunError> {
     let memberships = memberships(args)?;
     let plan = Plan::new(&args.common, memberships, args.publishers).map_err(RunError::Usage)?;
-    let templates = (0..args.rooms).map(|room| Template::new(plan.encoding, &plan.room(room), args.shape, args.size));
+    let templates =
+        (0..args.rooms).map(|room| Template::new(plan.encoding, &plan.room(room), args.shape, args.size));
     let templates = templates.collect::<Result<_, _>>().map_err(RunError::Usage)?;
     prepare(&args.common, &plan)?;
     let clock = Clock::start();
@@ -68,13 +70,16 @@ pub(super) fn run(args: &FanoutArgs) -> Result<Report, RunError> {
 
 fn memberships(args: &FanoutArgs) -> Result<Memberships, RunError> {
     if args.rate.is_some_and(|rate| !(rate > 0.0 && rate <= 10_000_000.0)) {
-        return Err(RunError::Usage("--rate must be above 0 and at most 10,000,000 messages per second".into()));
+        return Err(RunError::Usage(
+            "--rate must be above 0 and at most 10,000,000 messages per second".into(),
+        ));
     }
     if args.duration.is_zero() {
         return Err(RunError::Usage("--duration must not be 0".into()));
     }
     let total = args.rooms.checked_mul(args.members).filter(|total| *total <= 50_000_000);
-    let total = total.ok_or_else(|| RunError::Usage("--rooms times --members must be at most 50,000,000".into()))?;
+    let total =
+        total.ok_or_else(|| RunError::Usage("--rooms times --members must be at most 50,000,000".into()))?;
     let connections = args.connections.unwrap_or(total);
     Ok(Memberships { rooms: args.rooms, members: args.members, connections })
 }
@@ -156,7 +161,9 @@ impl Run<'_> {
                         break;
                     }
                 },
-                Pace::Closed { in_flight } if self.tally.in_flight.under_way() < *in_flight => self.clock.now(),
+                Pace::Closed { in_flight } if self.tally.in_flight.under_way() < *in_flight => {
+                    self.clock.now()
+                }
                 Pace::Closed { .. } => break,
             };
             self.publish(publisher, intended);
@@ -218,6 +225,7 @@ impl Run<'_> {
             // A server that is gone shows by its lost connections.
             server: self.args.common.pid.and_then(|pid| process::cpu(pid).ok()),
             own: process::cpu(std::process::id()).ok(),
+            machine_busy_ns: process::machine_busy_ns().ok(),
         }
     }
 
@@ -264,6 +272,9 @@ impl Run<'_> {
             let busy = percent(after.since(before), seconds);
             report.number("client_cpu_percent", "load generator CPU", busy, 1, "% of a core");
         }
+        if let Some(busy) = foreign_percent(&first, &last, seconds) {
+            report.number("foreign_cpu_percent", "other programs' CPU", busy, 0, "% of a core");
+        }
         if tally.unanswered() > 0 {
             report.problem("publishes were never answered");
         }
@@ -277,4 +288,12 @@ impl Run<'_> {
 
 fn percent(cpu: Cpu, seconds: f64) -> f64 {
     cpu.total_ns as f64 / 1e7 / seconds
+}
+
+/// CPU of everything but server and load generator: what disturbed the measurement. Only known when the
+/// server runs here.
+fn foreign_percent(first: &Snapshot, last: &Snapshot, seconds: f64) -> Option<f64> {
+    let machine = last.machine_busy_ns?.saturating_sub(first.machine_busy_ns?);
+    let ours = last.server?.since(first.server?).total_ns + last.own?.since(first.own?).total_ns;
+    Some(machine.saturating_sub(ours) as f64 / 1e7 / seconds)
 }

@@ -86,7 +86,7 @@ impl Local {
             "a member cannot join again"
         );
         let local = self.rooms.get_mut(number).expect("invariant: just found");
-        let at = local.group(class, role).add(id.slot, number, &mut self.connections);
+        let at = local.group(class, role).add(id.slot, number, &mut self.connections, &mut self.spare);
         let connection = self.connections.get_mut(id).expect("invariant: the caller holds it");
         if connection.memberships.capacity() == 0 {
             connection.memberships.reserve_exact(5);

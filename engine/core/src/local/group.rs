@@ -85,15 +85,21 @@ impl Group {
     }
 
     /// Takes a connection in. It is owed what comes from now on and nothing before. Gives its place.
-    pub(crate) fn add(&mut self, slot: u32, room: u32, connections: &mut Connections) -> u32 {
-        if let Some(tick) = &mut self.tick {
-            if !tick.filling.is_empty() {
-                tick.aside.push(Aside { slot, from: tick.filling.len() as u32 });
-                return (tick.aside.len() - 1) as u32 | Membership::ASIDE;
-            }
-            if !tick.flushing.is_empty() {
-                return self.add_flushed(slot, room, connections);
-            }
+    pub(crate) fn add(
+        &mut self,
+        slot: u32,
+        room: u32,
+        connections: &mut Connections,
+        spare: &mut Vec<Box<Tick>>,
+    ) -> u32 {
+        let blocked = connections.in_slot(slot).is_some_and(|connection| connection.is_blocked());
+        if blocked || self.filling_bytes() > 0 {
+            let tick = self.tick.get_or_insert_with(|| spare.pop().unwrap_or_default());
+            tick.aside.push(Aside { slot, from: tick.filling.len() as u32 });
+            return (tick.aside.len() - 1) as u32 | Membership::ASIDE;
+        }
+        if self.tick.as_ref().is_some_and(|tick| !tick.flushing.is_empty()) {
+            return self.add_flushed(slot, room, connections);
         }
         self.members.push(slot);
         (self.members.len() - 1) as u32

@@ -1,0 +1,284 @@
+//! A whole deployment in one thread: shards, the queues between them, sockets that take as much as they like.
+//! Everything happens in an order drawn from a seed, so a failure can be played again.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use fanfare_core::{
+    ConnectionId, Core, Effects, Identity, Input, Mesh, Now, Opening, Options, Rest, ShardId,
+};
+use fanfare_protocol::{Encoding, json};
+use serde_json::Value;
+
+/// Numbers from a seed.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    pub fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % bound as u64) as usize
+    }
+
+    pub fn chance(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+}
+
+/// A client's end: what arrived, and how much more its socket takes.
+pub struct Client {
+    pub shard: usize,
+    pub id: ConnectionId,
+    pub role: String,
+    pub received: Vec<u8>,
+    /// Bytes the kernel would still take.
+    pub room: usize,
+    pub waits_for_room: bool,
+    pub closed: bool,
+}
+
+pub struct World {
+    pub random: Random,
+    pub cores: Vec<Core>,
+    pub now: Now,
+    effects: Vec<Effects>,
+    queues: HashMap<(usize, usize), VecDeque<Mesh>>,
+    pub clients: Vec<Client>,
+    by_id: HashMap<(usize, u64), usize>,
+    /// Room of a socket whose client reads.
+    pub window: usize,
+}
+
+impl World {
+    pub fn new(shards: u8, seed: u64, mut options: Options) -> Self {
+        options.shards = shards;
+        options.seed = seed;
+        options.limits.commands_per_minute = 0;
+        let options = Arc::new(options);
+        let now = Now { mono_us: 1_000_000, unix_ms: 1_700_000_000_000 };
+        let ids = || (0..shards).map(ShardId);
+        Self {
+            random: Random::new(seed),
+            cores: ids().map(|shard| Core::new(shard, Arc::clone(&options), now)).collect(),
+            now,
+            effects: ids().map(Effects::new).collect(),
+            queues: HashMap::new(),
+            clients: Vec::new(),
+            by_id: HashMap::new(),
+            window: usize::MAX,
+        }
+    }
+
+    /// Opens a connection with a good token.
+    pub fn open(&mut self, shard: usize, user: &str, role: &str, encoding: Encoding) -> usize {
+        let identity = Identity {
+            user_id: user.into(),
+            role: role.into(),
+            rooms: None,
+            expires_at_unix_ms: self.now.unix_ms + 3_600_000,
+        };
+        let opening = Opening {
+            encoding,
+            window_bits: None,
+            client_id: None,
+            rooms: Vec::new(),
+            identity: Some(identity),
+            bare: false,
+        };
+        let id = self.cores[shard].open(self.now, opening, &mut self.effects[shard]);
+        let client = self.clients.len();
+        self.by_id.insert((shard, id.token()), client);
+        self.clients.push(Client {
+            shard,
+            id,
+            role: role.to_owned(),
+            received: Vec::new(),
+            room: self.window,
+            waits_for_room: false,
+            closed: false,
+        });
+        self.perform(shard);
+        client
+    }
+
+    pub fn input(&mut self, shard: usize, input: Input) {
+        self.cores[shard].handle(self.now, input, &mut self.effects[shard]);
+        self.perform(shard);
+    }
+
+    /// One command, as the client would write it.
+    pub fn command(&mut self, client: usize, command: &Value) {
+        let Client { shard, id, closed, .. } = self.clients[client];
+        if closed {
+            return;
+        }
+        let mut requests = Vec::new();
+        json::decode(command.to_string().as_bytes(), &mut |request| requests.push(request));
+        for request in requests {
+            match request {
+                Ok(request) => self.input(shard, Input::Command(id, request)),
+                Err(refusal) => self.input(shard, Input::Malformed(id, refusal)),
+            }
+        }
+    }
+
+    /// The client is gone without a word.
+    pub fn lose(&mut self, client: usize) {
+        let Client { shard, id, .. } = self.clients[client];
+        self.input(shard, Input::Lost(id));
+    }
+
+    fn perform(&mut self, shard: usize) {
+        let effects = &mut self.effects[shard];
+        for (to, message) in effects.mesh.drain(..) {
+            assert_ne!(to.index(), shard, "a shard's own messages stay inside");
+            self.queues.entry((shard, to.index())).or_default().push_back(message);
+        }
+        for (id, waits) in effects.writable.drain(..) {
+            if let Some(&client) = self.by_id.get(&(shard, id.token())) {
+                self.clients[client].waits_for_room = waits;
+            }
+        }
+        for id in effects.closed.drain(..) {
+            let client = self.by_id[&(shard, id.token())];
+            assert!(!self.clients[client].closed, "closed twice");
+            self.clients[client].closed = true;
+        }
+        effects.answers.clear();
+        effects.audit.clear();
+    }
+
+    /// One message of one pair of shards arrives. False when none is on its way.
+    pub fn deliver_one(&mut self) -> bool {
+        let mut waiting: Vec<(usize, usize)> =
+            self.queues.iter().filter(|(_, queue)| !queue.is_empty()).map(|(pair, _)| *pair).collect();
+        if waiting.is_empty() {
+            return false;
+        }
+        waiting.sort_unstable();
+        let pair = waiting[self.random.below(waiting.len())];
+        let message = self.queues.get_mut(&pair).unwrap().pop_front().unwrap();
+        self.input(pair.1, Input::Mesh(message));
+        true
+    }
+
+    /// A whole flush of one shard, in small slices, with `between` called between them.
+    pub fn flush(&mut self, shard: usize, mut between: impl FnMut(&mut Self)) {
+        if !self.cores[shard].has_output() {
+            return;
+        }
+        let now = self.now;
+        self.cores[shard].begin_flush(now, &mut self.effects[shard]);
+        let direct: Vec<(u32, u32, Vec<u8>)> =
+            self.cores[shard].direct().map(|(number, slot, bytes)| (number, slot, bytes.to_vec())).collect();
+        for (number, slot, bytes) in direct {
+            if let Some(taken) = self.take(shard, slot, &bytes) {
+                let rest = Rest::Blocked(taken);
+                self.cores[shard].direct_rest(now, number, rest, &mut self.effects[shard]);
+            }
+        }
+        loop {
+            let slice = 1 + self.random.below(3);
+            let Some(batch) = self.cores[shard].next_batch(slice) else { break };
+            let (bytes, slots) = (batch.bytes.to_vec(), batch.slots.to_vec());
+            for slot in slots {
+                if let Some(taken) = self.take(shard, slot, &bytes) {
+                    let rest = Rest::Blocked(taken);
+                    self.cores[shard].batch_rest(now, slot, rest, &mut self.effects[shard]);
+                }
+            }
+            between(self);
+        }
+        self.cores[shard].finish_flush(now, &mut self.effects[shard]);
+        self.perform(shard);
+    }
+
+    /// Hands bytes to whoever lives in a slot: how many were taken, or nothing when all were.
+    fn take(&mut self, shard: usize, slot: u32, bytes: &[u8]) -> Option<usize> {
+        let alive = |client: &&mut Client| client.shard == shard && client.id.slot == slot && !client.closed;
+        let client = self.clients.iter_mut().rev().find(alive).expect("bytes for nobody");
+        assert!(!client.waits_for_room, "bytes for a socket that is known to be full");
+        let taken = bytes.len().min(client.room);
+        client.room -= taken.min(if client.room == usize::MAX { 0 } else { taken });
+        client.received.extend_from_slice(&bytes[..taken]);
+        (taken < bytes.len()).then_some(taken)
+    }
+
+    /// A client reads: its socket has room again.
+    pub fn reads(&mut self, client: usize, room: usize) {
+        let Client { shard, id, closed, waits_for_room, .. } = self.clients[client];
+        if closed || self.window == usize::MAX && room < usize::MAX && !waits_for_room {
+            return;
+        }
+        self.clients[client].room = room;
+        if !waits_for_room {
+            return;
+        }
+        let mut received = Vec::new();
+        let mut left = room;
+        let send = |bytes: &[u8]| {
+            let taken = bytes.len().min(left);
+            left -= taken;
+            received.extend_from_slice(&bytes[..taken]);
+            Rest::Blocked(taken)
+        };
+        self.cores[shard].writable(self.now, id, send, &mut self.effects[shard]);
+        self.clients[client].room = left;
+        self.clients[client].received.extend(received);
+        self.perform(shard);
+    }
+
+    /// Delivers and flushes until nothing moves any more.
+    pub fn settle(&mut self) {
+        loop {
+            while self.deliver_one() {}
+            let mut flushed = false;
+            for shard in 0..self.cores.len() {
+                flushed |= self.cores[shard].has_output();
+                self.flush(shard, |_| {});
+            }
+            if !flushed && self.queues.values().all(VecDeque::is_empty) {
+                return;
+            }
+        }
+    }
+
+    pub fn pass(&mut self, ms: u64) {
+        self.now.mono_us += ms * 1_000;
+        self.now.unix_ms += ms;
+        for shard in 0..self.cores.len() {
+            self.input(shard, Input::Tick);
+        }
+    }
+
+    /// What a client has been sent: JSON messages, and the number of a close frame as a number.
+    pub fn messages(&self, client: usize) -> Vec<Value> {
+        let mut bytes = &self.clients[client].received[..];
+        let mut messages = Vec::new();
+        while let [first, second, ..] = bytes {
+            if bytes.len() < 10 && usize::from(*second) + 2 > bytes.len() {
+                break;
+            }
+            let (length, header) = match second {
+                126 => (usize::from(u16::from_be_bytes(bytes[2..4].try_into().unwrap())), 4),
+                127 => (u64::from_be_bytes(bytes[2..10].try_into().unwrap()) as usize, 10),
+                short => (usize::from(*short), 2),
+            };
+            let Some(payload) = bytes.get(header..header + length) else { break };
+            match first & 0x0F {
+                1 => messages.push(serde_json::from_slice(payload).expect("every text is JSON")),
+                8 => messages.push(u16::from_be_bytes(payload[..2].try_into().unwrap()).into()),
+                9 => messages.push("ping".into()),
+                10 => messages.push("pong".into()),
+                other => panic!("opcode {other}: bytes are out of step"),
+            }
+            bytes = &bytes[header + length..];
+        }
+        messages
+    }
+}

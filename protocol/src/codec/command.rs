@@ -1,0 +1,45 @@
+//! From the members of a command to a checked [`Command`].
+
+use crate::codec::check::{self, Fault};
+use crate::codec::fields::Fields;
+use crate::codec::publish::{body, publish};
+use crate::codec::suggest;
+use crate::limits::TOKEN_BYTES_MAX;
+use crate::wire::{Command, History, Join};
+
+/// Checks a command.
+///
+/// # Errors
+/// The first rule that a member breaks.
+pub(crate) fn command(fields: &Fields<'_>) -> Result<Command, Fault> {
+    Ok(match check::name("type", &fields.kind)? {
+        "publish" => Command::Publish(Box::new(publish(fields)?)),
+        "heartbeat" => Command::Heartbeat { data: body(fields) },
+        "ack" => {
+            let room = check::room(&fields.room)?;
+            let offset = check::number("offset", &fields.offset, (0, u64::MAX))?;
+            Command::Ack { room, offset: offset.ok_or_else(|| Fault::missing("offset"))? }
+        }
+        "join" => Command::Join(Join {
+            room: check::room(&fields.room)?,
+            recover: check::position("recover", &fields.recover)?,
+            last: check::count("last", &fields.last)?,
+        }),
+        "leave" => Command::Leave { room: check::room(&fields.room)? },
+        "history" => Command::History(History {
+            room: check::room(&fields.room)?,
+            since: check::position("since", &fields.since)?,
+            limit: check::count("limit", &fields.limit)?,
+            reverse: check::flag("reverse", &fields.reverse)?,
+        }),
+        "presence" => Command::Presence { room: check::room(&fields.room)? },
+        "auth" => Command::Auth { token: token(fields)? },
+        "refresh" => Command::Refresh { token: token(fields)? },
+        unknown => return Err(Fault::new("type", suggest::unknown_command(unknown))),
+    })
+}
+
+fn token(fields: &Fields<'_>) -> Result<Box<str>, Fault> {
+    let token = check::text("token", &fields.token, TOKEN_BYTES_MAX)?;
+    Ok(token.ok_or_else(|| Fault::missing("token"))?.into())
+}

@@ -1,0 +1,108 @@
+//! Which members replies and messages have, in which order.
+
+use crate::codec::object::Object;
+use crate::wire::{CommandId, Message, Position, Reply};
+
+/// What `welcome` says; rises when the contract grows.
+const PROTOCOL_VERSION: &str = "1.0";
+
+/// Writes a message as members receive it.
+#[inline]
+pub(crate) fn write_message(message: &Message<'_>, mut object: impl Object) {
+    object.text("type", message.event);
+    object.text("room", message.room);
+    object.unsigned("offset", message.offset);
+    object.text("epoch", message.epoch);
+    object.text("message_id", message.message_id);
+    object.time("timestamp", message.timestamp_unix_ms);
+    if let Some(user_id) = message.user_id {
+        object.text("user_id", user_id);
+    }
+    object.body("data", message.body);
+    object.end();
+}
+
+/// Writes a reply; `id` is the command's.
+pub(crate) fn write_reply(reply: &Reply<'_>, id: Option<&CommandId>, mut object: impl Object) {
+    object.text("type", name(reply));
+    match id {
+        Some(CommandId::Number(number)) => object.signed("id", *number),
+        Some(CommandId::Text(text)) => object.text("id", text),
+        None => {}
+    }
+    match *reply {
+        Reply::Welcome {
+            client_id,
+            user_id,
+            role,
+            server_time_unix_ms,
+            heartbeat_interval_ms,
+            max_message_size,
+            resumed,
+        } => {
+            object.text("client_id", client_id);
+            object.text("user_id", user_id);
+            object.text("role", role);
+            object.text("protocol_version", PROTOCOL_VERSION);
+            object.time("server_time", server_time_unix_ms);
+            object.unsigned("heartbeat_interval", heartbeat_interval_ms);
+            object.unsigned("max_message_size", max_message_size as u64);
+            object.flag("resumed", resumed);
+        }
+        Reply::Joined { room, position, recovered, members } => {
+            place(&mut object, room, position);
+            object.flag("recovered", recovered);
+            if let Some(members) = members {
+                object.unsigned("members", members);
+            }
+        }
+        Reply::Left { room } => object.text("room", room),
+        Reply::Published { room, position, message_id } => {
+            place(&mut object, room, position);
+            object.text("message_id", message_id);
+        }
+        Reply::Ok => {}
+        Reply::History { room, position, messages } => {
+            place(&mut object, room, position);
+            object.objects("messages", messages);
+        }
+        Reply::Presence { room, count, members } => {
+            object.text("room", room);
+            object.unsigned("count", count);
+            object.objects("members", members);
+        }
+        Reply::HeartbeatAck { server_time_unix_ms, data } => {
+            object.time("server_time", server_time_unix_ms);
+            if let Some(body) = data {
+                object.body("data", body);
+            }
+        }
+        Reply::Error { code, message, field } => {
+            object.unsigned("code", u64::from(code.number()));
+            object.text("name", code.name());
+            object.text("message", message);
+            object.object("details", field.map(|field| ("field", field)));
+        }
+    }
+    object.end();
+}
+
+fn place(object: &mut impl Object, room: &str, position: &Position) {
+    object.text("room", room);
+    object.text("epoch", &position.epoch);
+    object.unsigned("offset", position.offset);
+}
+
+const fn name(reply: &Reply<'_>) -> &'static str {
+    match reply {
+        Reply::Welcome { .. } => "welcome",
+        Reply::Joined { .. } => "joined",
+        Reply::Left { .. } => "left",
+        Reply::Published { .. } => "published",
+        Reply::Ok => "ok",
+        Reply::History { .. } => "history",
+        Reply::Presence { .. } => "presence",
+        Reply::HeartbeatAck { .. } => "heartbeat_ack",
+        Reply::Error { .. } => "error",
+    }
+}
