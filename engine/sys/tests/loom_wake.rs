@@ -38,22 +38,20 @@ fn no_wake_up_is_lost() {
                 })
             })
             .collect();
-        let mut sleeps = false;
-        for _ in 0..2 {
+        let (mut sleeps, mut announced) = (false, 0);
+        while !sleeps && announced < 2 {
             model.queued.swap(0, Ordering::AcqRel);
+            announced += 1;
             sleeps = model.sleeper.prepare(|| model.queued.load(Ordering::Relaxed) == 0);
-            if sleeps {
-                break;
-            }
         }
         for pusher in pushers {
             pusher.join().unwrap();
         }
         let queued = model.queued.load(Ordering::Relaxed);
         let events = model.events.load(Ordering::Relaxed);
-        assert!(events <= 1, "more than one event for one sleep");
+        assert!(events <= announced, "more than one event for one announced sleep");
         if sleeps {
-            assert!(queued == 0 || events == 1, "asleep with {queued} items and no event");
+            assert!(queued == 0 || events > 0, "asleep with {queued} items and no event");
         }
     });
 }
