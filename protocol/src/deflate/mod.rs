@@ -1,0 +1,20 @@
+//! RFC 7692, permessage-deflate: what the ends agree on, compressing once for all, inflating under a bound.
+//!
+//! Both directions use a fresh context for each message. Outgoing, that is what lets one compressed message
+//! serve every receiver of a room; it is valid whether or not the client asked for it (§7.1.1.1 allows a
+//! server to reset at will). Incoming, it is demanded in the answer, so that no connection owns a window.
+
+mod compress;
+mod inflate;
+mod negotiate;
+
+pub use compress::Deflater;
+pub use inflate::{InflateError, Inflater};
+pub use negotiate::{Agreed, Policy, accept, negotiate, offer};
+
+/// What a sync flush ends with: cut off by the sender, put back by the receiver (RFC 7692 §7.2.1).
+const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
+/// Smallest window that zlib can compress with, as the logarithm of its bytes. 8 is legal but beyond it.
+pub const WINDOW_BITS_MIN: u8 = 9;
+/// Largest window, as the logarithm of its bytes.
+pub const WINDOW_BITS_MAX: u8 = 15;
