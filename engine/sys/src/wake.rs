@@ -23,7 +23,9 @@ impl Sleeper {
 
     /// For the owner: announces sleep; true when the queue is still empty and sleeping is safe.
     pub(crate) fn prepare(&self, is_empty: impl FnOnce() -> bool) -> bool {
-        self.sleeping.store(true, Ordering::Relaxed);
+        // A swap, where a store would do, costs nothing next to the fence and puts this announcement after
+        // any pusher's swap in the eyes of the model checker too, which orders stores by happens-before only.
+        self.sleeping.swap(true, Ordering::AcqRel);
         fence(Ordering::SeqCst);
         if is_empty() {
             return true;
