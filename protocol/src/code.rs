@@ -84,7 +84,10 @@ impl Code {
     pub const fn reconnect(self) -> bool {
         !matches!(
             self,
-            Self::AuthenticationFailed | Self::RoomNotFound | Self::ConnectionLimit | Self::DisconnectedByAdmin
+            Self::AuthenticationFailed
+                | Self::RoomNotFound
+                | Self::ConnectionLimit
+                | Self::DisconnectedByAdmin
         )
     }
 

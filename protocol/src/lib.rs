@@ -8,16 +8,21 @@
 //! | [`deflate`] | RFC 7692: negotiation, compressing once, bounded inflating |
 //! | [`code`] | the one table of application close and error codes |
 //! | [`name`] | validated names of rooms, events, users |
+//! | [`limits`] | every bound on what a command may hold |
 //!
 //! There is no I/O, no clock and no `unsafe` here, so the server, the load generator, the benchmarks and
 //! the fuzz targets share it as it is.
 #![forbid(unsafe_code)]
 
 pub mod code;
+mod codec;
 pub mod deflate;
 pub mod json;
+pub mod limits;
+mod malformed;
 pub mod msgpack;
 pub mod name;
+mod timestamp;
 pub mod wire;
 pub mod ws;
 

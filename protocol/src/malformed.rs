@@ -5,11 +5,11 @@ use std::fmt;
 /// Bytes that are not one well-formed value of their encoding, or nest deeper than
 /// [`JSON_DEPTH_MAX`](crate::limits::JSON_DEPTH_MAX).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Malformed {
+pub(crate) struct Malformed {
     /// Offset of the byte at fault, counted from 0.
-    pub at: usize,
+    pub(crate) at: usize,
     /// The rule that is broken.
-    pub rule: &'static str,
+    pub(crate) rule: &'static str,
 }
 
 impl Malformed {

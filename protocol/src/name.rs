@@ -12,9 +12,29 @@ pub const ID_BYTES_MAX: usize = 128;
 
 /// Types that the engine itself sends or reads; no publisher may use them as an event.
 const RESERVED_EVENTS: [&str; 23] = [
-    "ack", "auth", "error", "gap", "heartbeat", "heartbeat_ack", "history", "join", "joined", "leave",
-    "left", "message", "ok", "ping", "pong", "presence", "publish", "published", "refresh", "subscribe",
-    "unsubscribe", "welcome", "closed",
+    "ack",
+    "auth",
+    "error",
+    "gap",
+    "heartbeat",
+    "heartbeat_ack",
+    "history",
+    "join",
+    "joined",
+    "leave",
+    "left",
+    "message",
+    "ok",
+    "ping",
+    "pong",
+    "presence",
+    "publish",
+    "published",
+    "refresh",
+    "subscribe",
+    "unsubscribe",
+    "welcome",
+    "closed",
 ];
 
 /// Why a name was refused; the text names the rule and never repeats the name.
@@ -108,10 +128,14 @@ impl EventName {
     pub fn parse(text: &str) -> Result<Self, NameError> {
         check_length("event", text, EVENT_NAME_BYTES_MAX)?;
         if !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\') {
-            return Err(NameError("`event` may hold only visible ASCII without quotes and backslashes".into()));
+            return Err(NameError(
+                "`event` may hold only visible ASCII without quotes and backslashes".into(),
+            ));
         }
         if text.starts_with('$') {
-            return Err(NameError("`event` must not begin with `$`: those names are kept for the engine".into()));
+            return Err(NameError(
+                "`event` must not begin with `$`: those names are kept for the engine".into(),
+            ));
         }
         if RESERVED_EVENTS.contains(&text) {
             return Err(NameError("`event` is a name that the engine itself uses; choose another".into()));
@@ -139,7 +163,10 @@ pub fn check_id(field: &str, text: &str) -> Result<(), NameError> {
 
 fn check_length(field: &str, text: &str, bytes_max: usize) -> Result<(), NameError> {
     if text.is_empty() || text.len() > bytes_max {
-        return Err(NameError(format!("`{field}` must be 1 to {bytes_max} bytes long, it is {}", text.len())));
+        return Err(NameError(format!(
+            "`{field}` must be 1 to {bytes_max} bytes long, it is {}",
+            text.len()
+        )));
     }
     Ok(())
 }

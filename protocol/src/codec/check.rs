@@ -46,7 +46,8 @@ pub(crate) fn command_id(value: &Value<'_>) -> Result<Option<CommandId>, Fault> 
         }
         _ => {}
     }
-    let message = format!("`id` must be a whole number of 64 bits or text of at most {COMMAND_ID_BYTES_MAX} bytes");
+    let message =
+        format!("`id` must be a whole number of 64 bits or text of at most {COMMAND_ID_BYTES_MAX} bytes");
     Err(Fault::new("id", message))
 }
 
@@ -143,7 +144,9 @@ pub(crate) fn room(value: &Value<'_>) -> Result<RoomName, Fault> {
 pub(crate) fn position(field: &'static str, place: &Place<'_>) -> Result<Option<Position>, Fault> {
     let (epoch, offset) = match place {
         Place::Absent | Place::Null => return Ok(None),
-        Place::Wrong => return Err(Fault::new(field, format!("`{field}` must be an object of epoch and offset"))),
+        Place::Wrong => {
+            return Err(Fault::new(field, format!("`{field}` must be an object of epoch and offset")));
+        }
         Place::At { twice: true, .. } => {
             return Err(Fault::new(field, format!("`{field}` holds a member twice")));
         }

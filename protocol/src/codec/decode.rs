@@ -35,7 +35,8 @@ pub(crate) fn message<'a, S: Source<'a>, T>(
     match shape {
         Shape::Object => {
             let mut fields = Fields::default();
-            let read = fields.read(&mut source).and_then(|()| source.end().map_err(|malformed| (None, malformed)));
+            let read =
+                fields.read(&mut source).and_then(|()| source.end().map_err(|malformed| (None, malformed)));
             sink(match read {
                 Ok(()) => finish(&fields, &accept),
                 Err((field, malformed)) => {
@@ -70,7 +71,8 @@ fn array<'a, S: Source<'a>, T>(
     while source.next(&mut inside).map_err(unnamed)? {
         if outcomes.len() >= COMMANDS_MAX {
             if outcomes.len() == COMMANDS_MAX {
-                let message = format!("one message may hold at most {COMMANDS_MAX} objects; the rest was not done");
+                let message =
+                    format!("one message may hold at most {COMMANDS_MAX} objects; the rest was not done");
                 outcomes.push(Err(Refusal::invalid(None, None, message)));
             }
             source.raw().map_err(unnamed)?;

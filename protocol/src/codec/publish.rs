@@ -5,7 +5,9 @@ use bytes::Bytes;
 use crate::codec::check::{self, Fault};
 use crate::codec::fields::{Fields, Texts};
 use crate::codec::source::Value;
-use crate::limits::{KEY_BYTES_MAX, MESSAGE_ID_BYTES_MAX, PRIORITY_MAX, ROLES_MAX, TTL_SECONDS_MAX, USERS_MAX};
+use crate::limits::{
+    KEY_BYTES_MAX, MESSAGE_ID_BYTES_MAX, PRIORITY_MAX, ROLES_MAX, TTL_SECONDS_MAX, USERS_MAX,
+};
 use crate::name::{EventName, check_id};
 use crate::wire::{Body, Encoding, Publish, Target};
 

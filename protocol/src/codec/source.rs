@@ -53,8 +53,6 @@ pub(crate) trait Source<'a> {
     type Inside;
     /// The encoding.
     const ENCODING: Encoding;
-    /// The bytes of its null.
-    const NULL: &'static [u8];
 
     /// What the next value is; does not consume it.
     fn shape(&mut self) -> Result<Shape, Malformed>;

@@ -27,7 +27,10 @@ const COMPARED_BYTES_MAX: usize = 32;
 /// A sentence that names the nearest command. It does not repeat what was written.
 pub(crate) fn unknown_command(written: &str) -> String {
     let nearest = nearest(written);
-    format!("`type` is not a command of this protocol; did you mean `{nearest}`? There are: {}", COMMANDS.join(", "))
+    format!(
+        "`type` is not a command of this protocol; did you mean `{nearest}`? There are: {}",
+        COMMANDS.join(", ")
+    )
 }
 
 fn nearest(written: &str) -> &'static str {

@@ -1,8 +1,8 @@
 //! What a client asks for.
 
+use crate::Code;
 use crate::name::{EventName, RoomName};
 use crate::wire::Body;
-use crate::Code;
 
 /// A client's own number or text for a command, given back in the answer. At most 64 bytes as text.
 #[derive(Clone, Debug, PartialEq, Eq)]

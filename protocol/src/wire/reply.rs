@@ -1,7 +1,7 @@
 //! What the server answers. Replies carry the command's id; `welcome` has none.
 
-use crate::wire::{Body, Position};
 use crate::Code;
+use crate::wire::{Body, Position};
 
 /// Every answer of protocol version 1. The field names are those on the wire.
 #[derive(Clone, Debug, PartialEq)]

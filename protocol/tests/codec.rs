@@ -1,0 +1,421 @@
+//! Both encodings through their public functions: what is read, what is refused and how, and that other
+//! people's JSON and MessagePack libraries agree.
+
+use bytes::Bytes;
+use fanfare_protocol::wire::{CommandId, Position};
+use fanfare_protocol::{Body, Command, Encoding, Message, Refusal, Reply, Request, Target, json, msgpack};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+type Outcomes = Vec<Result<Request, Refusal>>;
+
+fn read_json(text: &str) -> Outcomes {
+    let mut outcomes = Vec::new();
+    json::decode(text.as_bytes(), &mut |outcome| outcomes.push(outcome));
+    outcomes
+}
+
+fn read_msgpack(bytes: &[u8]) -> Outcomes {
+    let mut outcomes = Vec::new();
+    msgpack::decode(bytes, &mut |outcome| outcomes.push(outcome));
+    outcomes
+}
+
+fn packed(value: &Value) -> Vec<u8> {
+    rmp_serde::to_vec_named(value).unwrap()
+}
+
+/// The one outcome, the same in both encodings.
+fn read(value: &Value) -> Result<Request, Refusal> {
+    let text = read_json(&value.to_string());
+    let packed = read_msgpack(&packed(value));
+    assert_eq!((text.len(), packed.len()), (1, 1), "{value}");
+    match (&text[0], &packed[0]) {
+        (Err(text), Err(packed)) => {
+            // Only the place of the byte at fault may differ.
+            let rule = |refusal: &Refusal| refusal.message.split(" (at byte").next().map(str::to_owned);
+            assert_eq!((&text.id, text.field, rule(text)), (&packed.id, packed.field, rule(packed)));
+        }
+        (Ok(text), Ok(packed)) => assert_eq!(text.id, packed.id),
+        _ => panic!("the encodings disagree: {text:?} {packed:?}"),
+    }
+    text.into_iter().next().unwrap()
+}
+
+fn refused(value: Value) -> (Option<&'static str>, String) {
+    let refusal = read(&value).expect_err("the command is wrong");
+    assert_eq!(refusal.id, Some(CommandId::Number(7)), "{}", refusal.message);
+    assert_eq!(refusal.code.number(), 4005);
+    (refusal.field, refusal.message)
+}
+
+fn publish(members: Value) -> Value {
+    let mut command = json!({"type": "publish", "id": 7, "room": "chat:1", "event": "say", "data": 1});
+    command.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    command
+}
+
+#[test]
+fn every_command_is_read() {
+    let room = || fanfare_protocol::RoomName::parse("chat:1").unwrap();
+    let command = |value| read(&value).unwrap().command;
+    assert_eq!(command(json!({"type": "leave", "room": "chat:1"})), Command::Leave { room: room() });
+    assert_eq!(command(json!({"type": "presence", "room": "chat:1"})), Command::Presence { room: room() });
+    assert_eq!(command(json!({"type": "auth", "token": "t"})), Command::Auth { token: "t".into() });
+    assert_eq!(command(json!({"type": "refresh", "token": "t"})), Command::Refresh { token: "t".into() });
+    assert_eq!(
+        command(json!({"type": "ack", "room": "chat:1", "offset": 9})),
+        Command::Ack { room: room(), offset: 9 }
+    );
+    let Command::Join(join) = command(
+        json!({"type": "join", "room": "chat:1", "recover": {"epoch": "e", "offset": u64::MAX}, "last": 5}),
+    ) else {
+        panic!("not a join")
+    };
+    assert_eq!(join.recover, Some(Position { epoch: "e".into(), offset: u64::MAX }));
+    assert_eq!(join.last, Some(5));
+    let Command::History(history) =
+        command(json!({"type": "history", "room": "chat:1", "limit": 3, "reverse": true}))
+    else {
+        panic!("not a history")
+    };
+    assert_eq!((history.limit, history.reverse, history.since), (Some(3), true, None));
+    let Command::Publish(publish) = command(publish(json!({
+        "exclude_self": true, "roles": ["a", "b"], "key": "k", "ttl": 60, "priority": 9, "message_id": "m", "unknown": [{}],
+    }))) else {
+        panic!("not a publish")
+    };
+    assert!(publish.exclude_self);
+    assert_eq!(publish.roles, ["a".into(), "b".into()]);
+    assert_eq!((publish.ttl, publish.priority), (Some(60), Some(9)));
+    assert_eq!((publish.key.as_deref(), publish.message_id.as_deref()), (Some("k"), Some("m")));
+    assert_eq!(publish.target, Target::Room(room()));
+}
+
+#[test]
+fn targets() {
+    let target = |members: Value| {
+        let mut command = json!({"type": "publish", "id": 7, "event": "say"});
+        command.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        read(&command).map(|request| match request.command {
+            Command::Publish(publish) => publish.target,
+            other => panic!("{other:?}"),
+        })
+    };
+    assert_eq!(target(json!({"user": "u"})), Ok(Target::User("u".into())));
+    assert_eq!(target(json!({"users": ["u", "v"]})), Ok(Target::Users(vec!["u".into(), "v".into()])));
+    assert_eq!(target(json!({"role": "nurse"})), Ok(Target::Role("nurse".into())));
+    assert_eq!(target(json!({"client": "c"})), Ok(Target::Client("c".into())));
+    assert_eq!(target(json!({"all": true})), Ok(Target::All));
+    for wrong in [
+        json!({}),
+        json!({"all": false}),
+        json!({"room": "a", "user": "u"}),
+        json!({"users": []}),
+        json!({"users": "u"}),
+        json!({"users": [1]}),
+        json!({"users": vec!["u"; 257]}),
+        json!({"user": ""}),
+        json!({"role": 5}),
+    ] {
+        assert!(target(wrong.clone()).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn refusals_name_the_field_and_the_rule() {
+    for (members, field, rule) in [
+        (json!({"room": "a b"}), "room", "A-Z"),
+        (json!({"room": "@all"}), "room", "@"),
+        (json!({"room": "x".repeat(129)}), "room", "128"),
+        (json!({"room": 5}), "room", "text"),
+        (json!({"event": "ack"}), "event", "engine"),
+        (json!({"event": "$x"}), "event", "$"),
+        (json!({"event": "x".repeat(65)}), "event", "64"),
+        (json!({"event": null}), "event", "required"),
+        (json!({"exclude_self": 1}), "exclude_self", "true or false"),
+        (json!({"roles": vec!["r"; 17]}), "roles", "16"),
+        (json!({"ttl": 0}), "ttl", "2592000"),
+        (json!({"ttl": 2_592_001}), "ttl", "2592000"),
+        (json!({"priority": 10}), "priority", "9"),
+        (json!({"priority": 1.5}), "priority", "whole"),
+        (json!({"key": "k".repeat(129)}), "key", "128"),
+        (json!({"message_id": "m".repeat(65)}), "message_id", "64"),
+    ] {
+        let (at, message) = refused(publish(members.clone()));
+        assert_eq!(at, Some(field), "{members}: {message}");
+        assert!(message.contains(field) && message.contains(rule), "{members}: {message}");
+    }
+    let join = |recover: Value| refused(json!({"type": "join", "id": 7, "room": "a", "recover": recover}));
+    assert_eq!(join(json!({"epoch": "e", "offset": -1})).0, Some("recover"));
+    assert_eq!(join(json!({"offset": 1})).0, Some("recover"));
+    assert_eq!(join(json!({"epoch": "e".repeat(33), "offset": 1})).0, Some("recover"));
+    assert_eq!(refused(json!({"type": "auth", "id": 7, "token": "t".repeat(8_193)})).0, Some("token"));
+    let (field, message) = refused(json!({"type": "brodcast", "id": 7}));
+    assert_eq!(field, Some("type"));
+    assert!(message.contains("`publish`") && !message.contains("brodcast"), "{message}");
+    assert_eq!(refused(json!({"id": 7})).0, Some("type"));
+    for id in [json!("x".repeat(65)), json!(1.5), json!([]), json!(u64::MAX)] {
+        let refusal = read(&json!({"type": "leave", "room": "a", "id": id})).unwrap_err();
+        assert_eq!((refusal.id, refusal.field), (None, Some("id")));
+    }
+}
+
+#[test]
+fn a_batch_is_read_in_order_up_to_its_bound() {
+    let batch =
+        json!([{"type": "leave", "room": "a", "id": "1"}, 5, {"type": "leave", "id": "2"}]).to_string();
+    let outcomes = read_json(&batch);
+    assert_eq!(outcomes.len(), 3);
+    assert_eq!(outcomes[0].as_ref().unwrap().id, Some(CommandId::Text("1".into())));
+    assert!(outcomes[1].is_err());
+    assert_eq!(outcomes[2].as_ref().unwrap_err().id, Some(CommandId::Text("2".into())));
+    let long = Value::Array(vec![json!({"type": "leave", "room": "a"}); 300]);
+    for outcomes in [read_json(&long.to_string()), read_msgpack(&packed(&long))] {
+        assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 256);
+        assert_eq!(outcomes.len(), 257);
+        assert!(outcomes[256].as_ref().unwrap_err().message.contains("256"));
+    }
+    assert!(read_json("[]").is_empty());
+}
+
+#[test]
+fn broken_json_is_one_refusal_and_no_command() {
+    let deep = "[".repeat(100_000);
+    let deep_data = format!(r#"{{"type":"heartbeat","id":7,"data":{deep}{}}}"#, "]".repeat(100_000));
+    for wrong in [
+        "",
+        " ",
+        "x",
+        "7",
+        "\"publish\"",
+        "{",
+        "{]",
+        "[{\"type\":\"leave\",\"room\":\"a\"}",
+        "{\"type\":\"leave\",\"room\":\"a\"} x",
+        "{\"type\":\"leave\",\"room\":\"a\",}",
+        "{\"type\":\"leave\" \"room\":\"a\"}",
+        "{\"type\":\"leave\",\"room\":\"\\ud800\"}",
+        "{\"type\":\"heartbeat\",\"data\":NaN}",
+        "{\"type\":\"heartbeat\",\"data\":01}",
+        "{\"type\":\"heartbeat\",\"data\":{\"a\":}}",
+        "\u{feff}{\"type\":\"heartbeat\"}",
+        "{\"type\":\"leave\",\"type\":\"leave\",\"room\":\"a\"}",
+        &deep,
+        &deep_data,
+    ] {
+        let outcomes = read_json(wrong);
+        assert_eq!(outcomes.len(), 1, "{wrong:.60}");
+        let refusal = outcomes[0].as_ref().expect_err(&format!("{wrong:.60}"));
+        assert!(!refusal.message.is_empty() && refusal.message.len() < 300);
+    }
+    // What was read before the fault still tells whose answer this is.
+    assert_eq!(read_json(&deep_data)[0].as_ref().unwrap_err().id, Some(CommandId::Number(7)));
+    let mut outcomes = Vec::new();
+    json::decode(b"{\"type\":\"\xff\"}", &mut |outcome| outcomes.push(outcome));
+    assert!(outcomes[0].is_err());
+}
+
+#[test]
+fn nesting_is_bounded_the_same_in_both_encodings() {
+    let nested = |depth: usize| (0..depth).fold(json!(1), |inner, _| json!([inner]));
+    for (depth, fits) in [(1, true), (64, true), (65, false)] {
+        let command = json!({"type": "heartbeat", "id": 7, "data": nested(depth)});
+        assert_eq!(read(&command).is_ok(), fits, "{depth}");
+    }
+    // Brackets inside text do not count.
+    assert!(read(&json!({"type": "heartbeat", "data": "[{\"".repeat(100)})).is_ok());
+}
+
+#[test]
+fn lying_msgpack_is_refused_without_allocating_for_it() {
+    for wrong in [
+        &b""[..],
+        b"\xc1",
+        b"\xdd\xff\xff\xff\xff",
+        b"\xdf\xff\xff\xff\xff",
+        b"\xdb\xff\xff\xff\xff",
+        b"\xdd\xff\xff\xff\xff\xc0",
+        b"\x81\xa4type",
+        b"\x81\xa4type\xa7publis",
+        b"\x81\x01\x02",
+        b"\x81\xa4data\xd9\x02\xff\xff",
+        b"\x81\xa4type\xa9heartbeat\xc0",
+    ] {
+        let outcomes = read_msgpack(wrong);
+        assert_eq!(outcomes.len(), 1, "{wrong:x?}");
+        assert!(outcomes[0].is_err(), "{wrong:x?}");
+    }
+    let deep = [&b"\x82\xa4type\xa9heartbeat\xa4data"[..], &[0x91; 100_000], b"\xc0"].concat();
+    assert!(read_msgpack(&deep)[0].as_ref().unwrap_err().message.contains("64"));
+}
+
+#[test]
+fn http_bodies_need_no_type() {
+    let read = |body: &str| {
+        let mut outcomes = Vec::new();
+        json::decode_publishes(body.as_bytes(), &mut |outcome| outcomes.push(outcome));
+        outcomes
+    };
+    assert!(read(r#"{"room":"a","event":"e","data":{}}"#)[0].is_ok());
+    assert!(read(r#"{"type":"publish","room":"a","event":"e"}"#)[0].is_ok());
+    assert_eq!(
+        read(r#"{"type":"join","room":"a","event":"e"}"#)[0].as_ref().unwrap_err().field,
+        Some("type")
+    );
+    assert_eq!(read(r#"[{"room":"a","event":"e"},{"room":"a"}]"#).len(), 2);
+}
+
+fn message(body: &Body) -> Message<'_> {
+    Message {
+        event: "say",
+        room: "chat:1",
+        offset: 17,
+        epoch: "k3f9",
+        message_id: "01J",
+        timestamp_unix_ms: 1_763_634_600_123,
+        user_id: Some("u1"),
+        body,
+    }
+}
+
+fn both(encode: impl Fn(Encoding, &mut Vec<u8>)) -> Value {
+    let (mut text, mut packed) = (Vec::new(), Vec::new());
+    encode(Encoding::Json, &mut text);
+    encode(Encoding::MessagePack, &mut packed);
+    let text: Value = serde_json::from_slice(&text).unwrap();
+    assert_eq!(rmp_serde::from_slice::<Value>(&packed).unwrap(), text);
+    text
+}
+
+#[test]
+fn a_message_on_the_wire() {
+    let body = Body::Json(Bytes::from_static(br#"{"a" : [1,2.50]}"#));
+    let mut out = Vec::new();
+    json::encode_message(&message(&body), &mut out);
+    let expected = r#"{"type":"say","room":"chat:1","offset":17,"epoch":"k3f9","message_id":"01J","timestamp":"2025-11-20T10:30:00.123Z","user_id":"u1","data":{"a" : [1,2.50]}}"#;
+    assert_eq!(str::from_utf8(&out).unwrap(), expected);
+    both(|encoding, out| match encoding {
+        Encoding::Json => json::encode_message(&message(&body), out),
+        Encoding::MessagePack => msgpack::encode_message(&message(&body), out),
+    });
+}
+
+#[test]
+fn replies_on_the_wire() {
+    let position = Position { epoch: "e".into(), offset: 3 };
+    let id = CommandId::Text("a\"b".into());
+    let written = |reply: Reply<'_>| {
+        both(|encoding, out| match encoding {
+            Encoding::Json => json::encode_reply(&reply, Some(&id), out),
+            Encoding::MessagePack => msgpack::encode_reply(&reply, Some(&id), out),
+        })
+    };
+    assert_eq!(
+        written(Reply::Joined { room: "r", position: &position, recovered: true, members: Some(2) }),
+        json!({"type": "joined", "id": "a\"b", "room": "r", "epoch": "e", "offset": 3, "recovered": true, "members": 2})
+    );
+    assert_eq!(
+        written(Reply::Error {
+            code: fanfare_protocol::Code::InvalidMessage,
+            message: "no\n",
+            field: Some("room")
+        }),
+        json!({"type": "error", "id": "a\"b", "code": 4005, "name": "INVALID_MESSAGE", "message": "no\n", "details": {"field": "room"}})
+    );
+    let welcome = written(Reply::Welcome {
+        client_id: "c",
+        user_id: "ü",
+        role: "r",
+        server_time_unix_ms: 0,
+        heartbeat_interval_ms: 30_000,
+        max_message_size: 65_536,
+        resumed: false,
+    });
+    assert_eq!(welcome["protocol_version"], "1.0");
+    assert_eq!(welcome["server_time"], "1970-01-01T00:00:00.000Z");
+    let body = Body::MessagePack(Bytes::from_static(b"\x07"));
+    assert_eq!(written(Reply::HeartbeatAck { server_time_unix_ms: 0, data: Some(&body) })["data"], 7);
+}
+
+#[test]
+fn what_one_encoding_cannot_hold_is_said_in_the_other() {
+    let to_json = |bytes: &[u8]| {
+        let mut out = Vec::new();
+        json::from_msgpack(bytes, &mut out);
+        String::from_utf8(out).unwrap()
+    };
+    assert_eq!(to_json(b"\xc4\x03abc"), r#""YWJj""#);
+    assert_eq!(to_json(b"\xd4\x05a"), r#"{"ext":5,"data":"YQ=="}"#);
+    assert_eq!(to_json(b"\xcb\x7f\xf8\0\0\0\0\0\0"), "null");
+    assert_eq!(to_json(b"\x82\x01\xc3\x91\xa1x\xc2"), r#"{"1":true,"[\"x\"]":false}"#);
+    let to_msgpack = |text: &str| {
+        let mut out = Vec::new();
+        msgpack::from_json(text.as_bytes(), &mut out);
+        rmp_serde::from_slice::<Value>(&out).unwrap()
+    };
+    assert_eq!(to_msgpack("[1e999]"), json!("[1e999]"));
+    assert_eq!(to_msgpack(r#"{"b":18446744073709551615,"a":-0.5}"#), json!({"b": u64::MAX, "a": -0.5}));
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_filter("finite", |number| number.is_finite()).prop_map(Value::from),
+        ".{0,20}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 32, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            prop::collection::vec((".{0,8}", inner), 0..6).prop_map(|members| members.into_iter().collect()),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn data_passes_through_byte_for_byte(value in any_json(), pretty: bool) {
+        let text = if pretty { serde_json::to_string_pretty(&value).unwrap() } else { value.to_string() };
+        let outcomes = read_json(&format!("{{ \"type\" : \"heartbeat\" , \"data\" :\t{text}\n }}"));
+        let Command::Heartbeat { data: Some(Body::Json(bytes)) } = &outcomes[0].as_ref().unwrap().command else {
+            panic!("{outcomes:?}")
+        };
+        prop_assert_eq!(&bytes[..], text.as_bytes());
+        let packed_value = packed(&value);
+        let outcomes = read_msgpack(&packed(&json!({"type": "heartbeat", "data": value})));
+        let Command::Heartbeat { data: Some(Body::MessagePack(bytes)) } = &outcomes[0].as_ref().unwrap().command else {
+            panic!("{outcomes:?}")
+        };
+        prop_assert_eq!(&bytes[..], &packed_value);
+    }
+
+    #[test]
+    fn transcoding_there_and_back_keeps_the_value(value in any_json()) {
+        let (mut there, mut back) = (Vec::new(), Vec::new());
+        msgpack::from_json(value.to_string().as_bytes(), &mut there);
+        json::from_msgpack(&there, &mut back);
+        prop_assert_eq!(serde_json::from_slice::<Value>(&back).unwrap(), value);
+    }
+
+    #[test]
+    fn any_text_survives_the_wire(text in "\\PC{0,30}|[\\x00-\\x7f]{0,30}") {
+        let written = both(|encoding, out| {
+            let reply = Reply::Error { code: fanfare_protocol::Code::Forbidden, message: &text, field: None };
+            match encoding {
+                Encoding::Json => json::encode_reply(&reply, None, out),
+                Encoding::MessagePack => msgpack::encode_reply(&reply, None, out),
+            }
+        });
+        prop_assert_eq!(&written["message"], &Value::from(text));
+    }
+
+    #[test]
+    fn any_bytes_get_an_answer(bytes: Vec<u8>, text in "[\\[\\]{}:,\"a-z0-9 ]{0,40}") {
+        prop_assert!(read_msgpack(&bytes).iter().all(|outcome| outcome.as_ref().err().is_none_or(|r| !r.message.is_empty())));
+        let _ = read_json(&text);
+        json::decode(&bytes, &mut |_| ());
+    }
+}
