@@ -1,7 +1,7 @@
 //! Percent-encoding of queries and paths (RFC 3986 §2.1), with `+` for a space as forms have it.
 
 /// Decodes; what is not valid stays as it is, bytes that are no UTF-8 are replaced.
-pub fn decode(text: &str) -> String {
+pub(crate) fn decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;

@@ -62,9 +62,7 @@ impl Process {
         thread_local! {
             static VERIFIED: std::cell::RefCell<VerifiedCache> = std::cell::RefCell::new(VerifiedCache::default());
         }
-        let checked = VERIFIED.with_borrow_mut(|cache| {
-            cache.verify(&self.verifier, token, unix_ms / 1_000)
-        });
+        let checked = VERIFIED.with_borrow_mut(|cache| cache.verify(&self.verifier, token, unix_ms / 1_000));
         match checked {
             Ok(claims) => {
                 let leeway_ms = self.config.auth.leeway.as_millis() as u64;
@@ -72,7 +70,10 @@ impl Process {
                     user_id: claims.user_id,
                     role: claims.role,
                     rooms: claims.rooms.map(Into::into),
-                    expires_at_unix_ms: claims.expires_at_unix_s.saturating_mul(1_000).saturating_add(leeway_ms),
+                    expires_at_unix_ms: claims
+                        .expires_at_unix_s
+                        .saturating_mul(1_000)
+                        .saturating_add(leeway_ms),
                 })
             }
             Err(error) => {

@@ -69,8 +69,8 @@ pub fn start(config: Config) -> Result<Running, String> {
     let listen_options = ListenOptions { backlog: LISTEN_BACKLOG, send_buffer_bytes };
     let mut threads = Vec::new();
     for number in 0..shards {
-        let listener =
-            listen(address, listen_options).map_err(|error| format!("cannot listen on {address}: {error}"))?;
+        let listener = listen(address, listen_options)
+            .map_err(|error| format!("cannot listen on {address}: {error}"))?;
         // With port 0 the first shard finds one, and the others share it.
         address = listener.local_addr().map_err(|error| error.to_string())?;
         let (shard, core) = (ShardId(number), cores[usize::from(number) % cores.len()]);
@@ -154,13 +154,7 @@ fn choose_driver(wanted: Driver) -> Result<DriverChoice, String> {
     if wanted == Driver::Epoll {
         return Ok(epoll("asked for"));
     }
-    let forced = std::env::var_os("MONOIO_FORCE_LEGACY_DRIVER").is_some_and(|value| value == "1");
-    let refused = if forced {
-        Some("MONOIO_FORCE_LEGACY_DRIVER is set".to_owned())
-    } else {
-        Flusher::ring(8).err().map(|error| format!("io_uring is refused: {error}"))
-    };
-    match (refused, wanted) {
+    match (probe_io_uring().err(), wanted) {
         (None, Driver::Uring) => Ok(DriverChoice { name: "io_uring", reason: "asked for".to_owned() }),
         (None, _) => {
             Ok(DriverChoice { name: "io_uring", reason: "the kernel offers all it needs".to_owned() })
@@ -170,6 +164,17 @@ fn choose_driver(wanted: Driver) -> Result<DriverChoice, String> {
         }
         (Some(reason), _) => Ok(epoll(&reason)),
     }
+}
+
+/// Whether io_uring may be used here.
+///
+/// # Errors
+/// Why not.
+pub(crate) fn probe_io_uring() -> Result<(), String> {
+    if std::env::var_os("MONOIO_FORCE_LEGACY_DRIVER").is_some_and(|value| value == "1") {
+        return Err("MONOIO_FORCE_LEGACY_DRIVER is set".to_owned());
+    }
+    Flusher::ring(8).map(drop).map_err(|error| format!("io_uring is refused: {error}"))
 }
 
 /// What the core needs of the configuration.

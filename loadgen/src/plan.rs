@@ -6,7 +6,9 @@ use std::time::Duration;
 use fanfare_protocol::{Encoding, RoomName};
 
 use crate::cli::{CommonArgs, EncodingArg};
-use crate::token::{Credentials, DEVELOPMENT_SECRET};
+use fanfare_protocol::DEVELOPMENT_SECRET;
+
+use crate::token::Credentials;
 
 /// Connections from one source address before the next is used; Linux has about 28,000 local ports for each.
 const CONNECTIONS_PER_SOURCE: u32 = 25_000;

@@ -5,10 +5,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
 
-/// The secret that `fanfare serve` and `fanfare token` share when none is configured. It is public and only
-/// accepted in development mode, on loopback.
-pub(crate) const DEVELOPMENT_SECRET: &str = "fanfare-development-secret-do-not-use-in-production";
-
 /// Lifetime of signed tokens in seconds.
 const LIFETIME_S: u64 = 3_600;
 
@@ -59,6 +55,7 @@ impl Credentials {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fanfare_protocol::DEVELOPMENT_SECRET;
     use jsonwebtoken::{DecodingKey, Validation};
 
     #[test]

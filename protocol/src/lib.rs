@@ -29,3 +29,7 @@ pub mod ws;
 pub use code::Code;
 pub use name::{EventName, RoomName};
 pub use wire::{Body, Command, Encoding, Message, Publish, Refusal, Reply, Request, Target};
+
+/// Signs tokens (HS256) in development mode, where the server listens on loopback only. Everybody knows it, on
+/// purpose: server, command line and load generator agree without any configuration.
+pub const DEVELOPMENT_SECRET: &str = "fanfare-development-secret-that-everybody-knows";

@@ -117,7 +117,12 @@ impl Default for Options {
                 backlog_bytes: 1 << 20,
                 roles: 64,
             },
-            heartbeat: Heartbeat { interval_ms: 30_000, grace_ms: 10_000, idle_ms: 3_600_000, auth_ms: 5_000 },
+            heartbeat: Heartbeat {
+                interval_ms: 30_000,
+                grace_ms: 10_000,
+                idle_ms: 3_600_000,
+                auth_ms: 5_000,
+            },
             compression: Compression { level: 6, threshold_bytes: 1_024 },
             room_types: Vec::new(),
             default_type: RoomType::open("default"),

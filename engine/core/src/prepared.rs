@@ -115,7 +115,8 @@ impl Encoder {
             return None;
         }
         let level = self.compression.level;
-        let deflater = self.deflaters[usize::from(bits) - 9].get_or_insert_with(|| Deflater::new(level, bits));
+        let deflater =
+            self.deflaters[usize::from(bits) - 9].get_or_insert_with(|| Deflater::new(level, bits));
         self.compressed.clear();
         deflater.compress(&self.payload, &mut self.compressed);
         self.compressions += 1;

@@ -132,7 +132,8 @@ fn checked(method: Method, uri: Uri, version: Version, headers: HeaderMap) -> Re
     }
     let named = |name: &str| {
         let values = headers.get_all(header::CONNECTION);
-        let mut tokens = values.iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','));
+        let mut tokens =
+            values.iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','));
         tokens.any(|token| token.trim().eq_ignore_ascii_case(name))
     };
     let keep_alive = if version == Version::HTTP_11 { !named("close") } else { named("keep-alive") };

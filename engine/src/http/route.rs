@@ -40,7 +40,9 @@ pub(crate) async fn route(
     }
     // Bodies are read where they are wanted; elsewhere one would be taken for the next request.
     if head.has_body() && !(head.method == Method::POST && path == "/v1/publish") {
-        return Next::Respond(Response::error(StatusCode::BAD_REQUEST, "this request takes no body").closing());
+        return Next::Respond(
+            Response::error(StatusCode::BAD_REQUEST, "this request takes no body").closing(),
+        );
     }
     match path.as_str() {
         "/" => Next::Respond(get(&head, api::console::page)),
@@ -52,7 +54,9 @@ pub(crate) async fn route(
             api::publish::publish(handle, process, connection, &head).await
         }
         "/v1/publish" => Next::Respond(not_allowed("POST").closing()),
-        _ if path.starts_with("/v1/") => Next::Respond(api::query::answer(handle, process, &head, &path).await),
+        _ if path.starts_with("/v1/") => {
+            Next::Respond(api::query::answer(handle, process, &head, &path).await)
+        }
         _ => Next::Respond(Response::error(StatusCode::NOT_FOUND, "there is nothing at this path")),
     }
 }

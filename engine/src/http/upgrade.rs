@@ -82,7 +82,8 @@ fn decide(process: &Process, connection: &Connection, head: &Head) -> Result<Acc
     if write_response(&mut response, &answer).is_err() {
         return Err(("internal", Response::error(StatusCode::INTERNAL_SERVER_ERROR, "the answer failed")));
     }
-    let opening = Opening { encoding, window_bits, client_id: None, rooms: Vec::new(), identity: None, bare: echo };
+    let opening =
+        Opening { encoding, window_bits, client_id: None, rooms: Vec::new(), identity: None, bare: echo };
     if echo {
         return Ok(Accepted { response, opening, echo: Some(window_bits.unwrap_or(0)), refusal: None });
     }
@@ -109,7 +110,9 @@ fn handshake_error(error: &tungstenite::Error) -> Refused {
     let bad = |message| Response::error(StatusCode::BAD_REQUEST, message);
     match error {
         ProtocolError::WrongHttpVersion => ("version", bad("a WebSocket needs HTTP/1.1")),
-        ProtocolError::MissingConnectionUpgradeHeader => ("connection", bad("`connection: upgrade` is missing")),
+        ProtocolError::MissingConnectionUpgradeHeader => {
+            ("connection", bad("`connection: upgrade` is missing"))
+        }
         ProtocolError::MissingUpgradeWebSocketHeader => {
             let message = "this is a WebSocket endpoint: `upgrade: websocket` is missing";
             let response = Response::error(StatusCode::UPGRADE_REQUIRED, message);
@@ -121,7 +124,9 @@ fn handshake_error(error: &tungstenite::Error) -> Refused {
             ("version", response.with("sec-websocket-version", "13"))
         }
         ProtocolError::MissingSecWebSocketKey => ("key", bad("`sec-websocket-key` is missing")),
-        ProtocolError::InvalidSecWebSocketKey => ("key", bad("`sec-websocket-key` must be 16 bytes in base64")),
+        ProtocolError::InvalidSecWebSocketKey => {
+            ("key", bad("`sec-websocket-key` must be 16 bytes in base64"))
+        }
         _ => ("handshake", bad("the handshake is malformed")),
     }
 }

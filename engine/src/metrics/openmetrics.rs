@@ -100,7 +100,9 @@ fn of_shards(snapshots: &[Snapshot]) -> Vec<Family> {
         }),
         family("compressed", "Payloads compressed", None, false, |of| of.stats.compressed),
         family("delivered", "Messages handed to connections", None, false, |of| of.stats.delivered),
-        family("delivered_payload", "Bytes handed to connections", bytes(), false, |of| of.stats.delivered_bytes),
+        family("delivered_payload", "Bytes handed to connections", bytes(), false, |of| {
+            of.stats.delivered_bytes
+        }),
         family("flushes", "Ticks that sent something", None, false, |of| of.stats.flushes),
         family("sends", "Buffers sent to members", None, false, |of| of.stats.flushed_sends),
         family("slow_disconnects", "Connections ended because they read too slowly", None, false, |of| {
@@ -152,7 +154,13 @@ fn of_process(process: &Process) -> Vec<Family> {
         by("handshake_failures", "Requests and upgrades refused", &metrics.handshakes_failed),
         by("auth_failures", "Tokens refused", &metrics.auth_failed),
         one("http_connections", "HTTP connections now", None, true, http),
-        one("accept_errors", "Accepts that failed", None, false, metrics.accepts_failed.load(Ordering::Relaxed)),
+        one(
+            "accept_errors",
+            "Accepts that failed",
+            None,
+            false,
+            metrics.accepts_failed.load(Ordering::Relaxed),
+        ),
         one("panics", "Panics caught", None, false, panics + metrics.panics.load(Ordering::Relaxed)),
         one("resident", "Resident memory", Some(Unit::Bytes), true, fanfare_sys::process::resident_bytes()),
         one("draining", "1 while the server ends", None, true, u64::from(process.is_draining())),
@@ -175,7 +183,8 @@ impl Collector for Collected {
             }
         }
         let build = [("version", env!("CARGO_PKG_VERSION")), ("driver", self.driver)];
-        let mut metric = encoder.encode_descriptor("build_info", "Version and driver", None, MetricType::Gauge)?;
+        let mut metric =
+            encoder.encode_descriptor("build_info", "Version and driver", None, MetricType::Gauge)?;
         encode(true, 1, metric.encode_family(&build)?)?;
         let mut metric = encoder.encode_descriptor(
             "publish_to_flush",

@@ -148,7 +148,8 @@ fn echoed(
         encode_frame(&mut frame, opcode, false, payload);
         return frame;
     }
-    let deflater = deflaters[usize::from(window_bits) - 9].get_or_insert_with(|| Deflater::new(level, window_bits));
+    let deflater =
+        deflaters[usize::from(window_bits) - 9].get_or_insert_with(|| Deflater::new(level, window_bits));
     let mut compressed = Vec::new();
     deflater.compress(payload, &mut compressed);
     encode_frame(&mut frame, opcode, true, &compressed);

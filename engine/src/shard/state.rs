@@ -259,7 +259,8 @@ impl State {
     fn flush_direct(&mut self, now: Now) {
         let fds = self.sockets.fds();
         let each = self.core.direct();
-        let sends = each.map(|(number, slot, bytes)| (bytes, Target { fd: fds[slot as usize], token: number }));
+        let sends =
+            each.map(|(number, slot, bytes)| (bytes, Target { fd: fds[slot as usize], token: number }));
         self.flusher.send_each(sends, &mut self.unsent);
         let mut unsent = std::mem::take(&mut self.unsent);
         for Unsent { token, error } in unsent.drain(..) {

@@ -17,7 +17,10 @@ pub struct Inbox<T> {
 
 impl<T> fmt::Debug for Inbox<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inbox").field("len", &self.queue.len()).field("capacity", &self.queue.capacity()).finish()
+        f.debug_struct("Inbox")
+            .field("len", &self.queue.len())
+            .field("capacity", &self.queue.capacity())
+            .finish()
     }
 }
 

@@ -24,14 +24,17 @@ pub(crate) fn token(
         (State::Closing | State::Bare, _) => {}
         (State::AwaitingToken, Ok(identity)) => local.admit(now, id, identity, out),
         (State::AwaitingToken, Err(message)) => {
-            let refusal = Refusal { id: command, code: Code::AuthenticationFailed, message, field: Some("token") };
+            let refusal =
+                Refusal { id: command, code: Code::AuthenticationFailed, message, field: Some("token") };
             local.refuse(id, &refusal);
-            let close = Close { error: None, ..Close::code(Code::AuthenticationFailed, "authentication failed") };
+            let close =
+                Close { error: None, ..Close::code(Code::AuthenticationFailed, "authentication failed") };
             local.audit(id, "auth_failed", String::new(), out);
             local.close(now, id, close, out);
         }
         (State::Admitting | State::Open, Err(message)) => {
-            let refusal = Refusal { id: command, code: Code::AuthenticationFailed, message, field: Some("token") };
+            let refusal =
+                Refusal { id: command, code: Code::AuthenticationFailed, message, field: Some("token") };
             local.refuse(id, &refusal);
         }
         (State::Admitting | State::Open, Ok(identity)) => refresh(local, now, id, command, identity, out),

@@ -27,7 +27,12 @@ impl Local {
     }
 
     /// Counts one command against the connection's rate. False: it was refused.
-    fn allowed(&mut self, now: Now, id: ConnectionId, command: Option<&fanfare_protocol::wire::CommandId>) -> bool {
+    fn allowed(
+        &mut self,
+        now: Now,
+        id: ConnectionId,
+        command: Option<&fanfare_protocol::wire::CommandId>,
+    ) -> bool {
         let rate = self.rate();
         let Some(connection) = self.connections.get_mut(id) else { return false };
         self.stats.commands += 1;
@@ -39,8 +44,7 @@ impl Local {
         self.stats.rate_limited += 1;
         let per_minute = rate.per_minute;
         let message = format!("more than {per_minute} commands a minute (at once: {})", rate.burst);
-        let refusal =
-            Refusal { id: command.cloned(), code: Code::RateLimitExceeded, message, field: None };
+        let refusal = Refusal { id: command.cloned(), code: Code::RateLimitExceeded, message, field: None };
         self.refuse(id, &refusal);
         false
     }
@@ -52,7 +56,8 @@ pub(crate) fn handle(local: &mut Local, now: Now, id: ConnectionId, request: Req
     match connection.state {
         State::Closing | State::Bare => return,
         State::AwaitingToken => {
-            let close = Close::code(Code::AuthenticationFailed, "the first message must be `auth` with a token");
+            let close =
+                Close::code(Code::AuthenticationFailed, "the first message must be `auth` with a token");
             local.close(now, id, close, out);
             return;
         }
@@ -103,7 +108,9 @@ fn perform(local: &mut Local, now: Now, id: ConnectionId, request: Request, out:
         Command::Heartbeat { data } => heartbeat::heartbeat(local, now, id, command.as_ref(), data.as_ref()),
         Command::Ack { .. } => refuse_unkept(local, id, command, "`ack`: this server keeps no receipts"),
         Command::History(_) => refuse_unkept(local, id, command, "`history`: this server keeps no messages"),
-        Command::Presence { .. } => refuse_unkept(local, id, command, "`presence`: this server keeps no rosters"),
+        Command::Presence { .. } => {
+            refuse_unkept(local, id, command, "`presence`: this server keeps no rosters")
+        }
         // The shell checks tokens and sends `Input::Token` instead.
         Command::Auth { .. } | Command::Refresh { .. } => local.reply(id, command.as_ref(), &Reply::Ok),
     }
@@ -124,7 +131,8 @@ pub(crate) fn malformed(local: &mut Local, now: Now, id: ConnectionId, refusal: 
     match connection.state {
         State::Closing | State::Bare => {}
         State::AwaitingToken => {
-            let close = Close::code(Code::AuthenticationFailed, "the first message must be `auth` with a token");
+            let close =
+                Close::code(Code::AuthenticationFailed, "the first message must be `auth` with a token");
             local.close(now, id, close, out);
         }
         State::Admitting | State::Open => {

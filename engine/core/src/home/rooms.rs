@@ -45,7 +45,9 @@ impl HomeRooms {
     /// Decides one message and appends what other shards must hear.
     pub(crate) fn handle(&mut self, now: Now, message: ToHome, out: &mut Effects) {
         match message {
-            ToHome::Join { room, from, class, owner, kind } => self.join(now, room, from, class, owner, kind, out),
+            ToHome::Join { room, from, class, owner, kind } => {
+                self.join(now, room, from, class, owner, kind, out)
+            }
             ToHome::Leave { room, shard, class } => self.leave(now, &room, shard, class),
             ToHome::Publish(publication) => self.publish(now, *publication, out),
         }
@@ -109,7 +111,8 @@ impl HomeRooms {
     }
 
     fn publish(&mut self, now: Now, publication: Publication, out: &mut Effects) {
-        let Publication { room, event, body, user, roles, exclude, message_id, origin, received_us } = publication;
+        let Publication { room, event, body, user, roles, exclude, message_id, origin, received_us } =
+            publication;
         let number = match self.find_or_create(now, &room) {
             Ok(number) => number,
             Err(refusal) => {
@@ -136,7 +139,8 @@ impl HomeRooms {
                 body: &body,
             };
             let frames = self.encoder.prepare(&message, found.audience.classes());
-            let prepared = Prepared::new(room.clone(), (epoch_of_room, offset), frames, roles, exclude, received_us);
+            let prepared =
+                Prepared::new(room.clone(), (epoch_of_room, offset), frames, roles, exclude, received_us);
             let prepared = Arc::new(prepared);
             for shard in found.audience.shards() {
                 out.send(shard, Mesh::Local(ToLocal::Deliver(Arc::clone(&prepared))));
@@ -150,7 +154,10 @@ impl HomeRooms {
             return Ok(number);
         }
         if self.rooms.len() >= self.options.limits.rooms_per_shard as usize {
-            return Err(refusal(Code::ServerError, "the server holds as many rooms as it may; try again later"));
+            return Err(refusal(
+                Code::ServerError,
+                "the server holds as many rooms as it may; try again later",
+            ));
         }
         Ok(self.rooms.insert(HomeRoom {
             name: room.clone(),

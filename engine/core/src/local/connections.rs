@@ -26,7 +26,8 @@ impl Connections {
             place.connection = Some(connection);
             return ConnectionId { slot, generation: place.generation };
         }
-        let slot = u32::try_from(self.slots.len()).expect("invariant: connections are bounded far below 2^31");
+        let slot =
+            u32::try_from(self.slots.len()).expect("invariant: connections are bounded far below 2^31");
         self.slots.push(Slot { generation: 0, connection: Some(connection) });
         ConnectionId { slot, generation: 0 }
     }

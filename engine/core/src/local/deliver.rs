@@ -105,7 +105,9 @@ impl Local {
         let mut owed = Vec::new();
         let local = self.rooms.get_mut(room).expect("invariant: a room with members is kept");
         let name = local.name.clone();
-        local.group(class, role).remove(at, room, &mut self.connections, |_, bytes| owed.extend_from_slice(bytes));
+        local
+            .group(class, role)
+            .remove(at, room, &mut self.connections, |_, bytes| owed.extend_from_slice(bytes));
         if local.is_empty() {
             self.vacated.push(room);
         }
@@ -117,7 +119,9 @@ impl Local {
 
     /// Ends every membership.
     pub(super) fn leave_all(&mut self, _now: Now, id: ConnectionId, out: &mut Effects) {
-        while let Some(membership) = self.connections.get(id).and_then(|connection| connection.memberships.last()) {
+        while let Some(membership) =
+            self.connections.get(id).and_then(|connection| connection.memberships.last())
+        {
             let room = membership.room;
             self.leave(id, room, out);
         }
@@ -157,11 +161,7 @@ impl Local {
     }
 
     /// Takes the publisher aside while its own message is laid in. Nothing, when it is no member.
-    fn step_out(
-        &mut self,
-        id: ConnectionId,
-        number: u32,
-    ) -> Option<(Class, RoleId)> {
+    fn step_out(&mut self, id: ConnectionId, number: u32) -> Option<(Class, RoleId)> {
         let connection = self.connections.get(id)?;
         let at = connection.memberships.iter().find(|membership| membership.room == number)?.at;
         let (class, role) = (connection.class, connection.role);

@@ -61,7 +61,6 @@ impl Group {
         self.members.is_empty() && self.tick.as_ref().is_none_or(|tick| tick.aside.is_empty())
     }
 
-
     pub(crate) fn slots(&self) -> impl Iterator<Item = u32> {
         let aside = self.tick.iter().flat_map(|tick| tick.aside.iter().map(|aside| aside.slot));
         self.members.iter().copied().chain(aside)

@@ -13,6 +13,6 @@ mod shard;
 mod timers;
 mod wheel;
 
-pub use flush::{Batch, Rest};
 pub(crate) use connection::{Connection, Held, State};
+pub use flush::{Batch, Rest};
 pub(crate) use shard::Local;

@@ -139,7 +139,8 @@ impl Local {
         connection.joins_pending = 4;
         let (user, client, class) = (connection.user.clone(), connection.client.clone(), connection.class);
         let owner = self.hasher.hash_one(&user).max(1);
-        let rooms = [(user, 0), (client, owner), (RoomName::of_role(&identity.role), 0), (RoomName::of_all(), 0)];
+        let rooms =
+            [(user, 0), (client, owner), (RoomName::of_role(&identity.role), 0), (RoomName::of_all(), 0)];
         let from = Address { shard: self.shard, connection: id };
         for (room, owner) in rooms {
             let to = self.home_of(&room);

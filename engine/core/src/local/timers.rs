@@ -54,7 +54,8 @@ impl Local {
             State::Admitting | State::Open => {
                 let idle_ms = now_ms.saturating_sub(connection.command_ms);
                 if now_ms >= connection.expires_ms {
-                    let close = Close::code(Code::TokenExpired, "the token ran out; reconnect with a new one");
+                    let close =
+                        Close::code(Code::TokenExpired, "the token ran out; reconnect with a new one");
                     self.close(now, id, close, out);
                 } else if connection.backlog.as_ref().is_some_and(|backlog| stalled(backlog.progress_ms)) {
                     self.close_slow(now, id, out);

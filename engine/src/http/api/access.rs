@@ -32,7 +32,8 @@ pub(crate) fn check(process: &Process, headers: &HeaderMap) -> Result<Caller, Re
         tracing::debug!(target: "audit", action = "api_key", name);
         return Ok(Caller::Key);
     }
-    let identity = process.identify(presented, process.clock.now().unix_ms).map_err(|message| refuse(&message))?;
+    let identity =
+        process.identify(presented, process.clock.now().unix_ms).map_err(|message| refuse(&message))?;
     if process.config.auth.api_roles.iter().any(|role| **role == *identity.role) {
         return Ok(Caller::User(identity));
     }

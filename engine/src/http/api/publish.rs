@@ -34,7 +34,11 @@ pub(crate) async fn publish(
         let message = "`content-type` must be application/json";
         return Next::Respond(Response::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, message).closing());
     }
-    if head.headers.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+    if head
+        .headers
+        .get(header::EXPECT)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+    {
         let patience = process.config.timeouts.http_request;
         if connection.send(b"HTTP/1.1 100 Continue\r\n\r\n", patience).await.is_err() {
             return Next::End;
@@ -49,7 +53,9 @@ pub(crate) async fn publish(
             return Next::Respond(Response::error(StatusCode::PAYLOAD_TOO_LARGE, &message).closing());
         }
         Err(body::Failure::Malformed) => {
-            return Next::Respond(Response::error(StatusCode::BAD_REQUEST, "the chunks are malformed").closing());
+            return Next::Respond(
+                Response::error(StatusCode::BAD_REQUEST, "the chunks are malformed").closing(),
+            );
         }
     };
     Next::Respond(perform(handle, process, &caller, &body).await)
@@ -124,7 +130,8 @@ fn respond(single: bool, outcomes: Vec<Result<Publish, Refusal>>, answers: Vec<A
         return match results.pop() {
             Some(Ok(placed)) => Response::json(StatusCode::OK, &placed),
             Some(Err(refused)) => {
-                let status = StatusCode::from_u16(refused.code.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
+                let status =
+                    StatusCode::from_u16(refused.code.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
                 Response::json(status, &as_object(&refused))
             }
             None => Response::error(StatusCode::BAD_REQUEST, "the body holds no message"),

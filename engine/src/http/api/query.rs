@@ -38,7 +38,9 @@ pub(crate) async fn answer(handle: &Handle, process: &Process, head: &Head, path
     match segments[..] {
         ["statistics"] if get => crate::metrics::statistics(process),
         ["connections"] if get => list(ask(handle, process, connections(None, None)).await, limit),
-        ["connections", client_id] if get => one(ask(handle, process, connections(None, Some(client_id))).await),
+        ["connections", client_id] if get => {
+            one(ask(handle, process, connections(None, Some(client_id))).await)
+        }
         ["connections", client_id] if head.method == Method::DELETE => {
             disconnect(handle, process, client_id).await
         }
@@ -153,7 +155,8 @@ fn users(answers: Option<Vec<Rows>>, limit: u32) -> Response {
 
 fn rooms(answers: Option<Vec<Rows>>, limit: u32) -> Response {
     let Some(answers) = answers else { return late() };
-    let rows = answers.into_iter().flat_map(|rows| if let Rows::Rooms(rows) = rows { rows } else { Vec::new() });
+    let rows =
+        answers.into_iter().flat_map(|rows| if let Rows::Rooms(rows) = rows { rows } else { Vec::new() });
     let listed: Vec<Value> = rows
         .take(limit as usize)
         .map(|row| json!({ "room": row.room, "members": row.members, "epoch": row.epoch, "offset": row.offset }))

@@ -1,0 +1,66 @@
+//! Why somebody is not let in.
+
+use std::fmt;
+
+/// A refusal: what is counted and what is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthError {
+    /// What kind, for metrics.
+    pub reason: AuthReason,
+    /// A sentence for the client; holds nothing of the token.
+    pub message: &'static str,
+}
+
+/// The kinds of refusals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthReason {
+    /// Not a signed JWT.
+    Malformed,
+    /// Longer than any token needs to be.
+    TooLong,
+    /// No configured key is for this algorithm or `kid`.
+    Algorithm,
+    /// Signed by somebody else, or changed.
+    Signature,
+    /// Its time is over.
+    Expired,
+    /// Its time has not come.
+    NotYetValid,
+    /// Made for another service.
+    Audience,
+    /// Made by another issuer.
+    Issuer,
+    /// A claim is missing or wrong.
+    Claims,
+}
+
+impl AuthReason {
+    /// The value of the metric's label.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::TooLong => "too_long",
+            Self::Algorithm => "algorithm",
+            Self::Signature => "signature",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::Audience => "audience",
+            Self::Issuer => "issuer",
+            Self::Claims => "claims",
+        }
+    }
+}
+
+impl AuthError {
+    pub(super) const fn new(reason: AuthReason, message: &'static str) -> Self {
+        Self { reason, message }
+    }
+}
+
+impl fmt::Display for AuthError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message)
+    }
+}
+
+impl std::error::Error for AuthError {}

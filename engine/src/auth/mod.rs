@@ -1,0 +1,18 @@
+//! Authentication: tokens (RFC 7519), API keys, origins.
+
+mod api_key;
+mod cache;
+mod claims;
+mod error;
+pub mod origin;
+pub mod token;
+mod verifier;
+
+pub use api_key::ApiKeys;
+pub use cache::VerifiedCache;
+pub use claims::Claims;
+pub use error::{AuthError, AuthReason};
+pub use verifier::Verifier;
+
+#[cfg(test)]
+mod tests;

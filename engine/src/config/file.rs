@@ -1,0 +1,95 @@
+//! The file as a tree of settings with the lines they are on.
+
+use toml::de::{DeTable, DeValue};
+
+use super::problem::{Problem, StartError};
+
+/// Where a setting's value may come from.
+pub(super) struct Input<'i> {
+    pub(super) table: Table,
+    pub(super) flag: &'i dyn Fn(&str) -> Option<String>,
+    pub(super) env: &'i dyn Fn(&str) -> Option<String>,
+}
+
+/// A value of the file.
+#[derive(Debug)]
+pub(super) enum Value {
+    Flag(bool),
+    Number(i64),
+    Text(String),
+    List(Vec<Value>),
+    Table(Table),
+    /// A float or a date: nothing takes one.
+    Other,
+}
+
+/// A table of the file.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    /// The line it begins on, counted from 1.
+    pub(super) line: usize,
+    pub(super) entries: Vec<Entry>,
+}
+
+/// One key of a table.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) line: usize,
+    pub(super) value: Value,
+}
+
+/// Reads the text.
+///
+/// # Errors
+/// It is not TOML.
+pub(super) fn parse<'i>(
+    text: &str,
+    flag: &'i dyn Fn(&str) -> Option<String>,
+    env: &'i dyn Fn(&str) -> Option<String>,
+) -> Result<Input<'i>, StartError> {
+    let lines = Lines::of(text);
+    let parsed = DeTable::parse(text).map_err(|error| {
+        let line = error.span().map_or(1, |span| lines.number(span.start));
+        let message = format!("this is not TOML: {}", error.message());
+        StartError { problems: vec![Problem { place: format!("line {line}"), message }] }
+    })?;
+    Ok(Input { table: table(parsed.get_ref(), 1, &lines), flag, env })
+}
+
+fn table(parsed: &DeTable<'_>, line: usize, lines: &Lines) -> Table {
+    let entry = |(key, value): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>)| {
+        let line = lines.number(key.span().start);
+        Entry { key: std::borrow::Cow::to_string(key.get_ref()), line, value: convert(value, line, lines) }
+    };
+    let mut entries: Vec<Entry> = parsed.iter().map(entry).collect();
+    entries.sort_by_key(|entry| entry.line);
+    Table { line, entries }
+}
+
+fn convert(parsed: &toml::Spanned<DeValue<'_>>, line: usize, lines: &Lines) -> Value {
+    match parsed.get_ref() {
+        DeValue::Boolean(flag) => Value::Flag(*flag),
+        DeValue::Integer(number) => {
+            i64::from_str_radix(number.as_str(), number.radix()).map_or(Value::Other, Value::Number)
+        }
+        DeValue::String(text) => Value::Text(text.to_string()),
+        DeValue::Array(items) => Value::List(items.iter().map(|item| convert(item, line, lines)).collect()),
+        DeValue::Table(inner) => Value::Table(table(inner, lines.number(parsed.span().start), lines)),
+        DeValue::Float(_) | DeValue::Datetime(_) => Value::Other,
+    }
+}
+
+/// Where each line begins.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        Self(ends.map(|(at, _)| at).collect())
+    }
+
+    fn number(&self, at: usize) -> usize {
+        self.0.partition_point(|end| *end < at) + 1
+    }
+}

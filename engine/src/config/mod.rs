@@ -1,0 +1,234 @@
+//! Configuration: flags over environment (`FANFARE_…`) over the file (TOML) over defaults.
+//!
+//! Each setting is declared once, in [`settings`] or [`security`], with its name, default and bounds. All that is wrong is found in one
+//! go, with the line it is on and, for an unknown key, the nearest right one.
+
+mod file;
+mod problem;
+mod room_types;
+mod section;
+mod security;
+mod settings;
+mod unit;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use fanfare_core::{Options, RoomType};
+
+use crate::cli::ServeArgs;
+pub use problem::{Problem, StartError};
+pub use security::{ApiKey, Auth, Key, Material, Secret};
+pub(crate) use unit::duration;
+
+/// Everything that can be set, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Shards, 1 to 64; 0: one for each core that the process may use.
+    pub shards: usize,
+    /// What waits for sockets.
+    pub driver: Driver,
+    /// Whether `GET /echo` is there, for conformance suites.
+    pub echo: bool,
+    /// No key is configured: tokens are signed with a secret that everybody knows, on loopback only.
+    pub development: bool,
+    /// Bounds.
+    pub limits: Limits,
+    /// Liveness of connections.
+    pub heartbeat: Heartbeat,
+    /// Patience with peers.
+    pub timeouts: Timeouts,
+    /// Outgoing permessage-deflate.
+    pub compression: Compression,
+    /// Who may come in.
+    pub auth: Auth,
+    /// Logs.
+    pub log: Log,
+    /// Room types other than the default one.
+    pub room_types: Vec<RoomType>,
+    /// The type that every other room follows.
+    pub default_room_type: RoomType,
+}
+
+/// Which driver waits for sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Driver {
+    /// io_uring, and epoll where the kernel refuses it.
+    Auto,
+    /// io_uring, or not at all.
+    Uring,
+    /// epoll.
+    Epoll,
+}
+
+/// How logs look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Bounds. Where 0 means "no limit", the field says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// WebSocket connections in all.
+    pub connections: usize,
+    /// Connections of one user; 0: no limit.
+    pub connections_per_user: u32,
+    /// Members of one room; 0: no limit.
+    pub members_per_room: u32,
+    /// Rooms that one connection may be in.
+    pub rooms_per_connection: u32,
+    /// Rooms that one shard orders.
+    pub rooms_per_shard: u32,
+    /// Bytes of the largest message from a client.
+    pub message_size: usize,
+    /// Fragments of one message.
+    pub fragments: usize,
+    /// Commands a minute and connection; 0: no limit.
+    pub commands_per_minute: u32,
+    /// Commands that may come at once.
+    pub burst: u32,
+    /// Bytes that may wait for a connection that reads too slowly.
+    pub backlog: usize,
+    /// Different roles connected to one shard at a time.
+    pub roles: u16,
+    /// Bytes of the largest HTTP body.
+    pub http_body: usize,
+    /// Bytes of the largest HTTP head.
+    pub http_head: usize,
+    /// HTTP connections open on one shard at a time, upgraded ones not counted.
+    pub http_connections: usize,
+    /// Bytes that the kernel may buffer for one connection.
+    pub send_buffer: usize,
+}
+
+/// Liveness of connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// A connection that was silent for so long is pinged.
+    pub interval: Duration,
+    /// It has so long to answer.
+    pub grace: Duration,
+    /// A connection that sent no command for so long is closed.
+    pub idle: Duration,
+}
+
+/// Patience with peers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For the first request's head.
+    pub handshake: Duration,
+    /// For the token, where the upgrade had none.
+    pub auth: Duration,
+    /// Between two requests on one connection.
+    pub http_keep_alive: Duration,
+    /// For one request's body and its answer.
+    pub http_request: Duration,
+    /// From the first signal to the end.
+    pub drain: Duration,
+}
+
+/// Outgoing permessage-deflate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compression {
+    /// Whether to agree to it at all.
+    pub enabled: bool,
+    /// 1 (fast) to 9 (small).
+    pub level: u32,
+    /// Messages of fewer bytes are sent as they are.
+    pub threshold: usize,
+}
+
+/// Logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// How they look.
+    pub format: LogFormat,
+    /// A level or a filter: `info`, `fanfare=debug,audit=off`.
+    pub level: String,
+}
+
+impl Config {
+    /// The configuration of `fanfare serve` with these flags.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load(args: &ServeArgs) -> Result<Self, StartError> {
+        let flag = |name: &str| match name {
+            "listen" => args.listen.map(|address| address.to_string()),
+            "shards" => args.shards.map(|count| count.to_string()),
+            "driver" => args.driver.map(|driver| driver.to_string()),
+            "echo" => args.echo.then(|| "true".to_owned()),
+            "log.format" => args.log_format.map(|format| format.to_string()),
+            _ => None,
+        };
+        Self::read(args.config.as_deref(), &flag)
+    }
+
+    /// The configuration in a file (or the defaults), under the environment and flags by their full names.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn read(path: Option<&Path>, flag: &dyn Fn(&str) -> Option<String>) -> Result<Self, StartError> {
+        let text = match path {
+            Some(path) => std::fs::read_to_string(path)
+                .map_err(|error| StartError::of(&path.display().to_string(), error.to_string()))?,
+            None => String::new(),
+        };
+        Self::parse(&text, flag, &|name| std::env::var(name).ok())
+    }
+
+    /// [`Self::read`] without a file system and an environment, but for the files that settings name.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(
+        text: &str,
+        flag: &dyn Fn(&str) -> Option<String>,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, StartError> {
+        settings::read(file::parse(text, flag, env)?)
+    }
+
+    /// What the core needs of it, for `shards` shards.
+    pub fn core_options(&self, shards: u8, seed: u64) -> Options {
+        let ms = |duration: Duration| duration.as_millis() as u64;
+        Options {
+            shards,
+            seed,
+            limits: fanfare_core::Limits {
+                connections_per_user: self.limits.connections_per_user,
+                members_per_room: self.limits.members_per_room,
+                rooms_per_connection: self.limits.rooms_per_connection,
+                rooms_per_shard: self.limits.rooms_per_shard,
+                commands_per_minute: self.limits.commands_per_minute,
+                burst: self.limits.burst,
+                message_bytes: self.limits.message_size,
+                backlog_bytes: self.limits.backlog,
+                roles: self.limits.roles,
+            },
+            heartbeat: fanfare_core::Heartbeat {
+                interval_ms: ms(self.heartbeat.interval),
+                grace_ms: ms(self.heartbeat.grace),
+                idle_ms: ms(self.heartbeat.idle),
+                auth_ms: ms(self.timeouts.auth),
+            },
+            compression: fanfare_core::Compression {
+                level: self.compression.level,
+                threshold_bytes: self.compression.threshold,
+            },
+            room_types: self.room_types.clone(),
+            default_type: self.default_room_type.clone(),
+            broadcast_roles: self.auth.broadcast_roles.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

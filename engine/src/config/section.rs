@@ -1,0 +1,262 @@
+//! Reading the settings of one table: each accessor declares one setting, and what no accessor asked for is
+//! unknown.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::file::{Entry, Input, Table, Value};
+use super::problem::Problems;
+use super::unit;
+
+/// One table that is being read.
+pub(super) struct Section<'s> {
+    /// `limits`, `auth.key`; empty for the top.
+    path: String,
+    line: usize,
+    entries: Vec<Entry>,
+    known: Vec<&'static str>,
+    /// Where flags and the environment are asked; entries of lists have none.
+    overrides: Option<&'s Input<'s>>,
+    problems: &'s Problems,
+}
+
+/// A value and where it was given.
+struct Given {
+    place: String,
+    value: Value,
+}
+
+impl<'s> Section<'s> {
+    pub(super) fn new(
+        path: &str,
+        table: Table,
+        overrides: Option<&'s Input<'s>>,
+        problems: &'s Problems,
+    ) -> Self {
+        Self {
+            path: path.to_owned(),
+            line: table.line,
+            entries: table.entries,
+            known: Vec::new(),
+            overrides,
+            problems,
+        }
+    }
+
+    /// The table under `key`, empty if it is not there.
+    pub(super) fn section(&mut self, key: &'static str) -> Section<'s> {
+        let table = match self.take(key) {
+            Some(Entry { value: Value::Table(table), .. }) => table,
+            Some(entry) => {
+                self.problems.add(self.place(key, entry.line), format!("must be a table: write [{key}]"));
+                Table::default()
+            }
+            None => Table::default(),
+        };
+        Section::new(&self.full(key), table, self.overrides, self.problems)
+    }
+
+    /// The tables under `[[key]]`.
+    pub(super) fn sections(&mut self, key: &'static str) -> Vec<Section<'s>> {
+        let full = self.full(key);
+        let Some(Entry { value, line, .. }) = self.take(key) else { return Vec::new() };
+        let Value::List(items) = value else {
+            self.problems.add(self.place(key, line), format!("must be a list of tables: write [[{full}]]"));
+            return Vec::new();
+        };
+        let mut sections = Vec::new();
+        for item in items {
+            match item {
+                Value::Table(table) => sections.push(Section::new(&full, table, None, self.problems)),
+                _ => self
+                    .problems
+                    .add(self.place(key, line), format!("must be a list of tables: write [[{full}]]")),
+            }
+        }
+        sections
+    }
+
+    /// A whole number within bounds.
+    pub(super) fn number<T: TryFrom<u64> + Copy>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        bounds: RangeInclusive<u64>,
+    ) -> T {
+        self.read(
+            key,
+            default,
+            &format!("must be a whole number from {} to {}", bounds.start(), bounds.end()),
+            |value| {
+                let number = match value {
+                    Value::Number(number) => u64::try_from(number).ok()?,
+                    Value::Text(text) => text.trim().parse().ok()?,
+                    _ => return None,
+                };
+                bounds.contains(&number).then_some(number).and_then(|number| T::try_from(number).ok())
+            },
+        )
+    }
+
+    /// Bytes within bounds.
+    pub(super) fn size(&mut self, key: &'static str, default: usize, bounds: RangeInclusive<u64>) -> usize {
+        let rule = format!(
+            "must be a size from {} to {} bytes, like 65536 or \"64KiB\"",
+            bounds.start(),
+            bounds.end()
+        );
+        self.read(key, default, &rule, |value| {
+            let bytes = match value {
+                Value::Number(bytes) => u64::try_from(bytes).ok()?,
+                Value::Text(text) => unit::size(&text)?,
+                _ => return None,
+            };
+            bounds.contains(&bytes).then_some(bytes as usize)
+        })
+    }
+
+    /// A duration within bounds, in milliseconds.
+    pub(super) fn duration(
+        &mut self,
+        key: &'static str,
+        default: Duration,
+        bounds_ms: RangeInclusive<u64>,
+    ) -> Duration {
+        let (min, max) = (Duration::from_millis(*bounds_ms.start()), Duration::from_millis(*bounds_ms.end()));
+        let rule =
+            format!("must be a duration from {min:?} to {max:?}, like \"250ms\", \"30s\", \"5m\" or \"1h\"");
+        self.read(key, default, &rule, |value| match value {
+            Value::Text(text) => unit::duration(&text).filter(|duration| (min..=max).contains(duration)),
+            _ => None,
+        })
+    }
+
+    /// True or false.
+    pub(super) fn flag(&mut self, key: &'static str, default: bool) -> bool {
+        self.read(key, default, "must be true or false", |value| match value {
+            Value::Flag(flag) => Some(flag),
+            Value::Text(text) => text.parse().ok(),
+            _ => None,
+        })
+    }
+
+    /// One of a few words.
+    pub(super) fn choice<T: Copy>(&mut self, key: &'static str, default: T, choices: &[(&str, T)]) -> T {
+        let words: Vec<_> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        self.read(key, default, &format!("must be one of {}", words.join(", ")), |value| match value {
+            Value::Text(text) => choices.iter().find(|(word, _)| **word == text).map(|(_, choice)| *choice),
+            _ => None,
+        })
+    }
+
+    /// Text that `parse` takes.
+    pub(super) fn parsed<T>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        rule: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> T {
+        self.read(key, default, rule, |value| match value {
+            Value::Text(text) => parse(&text),
+            _ => None,
+        })
+    }
+
+    /// Any text, if given.
+    pub(super) fn text(&mut self, key: &'static str) -> Option<String> {
+        self.parsed(key, None, "must be text", |text| Some(Some(text.to_owned())))
+    }
+
+    /// A list of texts; in the environment, separated by commas.
+    pub(super) fn texts(&mut self, key: &'static str, default: &[&str]) -> Vec<String> {
+        let default = default.iter().map(|text| (*text).to_owned()).collect();
+        self.read(key, default, "must be a list of texts", |value| match value {
+            Value::Text(text) => Some(
+                text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned).collect(),
+            ),
+            Value::List(items) => items
+                .into_iter()
+                .map(|item| if let Value::Text(text) = item { Some(text) } else { None })
+                .collect(),
+            _ => None,
+        })
+    }
+
+    /// Reports a problem with a setting of this table.
+    pub(super) fn problem(&self, key: &str, message: impl Into<String>) {
+        self.problems.add(self.place(key, self.line), message);
+    }
+
+    /// Reports what nobody asked for.
+    pub(super) fn finish(self) {
+        for entry in &self.entries {
+            let nearest = self.known.iter().min_by_key(|known| distance(known, &entry.key));
+            let hint = nearest.map(|known| format!(", did you mean `{known}`?")).unwrap_or_default();
+            self.problems.add(self.place(&entry.key, entry.line), format!("unknown key{hint}"));
+        }
+    }
+
+    fn read<T>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        rule: &str,
+        parse: impl FnOnce(Value) -> Option<T>,
+    ) -> T {
+        let Some(Given { place, value }) = self.given(key) else { return default };
+        parse(value).unwrap_or_else(|| {
+            self.problems.add(place, rule);
+            default
+        })
+    }
+
+    fn given(&mut self, key: &'static str) -> Option<Given> {
+        // Taken in any case, so that it counts as known.
+        let entry = self.take(key);
+        if let Some(input) = self.overrides {
+            let full = self.full(key);
+            if let Some(text) = (input.flag)(&full) {
+                let place = format!("--{}", full.replace(['.', '_'], "-"));
+                return Some(Given { place, value: Value::Text(text) });
+            }
+            let variable = format!("FANFARE_{}", full.replace('.', "_").to_uppercase());
+            if let Some(text) = (input.env)(&variable) {
+                return Some(Given { place: variable, value: Value::Text(text) });
+            }
+        }
+        entry.map(|entry| Given { place: self.place(key, entry.line), value: entry.value })
+    }
+
+    fn take(&mut self, key: &'static str) -> Option<Entry> {
+        self.known.push(key);
+        let at = self.entries.iter().position(|entry| entry.key == key)?;
+        Some(self.entries.remove(at))
+    }
+
+    fn full(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    fn place(&self, key: &str, line: usize) -> String {
+        let full = self.full(key);
+        if line == 0 { full } else { format!("{full} (line {line})") }
+    }
+}
+
+/// How many letters to insert, drop or replace to make one of the other (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (line, letter) in one.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = line + 1;
+        for (column, against) in other.iter().enumerate() {
+            let above = row[column + 1];
+            row[column + 1] =
+                (diagonal + usize::from(letter != *against)).min(above + 1).min(row[column] + 1);
+            diagonal = above;
+        }
+    }
+    row[other.len()]
+}

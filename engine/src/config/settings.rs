@@ -1,0 +1,137 @@
+//! Every setting with its default and bounds, but for [`super::security`] and [`super::room_types`].
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::file::{Input, Table};
+use super::problem::{Problems, StartError};
+use super::section::Section;
+use super::{Compression, Config, Driver, Heartbeat, Limits, Log, LogFormat, Timeouts, room_types, security};
+
+const DAY_MS: u64 = 86_400_000;
+
+/// Checks everything.
+///
+/// # Errors
+/// All that is wrong.
+pub(super) fn read(mut input: Input<'_>) -> Result<Config, StartError> {
+    let table = std::mem::take(&mut input.table);
+    let problems = Problems::default();
+    let config = top(table, &input, &problems);
+    problems.into_result(config)
+}
+
+fn top(table: Table, input: &Input<'_>, problems: &Problems) -> Config {
+    let mut top = Section::new("", table, Some(input), problems);
+    let listen = SocketAddr::from(([127, 0, 0, 1], 8080));
+    let listen = top.parsed(
+        "listen",
+        listen,
+        "must be an address and a port, like 127.0.0.1:8080 or [::]:8080",
+        |text| text.parse().ok(),
+    );
+    let shards = top.number("shards", 0, 0..=64);
+    let drivers = [("auto", Driver::Auto), ("uring", Driver::Uring), ("epoll", Driver::Epoll)];
+    let driver = top.choice("driver", Driver::Auto, &drivers);
+    let echo = top.flag("echo", false);
+    let limits = limits(top.section("limits"));
+    let heartbeat = heartbeat(top.section("heartbeat"));
+    let timeouts = timeouts(top.section("timeouts"));
+    let compression = compression(top.section("compression"), &limits);
+    let auth = security::read(top.section("auth"), input.env, problems);
+    let log = log(top.section("log"));
+    let types = room_types::read(top.sections("room_type"), problems);
+    let development = auth.keys.is_empty();
+    if development && !listen.ip().is_loopback() {
+        let message = "without a key there is only the development secret, which everybody knows, so the server listens on \
+                       loopback only; configure [[auth.key]] or FANFARE_AUTH_SECRET";
+        top.problem("listen", message);
+    }
+    top.finish();
+    let (room_types, default_room_type) = types;
+    Config {
+        listen,
+        shards,
+        driver,
+        echo,
+        development,
+        limits,
+        heartbeat,
+        timeouts,
+        compression,
+        auth,
+        log,
+        room_types,
+        default_room_type,
+    }
+}
+
+fn limits(mut section: Section<'_>) -> Limits {
+    let limits = Limits {
+        connections: section.number("connections", 100_000, 1..=10_000_000),
+        connections_per_user: section.number("connections_per_user", 0, 0..=1_000_000),
+        members_per_room: section.number("members_per_room", 0, 0..=10_000_000),
+        rooms_per_connection: section.number("rooms_per_connection", 128, 1..=10_000),
+        rooms_per_shard: section.number("rooms_per_shard", 1_000_000, 1..=100_000_000),
+        message_size: section.size("message_size", 65_536, 1_024..=16 << 20),
+        fragments: section.number("fragments", 1_024, 1..=1 << 20),
+        commands_per_minute: section.number("commands_per_minute", 600, 0..=60_000_000),
+        burst: section.number("burst", 100, 1..=1_000_000),
+        backlog: section.size("backlog", 1 << 20, 65_536..=1 << 30),
+        roles: section.number("roles", 64, 1..=65_535),
+        http_body: section.size("http_body", 1 << 20, 1_024..=64 << 20),
+        http_head: section.size("http_head", 16 << 10, 1_024..=1 << 20),
+        http_connections: section.number("http_connections", 4_096, 1..=1_000_000),
+        send_buffer: section.size("send_buffer", 128 << 10, 4_096..=16 << 20),
+    };
+    if limits.backlog < 2 * limits.message_size {
+        let message = format!("must be at least twice message_size, {} bytes", 2 * limits.message_size);
+        section.problem("backlog", message);
+    }
+    section.finish();
+    limits
+}
+
+fn heartbeat(mut section: Section<'_>) -> Heartbeat {
+    let heartbeat = Heartbeat {
+        interval: section.duration("interval", Duration::from_secs(30), 100..=DAY_MS),
+        grace: section.duration("grace", Duration::from_secs(10), 100..=DAY_MS),
+        idle: section.duration("idle", Duration::from_secs(3_600), 1_000..=30 * DAY_MS),
+    };
+    section.finish();
+    heartbeat
+}
+
+fn timeouts(mut section: Section<'_>) -> Timeouts {
+    let timeouts = Timeouts {
+        handshake: section.duration("handshake", Duration::from_secs(5), 100..=600_000),
+        auth: section.duration("auth", Duration::from_secs(5), 100..=600_000),
+        http_keep_alive: section.duration("http_keep_alive", Duration::from_secs(75), 100..=DAY_MS),
+        http_request: section.duration("http_request", Duration::from_secs(10), 100..=600_000),
+        drain: section.duration("drain", Duration::from_secs(30), 100..=600_000),
+    };
+    section.finish();
+    timeouts
+}
+
+fn compression(mut section: Section<'_>, limits: &Limits) -> Compression {
+    let compression = Compression {
+        enabled: section.flag("enabled", true),
+        level: section.number("level", 6, 1..=9),
+        threshold: section.size("threshold", 1_024, 0..=limits.message_size as u64),
+    };
+    section.finish();
+    compression
+}
+
+fn log(mut section: Section<'_>) -> Log {
+    let formats = [("human", LogFormat::Human), ("json", LogFormat::Json)];
+    let format = section.choice("format", LogFormat::Human, &formats);
+    let rule =
+        "must be a level or a filter: error, warn, info, debug, or for example info,fanfare=debug,audit=off";
+    let level = section.parsed("level", "info".to_owned(), rule, |text| {
+        tracing_subscriber::EnvFilter::try_new(text).ok().map(|_| text.to_owned())
+    });
+    section.finish();
+    Log { format, level }
+}
