@@ -146,7 +146,7 @@ impl Core {
         let Some(connection) = self.local.connections.get_mut(id) else { return };
         connection.peer_closed = true;
         if connection.state == State::Closing {
-            self.local.say_farewell(now, id, out);
+            self.local.peer_closed_too(now, id, out);
             return;
         }
         self.local.close(now, id, Close::protocol(number.unwrap_or(1_000), ""), out);

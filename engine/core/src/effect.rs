@@ -20,6 +20,9 @@ pub struct Effects {
     pub answers: Vec<(RequestId, Answer)>,
     /// Connections whose socket must be closed now; their id means nothing any more.
     pub closed: Vec<ConnectionId>,
+    /// Connections to which nothing will be sent any more: their peer is told so (a half-close), and what it
+    /// still sends is read until it closes too.
+    pub finished: Vec<ConnectionId>,
     /// Connections for which the shell must (true) or need no longer (false) wait for room to write.
     pub writable: Vec<(ConnectionId, bool)>,
     /// What an auditor wants to know.
@@ -35,6 +38,7 @@ impl Effects {
             mesh: Vec::new(),
             answers: Vec::new(),
             closed: Vec::new(),
+            finished: Vec::new(),
             writable: Vec::new(),
             audit: Vec::new(),
         }
@@ -49,6 +53,7 @@ impl Effects {
         self.mesh.is_empty()
             && self.answers.is_empty()
             && self.closed.is_empty()
+            && self.finished.is_empty()
             && self.writable.is_empty()
             && self.audit.is_empty()
     }

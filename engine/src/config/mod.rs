@@ -102,7 +102,7 @@ pub struct Limits {
     pub http_body: usize,
     /// Bytes of the largest HTTP head.
     pub http_head: usize,
-    /// HTTP connections open on one shard at a time, upgraded ones not counted.
+    /// HTTP connections open at a time, upgraded ones not counted.
     pub http_connections: usize,
     /// Bytes that the kernel may buffer for one connection.
     pub send_buffer: usize,

@@ -298,6 +298,10 @@ impl State {
             let interest = Interest { readable, writable: blocked };
             let _ = self.readiness.change(socket.fd.as_raw_fd(), id.token(), interest);
         }
+        for id in self.effects.finished.drain(..) {
+            let Some(socket) = self.sockets.get_mut(id) else { continue };
+            socket::shutdown(socket.fd.as_raw_fd());
+        }
         for id in self.effects.closed.drain(..) {
             let Some(socket) = self.sockets.remove(id) else { continue };
             let _ = self.readiness.remove(socket.fd.as_raw_fd());

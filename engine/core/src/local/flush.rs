@@ -230,10 +230,10 @@ impl Local {
         }
         connection.backlog = None;
         self.stats.backlogs -= 1;
-        let done = connection.state == State::Closing && connection.peer_closed;
+        let closing = connection.state == State::Closing;
         out.writable.push((id, false));
-        if done {
-            self.release(now, id, out);
+        if closing {
+            self.say_farewell(now, id, out);
         }
     }
 
@@ -251,7 +251,7 @@ impl Local {
             match self.connections.get(id) {
                 // Written since this flush began, or held up: let go later.
                 Some(connection) if connection.outgoing != 0 => self.farewells.push(id),
-                Some(connection) if !connection.is_blocked() => self.release(now, id, out),
+                Some(connection) if !connection.is_blocked() => self.say_farewell(now, id, out),
                 _ => {}
             }
         }

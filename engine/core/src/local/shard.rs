@@ -49,7 +49,7 @@ pub(crate) struct Local {
     pub(super) vacated: Vec<u32>,
     /// Connections whose backlog reached its bound, to be closed.
     pub(super) overflowed: Vec<ConnectionId>,
-    /// Closing connections whose peers have closed too: to be let go once all is out.
+    /// Closing connections: to be half-closed once all is out, or let go if their peer has closed too.
     pub(super) farewells: Vec<ConnectionId>,
     pub(crate) stats: Stats,
 }
@@ -239,9 +239,7 @@ impl Local {
         connection.state = State::Closing;
         connection.deadline_ms = now.mono_ms() + CLOSING_MS;
         connection.held = None;
-        if connection.peer_closed {
-            self.farewells.push(id);
-        }
+        self.farewells.push(id);
         self.audit(id, "close", close.number.to_string(), out);
         self.reschedule(now, id);
     }
@@ -264,8 +262,20 @@ impl Local {
         self.close(now, id, close, out);
     }
 
-    /// Both sides have closed: lets the connection go, at once when our own close is out already.
-    pub(crate) fn say_farewell(&mut self, now: Now, id: ConnectionId, out: &mut Effects) {
+    /// All that a closing connection was owed is out: lets it go if its peer has closed too, and otherwise tells
+    /// the peer that nothing more comes. Closing the socket right away could reset the connection under a peer that is still
+    /// sending, and take the close frame with it.
+    pub(super) fn say_farewell(&mut self, now: Now, id: ConnectionId, out: &mut Effects) {
+        let Some(connection) = self.connections.get(id) else { return };
+        if connection.peer_closed {
+            self.release(now, id, out);
+        } else {
+            out.finished.push(id);
+        }
+    }
+
+    /// The peer of a closing connection has closed too.
+    pub(crate) fn peer_closed_too(&mut self, now: Now, id: ConnectionId, out: &mut Effects) {
         let Some(connection) = self.connections.get(id) else { return };
         if self.flush.is_on() || connection.outgoing != 0 {
             self.farewells.push(id);

@@ -151,6 +151,7 @@ impl World {
         }
         effects.answers.clear();
         effects.audit.clear();
+        effects.finished.clear();
     }
 
     /// One message of one pair of shards arrives. False when none is on its way.
