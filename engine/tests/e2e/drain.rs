@@ -1,0 +1,47 @@
+//! The end: everybody is told, nothing that was accepted is lost, the exit code is 0.
+
+use serde_json::json;
+
+use crate::support::{Client, Ended, Options, Raw, Server, deployments, eventually, request};
+
+#[test]
+fn a_signal_says_goodbye_to_everyone_and_exits_with_0() {
+    for options in deployments() {
+        let mut server = Server::start(options);
+        let mut clients: Vec<Client> = (0..8).map(|_| Client::join_server(&server, "m", "user")).collect();
+        clients.iter_mut().for_each(|client| drop(client.join("room:1")));
+        clients[0].publish("room:1", json!("last words"));
+        server.signal("TERM");
+        for client in &mut clients {
+            let (messages, ended) = client.end();
+            assert_eq!(ended, Ended::Code(1012), "{messages:?}");
+        }
+        assert!(server.ended().success());
+    }
+}
+
+#[test]
+fn readiness_goes_first() {
+    let server = Server::start(Options::default());
+    assert_eq!(request(&server, "GET", "/readyz", &[], "").status, 200);
+    // It never answers the close, so the server lingers.
+    let _lingers = Raw::welcomed(&server, "");
+    server.signal("INT");
+    let mut seen = None;
+    eventually("not ready", || {
+        let stream = std::net::TcpStream::connect(&server.address).ok();
+        seen = stream.map(|_| request(&server, "GET", "/readyz", &[], "").status);
+        (seen != Some(200)).then_some(())
+    });
+    assert!(matches!(seen, Some(503) | None), "{seen:?}");
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let mut server = Server::start(Options::default());
+    let _lingers: Vec<Raw> = (0..3).map(|_| Raw::welcomed(&server, "")).collect();
+    server.signal("TERM");
+    eventually("it drains", || server.log().contains("draining").then_some(()));
+    server.signal("TERM");
+    assert!(!server.ended().success() || server.log().contains("drained"));
+}

@@ -1,0 +1,101 @@
+//! Every limit has its clear refusal.
+
+use serde_json::{Value, json};
+
+use crate::support::{Client, Ended, Server, eventually};
+
+#[test]
+fn too_many_connections_are_told_so() {
+    let server = Server::with("[limits]\nconnections = 2\n");
+    let one = Client::join_server(&server, "a", "user");
+    let _two = Client::join_server(&server, "b", "user");
+    let third = || {
+        let token = crate::support::token("c", "user", json!({}));
+        Client::connect(&server, "/v1/ws", &[("authorization", &format!("Bearer {token}"))]).unwrap()
+    };
+    let (messages, ended) = third().end();
+    assert_eq!(ended, Ended::Code(4009));
+    assert_eq!(messages[0]["name"], "CONNECTION_LIMIT");
+    drop(one);
+    eventually("the place is free again", || (third().receive().ok()?["type"] == "welcome").then_some(()));
+}
+
+#[test]
+fn one_user_may_have_so_many_connections() {
+    let server = Server::with("[limits]\nconnections_per_user = 2\n");
+    let one = Client::join_server(&server, "ada", "user");
+    let _two = Client::join_server(&server, "ada", "user");
+    Client::join_server(&server, "bob", "user");
+    let third = || {
+        let token = crate::support::token("ada", "user", json!({}));
+        Client::connect(&server, "/v1/ws", &[("authorization", &format!("Bearer {token}"))]).unwrap()
+    };
+    assert_eq!(third().end().1, Ended::Code(4009));
+    drop(one);
+    eventually("the place is free again", || (third().receive().ok()?["type"] == "welcome").then_some(()));
+}
+
+#[test]
+fn rooms_members_and_names_are_bounded() {
+    let server = Server::with("[limits]\nrooms_per_connection = 3\nmembers_per_room = 1\n");
+    let mut client = Client::join_server(&server, "ada", "user");
+    for room in ["a", "b", "c"] {
+        client.join(room);
+    }
+    let fourth = client.ask(json!({"type": "join", "room": "d"}));
+    assert_eq!(fourth["type"], "error", "{fourth}");
+    assert!(fourth["message"].as_str().unwrap().contains('3'), "{fourth}");
+    client.join("a");
+    assert_eq!(client.ask(json!({"type": "leave", "room": "a"}))["type"], "left");
+    client.join("d");
+    let mut other = Client::join_server(&server, "bob", "user");
+    assert_eq!(other.ask(json!({"type": "join", "room": "b"}))["code"], 4003);
+    other.join("a");
+    for room in [String::new(), "x".repeat(129), "@all".into(), "a b".into()] {
+        let answer = other.ask(json!({"type": "join", "room": room}));
+        assert_eq!(
+            (&answer["code"], &answer["details"]["field"]),
+            (&json!(4005), &json!("room")),
+            "{answer}"
+        );
+    }
+}
+
+#[test]
+fn who_commands_too_fast_is_told_and_lives() {
+    let server = Server::with("[limits]\ncommands_per_minute = 600\nburst = 5\n");
+    let mut client = Client::join_server(&server, "ada", "user");
+    for id in 0..50 {
+        client.send(&json!({"type": "heartbeat", "id": id}));
+    }
+    let answers: Vec<Value> = (0..50).map(|_| client.receive().unwrap()).collect();
+    let refused = answers.iter().filter(|answer| answer["code"] == 4004).count();
+    assert!((1..=45).contains(&refused), "{refused}");
+    assert_eq!(answers[0]["type"], "heartbeat_ack");
+    eventually("the bucket fills again", || {
+        client.send(&json!({"type": "heartbeat", "id": 99}));
+        (client.receive().unwrap()["type"] == "heartbeat_ack").then_some(())
+    });
+}
+
+#[test]
+fn a_message_may_be_so_long_and_no_longer() {
+    let server = Server::with("[limits]\nmessage_size = 2048\n");
+    let mut client = Client::join_server(&server, "ada", "user");
+    client.join("a");
+    client.publish("a", json!("x".repeat(1_900)));
+    client.send(&json!({"type": "publish", "room": "a", "event": "say", "data": "x".repeat(2_048)}));
+    assert_eq!(client.end().1, Ended::Code(1009));
+}
+
+#[test]
+fn what_is_not_there_yet_is_refused_in_words() {
+    let server = Server::start(Default::default());
+    let mut client = Client::join_server(&server, "ada", "user");
+    client.join("a");
+    for command in [json!({"type": "history", "room": "a"}), json!({"type": "presence", "room": "a"})] {
+        let answer = client.ask(command);
+        assert_eq!(answer["type"], "error", "{answer}");
+        assert!(!answer["message"].as_str().unwrap().is_empty());
+    }
+}

@@ -1,0 +1,16 @@
+//! The real binary, seen by clients that share no code with it. Each module is one part of the contract.
+
+mod support;
+
+mod auth;
+mod bad_frames;
+mod broadcast;
+mod descriptors;
+mod drain;
+mod handshake;
+mod heartbeat;
+mod http_api;
+mod limits;
+mod privacy;
+mod slow_reader;
+mod targets;

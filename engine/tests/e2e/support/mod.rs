@@ -1,0 +1,28 @@
+//! What every test needs: the real binary, and clients that are not ours.
+
+mod client;
+mod http;
+mod raw;
+mod server;
+
+pub(crate) use client::{Client, Ended};
+pub(crate) use http::{Answer, request};
+pub(crate) use raw::{Raw, frame};
+pub(crate) use server::{Options, Server, deployments, token};
+
+use std::time::{Duration, Instant};
+
+/// Long enough for anything that will happen at all.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Asks until the answer is some, or fails with what was waited for.
+pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "never happened: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
