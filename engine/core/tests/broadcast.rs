@@ -109,10 +109,14 @@ impl Play {
         for client in 0..self.world.clients.len() {
             for message in self.world.messages(client) {
                 if message["type"] == "said" {
-                    let place = (message["room"].as_str().unwrap().to_owned(), message["offset"].as_u64().unwrap());
+                    let place =
+                        (message["room"].as_str().unwrap().to_owned(), message["offset"].as_u64().unwrap());
                     let number = message["data"]["number"].as_u64().unwrap();
                     let known = places.insert(place, number);
-                    assert!(known.is_none_or(|known| known == number), "seed {seed}: two messages in one place");
+                    assert!(
+                        known.is_none_or(|known| known == number),
+                        "seed {seed}: two messages in one place"
+                    );
                 }
             }
         }
@@ -147,7 +151,10 @@ impl Play {
                     let offset = message["offset"].as_u64().unwrap();
                     let last = at.insert(room(), offset).unwrap();
                     assert!(offset > last, "{context}: again or out of order after {last}");
-                    assert!(for_this_client(message["data"]["number"].as_u64().unwrap()), "{context}: not for it");
+                    assert!(
+                        for_this_client(message["data"]["number"].as_u64().unwrap()),
+                        "{context}: not for it"
+                    );
                     for missed in last + 1..offset {
                         let number = places.get(&(room(), missed));
                         let meant = number.is_some_and(|number| for_this_client(*number));
@@ -221,11 +228,17 @@ fn a_backlog_over_its_bound_ends_that_connection_with_4008_and_no_other() {
         play.world.clients[4].room = 37;
         for number in 0..200 {
             let data = json!({ "number": number, "filler": "x".repeat(100) });
-            play.world.command(0, &json!({ "type": "publish", "id": number, "room": "a:1", "event": "said", "data": data }));
+            play.world.command(
+                0,
+                &json!({ "type": "publish", "id": number, "room": "a:1", "event": "said", "data": data }),
+            );
             play.published.insert(number, Published { by: 0, exclude_self: false, roles: Vec::new() });
             play.world.settle();
         }
-        assert!(play.world.cores.iter().all(|core| core.stats().backlog_bytes < 4_000), "the rest was dropped");
+        assert!(
+            play.world.cores.iter().all(|core| core.stats().backlog_bytes < 4_000),
+            "the rest was dropped"
+        );
         play.world.reads(4, usize::MAX);
         play.world.settle();
         play.check(seed);
@@ -258,6 +271,10 @@ fn when_everybody_has_gone_nothing_is_left() {
         // Rooms that were never published to are forgotten at once, the others after five minutes.
         play.world.pass(301_000);
         play.world.pass(1_000);
-        assert_eq!(play.world.cores.iter().map(|core| core.stats().home_rooms).sum::<u64>(), 0, "seed {seed}");
+        assert_eq!(
+            play.world.cores.iter().map(|core| core.stats().home_rooms).sum::<u64>(),
+            0,
+            "seed {seed}"
+        );
     }
 }

@@ -127,8 +127,11 @@ fn checked(method: Method, uri: Uri, version: Version, headers: HeaderMap) -> Re
     } else {
         BodyLength::None
     };
-    if headers.get_all(header::HOST).iter().count() > 1 {
-        return Err(Failure::Malformed("`host` is given more than once"));
+    // RFC 9112 §3.2.
+    match headers.get_all(header::HOST).iter().count() {
+        0 if version == Version::HTTP_11 => return Err(Failure::Malformed("`host` is missing")),
+        0 | 1 => {}
+        _ => return Err(Failure::Malformed("`host` is given more than once")),
     }
     let named = |name: &str| {
         let values = headers.get_all(header::CONNECTION);

@@ -59,8 +59,12 @@ fn collected(process: &Process) -> Collected {
     }
     // Beyond a minute there is nothing to tell apart.
     let beyond: u64 = latency.iter().filter(|(upper, _)| *upper > 60.0).map(|(_, count)| count).sum();
-    latency.retain(|(upper, _)| *upper <= 60.0 && *upper >= 1e-5);
-    latency.push((f64::MAX, beyond));
+    latency.retain(|(upper, _)| *upper <= 60.0);
+    latency.push((f64::INFINITY, beyond));
+    // Nor below ten microseconds: those are counted in the first bucket that is shown.
+    let first = latency.iter().position(|(upper, _)| *upper >= 1e-5).unwrap_or(0);
+    let below: u64 = latency.drain(..first).map(|(_, count)| count).sum();
+    latency[0].1 += below;
     Collected {
         driver: process.driver.name,
         families,
@@ -173,13 +177,13 @@ impl Collector for Collected {
             let kind = if family.gauge { MetricType::Gauge } else { MetricType::Counter };
             let mut metric =
                 encoder.encode_descriptor(family.name, family.help, family.unit.as_ref(), kind)?;
+            if let ("", [(_, count)]) = (family.label, &family.samples[..]) {
+                encode(family.gauge, *count, metric)?;
+                continue;
+            }
             for (value, count) in &family.samples {
-                if family.label.is_empty() {
-                    encode(family.gauge, *count, metric.encode_family(&NO_LABELS)?)?;
-                } else {
-                    let labels = [(family.label, value.as_str())];
-                    encode(family.gauge, *count, metric.encode_family(&labels)?)?;
-                }
+                let labels = [(family.label, value.as_str())];
+                encode(family.gauge, *count, metric.encode_family(&labels)?)?;
             }
         }
         let build = [("version", env!("CARGO_PKG_VERSION")), ("driver", self.driver)];
@@ -195,8 +199,6 @@ impl Collector for Collected {
         metric.encode_histogram::<NoLabelSet>(self.latency_sum_s, self.latency_count, &self.latency, None)
     }
 }
-
-const NO_LABELS: [(&str, &str); 0] = [];
 
 fn encode(
     gauge: bool,

@@ -79,7 +79,10 @@ fn a_dead_peer_is_told_apart_and_costs_the_others_nothing() {
         while unsent.is_empty() && std::time::Instant::now() < deadline {
             flusher.send(b"x", std::iter::once(Target { fd: dead.as_raw_fd(), token: 1 }), &mut unsent);
         }
-        assert!(matches!(unsent[..], [Unsent { token: 1, error: SendError::Gone { .. } }]), "{name}: {unsent:?}");
+        assert!(
+            matches!(unsent[..], [Unsent { token: 1, error: SendError::Gone { .. } }]),
+            "{name}: {unsent:?}"
+        );
         unsent.clear();
         let closed_fd = 1_000_000;
         let targets = [(closed_fd, 2), (dead.as_raw_fd(), 3), (alive.as_raw_fd(), 4)];

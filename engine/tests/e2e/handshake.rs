@@ -41,7 +41,7 @@ fn a_handshake_with_something_wrong_gets_the_status_for_it() {
     let post = request(&server, "POST", "/v1/ws", &GOOD, "");
     assert_eq!(post.status, 405);
     assert!(post.head.contains("allow: get"), "{}", post.head);
-    assert_eq!(request(&server, "GET", "/v1/nothing", &[], "").status, 404);
+    assert_eq!(request(&server, "GET", "/nothing", &[], "").status, 404);
     assert_eq!(request(&server, "DELETE", "/healthz", &[], "").status, 405);
 }
 

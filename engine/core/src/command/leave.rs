@@ -1,13 +1,14 @@
 //! `leave`: the connection wants no more of a room.
 
 use fanfare_protocol::wire::CommandId;
-use fanfare_protocol::{Code, Refusal, Reply, RoomName};
+use fanfare_protocol::{Reply, RoomName};
 
 use crate::effect::Effects;
 use crate::id::ConnectionId;
 use crate::local::Local;
 
-/// What was published before the leave comes before the answer, nothing comes after it.
+/// What was published before the leave comes before the answer, nothing comes after it. Leaving a room that one is not in
+/// is done already, so a client may ask again when an answer got lost.
 pub(crate) fn leave(
     local: &mut Local,
     id: ConnectionId,
@@ -18,12 +19,9 @@ pub(crate) fn leave(
     let connection = local.connections.get(id).expect("invariant: the caller holds it");
     let number = local.rooms.find(room);
     let number = number.filter(|number| connection.memberships.iter().any(|m| m.room == *number));
-    let Some(number) = number else {
-        let message = "`room` is not one this connection has joined".to_owned();
-        local.refuse(id, &Refusal { id: command, code: Code::RoomNotFound, message, field: Some("room") });
-        return;
-    };
-    local.leave(id, number, out);
-    local.audit(id, "leave", room.to_string(), out);
+    if let Some(number) = number {
+        local.leave(id, number, out);
+        local.audit(id, "leave", room.to_string(), out);
+    }
     local.reply(id, command.as_ref(), &Reply::Left { room: room.as_str() });
 }

@@ -69,7 +69,7 @@ impl Local {
         }
         let connection = self.connections.get(id).expect("invariant: still held");
         if connection.state == State::Admitting && connection.joins_pending == 0 {
-            self.welcome(now, id);
+            self.welcome(now, id, out);
         }
     }
 

@@ -151,7 +151,7 @@ impl Local {
     }
 
     /// All of the engine's own rooms have answered.
-    pub(super) fn welcome(&mut self, now: Now, id: ConnectionId) {
+    pub(super) fn welcome(&mut self, now: Now, id: ConnectionId, out: &mut Effects) {
         let connection = self.connections.get_mut(id).expect("invariant: the caller holds it");
         connection.state = State::Open;
         let (client, user) = (connection.client.clone(), connection.user.clone());
@@ -167,6 +167,7 @@ impl Local {
         };
         self.stats.welcomed += 1;
         self.reply(id, None, &welcome);
+        self.audit(id, "connect", role, out);
     }
 
     /// Writes an answer in the connection's own encoding.

@@ -8,10 +8,20 @@ use crate::process::Process;
 
 /// A caller who may.
 pub(crate) enum Caller {
-    /// A backend with an API key.
-    Key,
+    /// A backend with an API key of this name.
+    Key(String),
     /// A user.
     User(Identity),
+}
+
+impl Caller {
+    /// Who did it, for the audit.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Key(name) => name,
+            Self::User(identity) => &identity.user_id,
+        }
+    }
 }
 
 /// Finds out who calls.
@@ -29,14 +39,13 @@ pub(crate) fn check(process: &Process, headers: &HeaderMap) -> Result<Caller, Re
     };
     let presented = value[presented.len()..].trim();
     if let Some(name) = process.api_keys.check(presented) {
-        tracing::debug!(target: "audit", action = "api_key", name);
-        return Ok(Caller::Key);
+        return Ok(Caller::Key(name.to_owned()));
     }
     let identity =
         process.identify(presented, process.clock.now().unix_ms).map_err(|message| refuse(&message))?;
     if process.config.auth.api_roles.iter().any(|role| **role == *identity.role) {
         return Ok(Caller::User(identity));
     }
-    tracing::info!(target: "audit", action = "api_denied", user_id = ?identity.user_id, reason = "role");
+    tracing::info!(target: "audit", action = "api_denied", user_id = %identity.user_id, reason = "role");
     Err(Response::error(StatusCode::FORBIDDEN, "the token's role may not use the HTTP API"))
 }

@@ -76,7 +76,7 @@ async fn perform(handle: &Handle, process: &Process, caller: &Caller, body: &[u8
         let now = state.now();
         let request = state.request(outcomes.iter().filter(|outcome| outcome.is_ok()).count());
         let user = match caller {
-            Caller::Key => None,
+            Caller::Key(_) => None,
             Caller::User(identity) => Some(RoomName::of_user(&identity.user_id)),
         };
         let state = &mut *state;

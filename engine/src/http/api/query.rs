@@ -6,7 +6,8 @@ use fanfare_core::{Answer, ConnectionRow, Input, Question, Rows};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::http::api::{access, wait};
+use crate::http::api::access::{self, Caller};
+use crate::http::api::wait;
 use crate::http::head::Head;
 use crate::http::respond::Response;
 use crate::http::route::not_allowed;
@@ -19,9 +20,10 @@ const LIMIT_MAX: u32 = 10_000;
 
 /// Answers one request of the API.
 pub(crate) async fn answer(handle: &Handle, process: &Process, head: &Head, path: &str) -> Response {
-    if let Err(response) = access::check(process, &head.headers) {
-        return response;
-    }
+    let caller = match access::check(process, &head.headers) {
+        Ok(caller) => caller,
+        Err(response) => return response,
+    };
     let limit = match limit(head.uri.query().unwrap_or_default()) {
         Ok(limit) => limit,
         Err(response) => return response,
@@ -42,7 +44,7 @@ pub(crate) async fn answer(handle: &Handle, process: &Process, head: &Head, path
             one(ask(handle, process, connections(None, Some(client_id))).await)
         }
         ["connections", client_id] if head.method == Method::DELETE => {
-            disconnect(handle, process, client_id).await
+            disconnect(handle, process, &caller, client_id).await
         }
         ["connections", _] => not_allowed("GET, DELETE"),
         ["users", "active"] if get => users(ask(handle, process, Question::Users { limit }).await, limit),
@@ -124,12 +126,12 @@ fn one(answers: Option<Vec<Rows>>) -> Response {
     }
 }
 
-async fn disconnect(handle: &Handle, process: &Process, client_id: &str) -> Response {
+async fn disconnect(handle: &Handle, process: &Process, caller: &Caller, client_id: &str) -> Response {
     let question = Question::Disconnect { client_id: client_id.into() };
     let Some(answers) = ask(handle, process, question).await else { return late() };
     let count = |rows: &Rows| if let Rows::Disconnected(count) = rows { *count } else { 0 };
     let ended: u32 = answers.iter().map(count).sum();
-    tracing::info!(target: "audit", action = "disconnect", client_id = ?client_id, ended);
+    tracing::info!(target: "audit", action = "disconnect", by = caller.name(), client_id = ?client_id, ended);
     if ended == 0 {
         return Response::error(StatusCode::NOT_FOUND, "no connection has this client id");
     }

@@ -1,7 +1,7 @@
 //! A WebSocket client made of tungstenite, blocking, with a deadline on everything.
 
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use tungstenite::client::IntoClientRequest;
@@ -150,10 +150,6 @@ impl Client {
             }
             assert!(Instant::now() < deadline, "no end");
         }
-    }
-
-    pub(crate) fn set_patience(&mut self, patience: Duration) {
-        self.socket.get_ref().set_read_timeout(Some(patience)).unwrap();
     }
 }
 

@@ -95,7 +95,10 @@ impl Server {
         let address = eventually("the start line", || {
             let log = log.lock().unwrap();
             let rest = log.split_once("listening on http://")?.1;
-            Some(rest.split_whitespace().next()?.to_owned())
+            // The line may be JSON.
+            let (address, _) =
+                rest.split_once(|end: char| !(end.is_ascii_digit() || end == '.' || end == ':'))?;
+            Some(address.to_owned())
         });
         Self { child, address, log, config }
     }
@@ -125,11 +128,15 @@ impl Server {
         std::fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
     }
 
-    /// One value of `/metrics`; labels are part of the name.
+    /// The sum of a metric over its labels, or of one with labels if they are part of the name.
     pub(crate) fn metric(&self, name: &str) -> f64 {
         let page = super::request(self, "GET", "/metrics", &[], "").body;
-        let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.unwrap_or_else(|| panic!("no metric {name} in\n{page}")).trim().parse().unwrap()
+        let lines = page
+            .lines()
+            .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{'])));
+        let values: Vec<f64> = lines.map(|line| line.rsplit(' ').next().unwrap().parse().unwrap()).collect();
+        assert!(!values.is_empty(), "no metric {name} in\n{page}");
+        values.iter().sum()
     }
 }
 
