@@ -1,7 +1,7 @@
 //! What all shards of one process share. Nothing here is touched for a message.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use fanfare_core::{Identity, Options};
 
@@ -19,6 +19,10 @@ pub struct DriverChoice {
     /// A sentence.
     pub reason: String,
 }
+
+/// So many caught panics within [`PANICS_MS`] end the process in order.
+pub(crate) const PANICS_MAX: usize = 3;
+const PANICS_MS: u64 = 60_000;
 
 /// Made once at start.
 pub struct Process {
@@ -43,6 +47,8 @@ pub struct Process {
     /// The process is about to end.
     pub draining: AtomicBool,
     pub(crate) exchange: Arc<Exchange>,
+    /// When the latest panics were caught, by the steady clock, oldest first.
+    pub(crate) recent_panics: Mutex<[Option<u64>; PANICS_MAX]>,
 }
 
 impl std::fmt::Debug for Process {
@@ -80,6 +86,22 @@ impl Process {
                 self.metrics.auth_failed(error.reason.label());
                 Err(error.to_string())
             }
+        }
+    }
+
+    /// Counts a panic that was caught, and drains the process when they come so fast that something must be badly wrong:
+    /// its supervisor starts a fresh one.
+    pub(crate) fn panicked(&self) {
+        self.metrics.panics.fetch_add(1, Ordering::Relaxed);
+        let now_ms = self.clock.now().mono_ms();
+        let mut recent = self.recent_panics.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        recent.rotate_left(1);
+        recent[PANICS_MAX - 1] = Some(now_ms);
+        if recent[0].is_some_and(|first_ms| now_ms - first_ms <= PANICS_MS)
+            && !self.draining.swap(true, Ordering::Relaxed)
+        {
+            tracing::error!("{PANICS_MAX} panics within a minute: draining");
+            self.exchange.signal_all();
         }
     }
 

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use fanfare_core::{Options, ShardId};
@@ -60,6 +60,7 @@ pub fn start(config: Config) -> Result<Running, String> {
         connections: AtomicUsize::new(0),
         http_connections: AtomicUsize::new(0),
         draining: AtomicBool::new(false),
+        recent_panics: Mutex::default(),
         exchange: Arc::new(exchange),
         options,
         config,

@@ -27,6 +27,8 @@ pub struct Core {
     home: HomeRooms,
     local: Local,
     drained: u32,
+    /// An input is being decided: a panic has left this half done.
+    deciding: bool,
 }
 
 impl Core {
@@ -38,18 +40,31 @@ impl Core {
         let mut random = Random::new(own_seed);
         let home = HomeRooms::new(Arc::clone(&options), hasher.clone(), Random::new(random.next_u64()));
         let local = Local::new(shard, options, hasher, random, now);
-        Self { shard, home, local, drained: 0 }
+        Self { shard, home, local, drained: 0, deciding: false }
     }
 
     /// A connection was upgraded: the one input that has an answer of its own.
     pub fn open(&mut self, now: Now, opening: Opening, out: &mut Effects) -> ConnectionId {
+        self.deciding = true;
         let id = self.local.open(now, opening, out);
         self.settle(now, out);
+        self.deciding = false;
         id
+    }
+
+    /// Whether a panic was caught in the middle of a decision. Nothing of this core can be trusted then.
+    pub fn is_broken(&self) -> bool {
+        self.deciding
+    }
+
+    /// Connections opened since the start.
+    pub fn opened(&self) -> u64 {
+        self.local.stats.opened
     }
 
     /// Decides one input. What it means for sockets is found in `out` and by flushing.
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Effects) {
+        self.deciding = true;
         match input {
             Input::Command(id, request) => command::handle(&mut self.local, now, id, request, out),
             Input::Malformed(id, refusal) => command::malformed(&mut self.local, now, id, refusal, out),
@@ -75,6 +90,7 @@ impl Core {
             Input::Drain { connections } => self.drain(now, connections, out),
         }
         self.settle(now, out);
+        self.deciding = false;
     }
 
     /// Handles what this shard said to itself, until nothing is left, and lets commands go on that waited.

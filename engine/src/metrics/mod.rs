@@ -19,7 +19,6 @@ pub(crate) struct Snapshot {
     pub(crate) latency: Latency,
     pub(crate) inbox_depth: u64,
     pub(crate) outbox_depth: u64,
-    pub(crate) panics: u64,
 }
 
 /// Counts of the whole process. Shards publish theirs a few times a second; a message touches nothing here.
@@ -29,7 +28,7 @@ pub struct Metrics {
     handshakes_failed: Mutex<BTreeMap<&'static str, u64>>,
     auth_failed: Mutex<BTreeMap<&'static str, u64>>,
     accepts_failed: AtomicU64,
-    panics: AtomicU64,
+    pub(crate) panics: AtomicU64,
 }
 
 impl Metrics {
@@ -50,9 +49,8 @@ impl Metrics {
         latency: &Latency,
         inbox_depth: u64,
         outbox_depth: u64,
-        panics: u64,
     ) {
-        let snapshot = Snapshot { stats, latency: latency.clone(), inbox_depth, outbox_depth, panics };
+        let snapshot = Snapshot { stats, latency: latency.clone(), inbox_depth, outbox_depth };
         *lock(&self.shards[shard.index()]) = snapshot;
     }
 
@@ -69,11 +67,6 @@ impl Metrics {
     /// Counts an accept that failed (no descriptors, mostly).
     pub(crate) fn accept_failed(&self) {
         self.accepts_failed.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Counts a panic that was caught.
-    pub(crate) fn panicked(&self) {
-        self.panics.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn snapshots(&self) -> Vec<Snapshot> {

@@ -152,7 +152,6 @@ fn of_process(process: &Process) -> Vec<Family> {
         label: "reason",
         samples: Metrics::reasons(counts).into_iter().map(|(reason, n)| (reason.to_owned(), n)).collect(),
     };
-    let panics: u64 = metrics.snapshots().iter().map(|of| of.panics).sum();
     let http = process.http_connections.load(Ordering::Relaxed) as u64;
     vec![
         by("handshake_failures", "Requests and upgrades refused", &metrics.handshakes_failed),
@@ -165,7 +164,7 @@ fn of_process(process: &Process) -> Vec<Family> {
             false,
             metrics.accepts_failed.load(Ordering::Relaxed),
         ),
-        one("panics", "Panics caught", None, false, panics + metrics.panics.load(Ordering::Relaxed)),
+        one("panics", "Panics caught", None, false, metrics.panics.load(Ordering::Relaxed)),
         one("resident", "Resident memory", Some(Unit::Bytes), true, fanfare_sys::process::resident_bytes()),
         one("draining", "1 while the server ends", None, true, u64::from(process.is_draining())),
     ]

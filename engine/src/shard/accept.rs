@@ -53,6 +53,7 @@ pub(super) fn accept(
 
 /// Keeps a panic in one HTTP connection's task from ending the shard (the runtime does not).
 struct Guard {
+    handle: Handle,
     process: std::sync::Arc<crate::process::Process>,
     serve: Pin<Box<dyn Future<Output = ()>>>,
 }
@@ -60,7 +61,7 @@ struct Guard {
 impl Guard {
     fn new(handle: Handle, stream: TcpStream, peer: std::net::SocketAddr) -> Self {
         let process = std::sync::Arc::clone(&handle.borrow().process);
-        Self { process, serve: Box::pin(http::serve(handle, stream, peer)) }
+        Self { process, serve: Box::pin(http::serve(Rc::clone(&handle), stream, peer)), handle }
     }
 }
 
@@ -71,8 +72,13 @@ impl Future for Guard {
         match catch_unwind(AssertUnwindSafe(|| self.serve.as_mut().poll(cx))) {
             Ok(poll) => poll,
             Err(_) => {
+                if self.handle.borrow().core.is_broken() {
+                    // Not this connection's business alone: clients of a half-done decision would wait for ever.
+                    tracing::error!("a panic in the middle of a decision; the process ends");
+                    std::process::abort();
+                }
                 tracing::error!("a panic in an HTTP connection's task; that connection is closed");
-                self.process.metrics.panicked();
+                self.process.panicked();
                 Poll::Ready(())
             }
         }

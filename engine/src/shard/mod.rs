@@ -44,6 +44,7 @@ pub(crate) async fn run(
     let handle: Handle = Rc::new(RefCell::new(state));
     monoio::spawn(accept::accept(Rc::clone(&handle), listener)?);
     let mut drain = Drain::default();
+    let mut churn = Churn::default();
     loop {
         if process.is_draining() && drain.step(&handle, &process) {
             return Ok(());
@@ -57,12 +58,33 @@ pub(crate) async fn run(
             handle.borrow().port.inbox().signal();
         }
         let now_ms = process.clock.now().mono_ms();
+        churn.look(handle.borrow().core.opened(), now_ms);
         let mut patience = Duration::from_millis(next_timer_ms.saturating_sub(now_ms).max(1));
         if process.is_draining() {
             patience = patience.min(DRAIN_STEP);
         }
         waiter.wait(!paused, patience).await;
         handle.borrow().port.inbox().clear();
+    }
+}
+
+/// Connections that come bring memory that is needed only while they open; it is given back once no more come.
+#[derive(Default)]
+struct Churn {
+    opened: u64,
+    /// When the last one came, if nothing was given back since.
+    since_ms: Option<u64>,
+}
+
+impl Churn {
+    const QUIET_MS: u64 = 1_000;
+
+    fn look(&mut self, opened: u64, now_ms: u64) {
+        if std::mem::replace(&mut self.opened, opened) != opened {
+            self.since_ms = Some(now_ms);
+        } else if self.since_ms.take_if(|since_ms| now_ms >= *since_ms + Self::QUIET_MS).is_some() {
+            fanfare_sys::memory::give_back();
+        }
     }
 }
 

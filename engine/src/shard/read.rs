@@ -31,8 +31,8 @@ pub(crate) struct Reading {
     inflater: Inflater,
     level: u32,
     echo_deflaters: [Option<Deflater>; 7],
-    /// Panics that were caught.
-    pub(crate) panics: u64,
+    /// A panic was caught.
+    pub(crate) panicked: bool,
 }
 
 impl Reading {
@@ -47,7 +47,7 @@ impl Reading {
             inflater: Inflater::new(),
             level,
             echo_deflaters: Default::default(),
-            panics: 0,
+            panicked: false,
         }
     }
 
@@ -65,7 +65,7 @@ impl Reading {
             Ok(Err(Violation { close_code, reason })) => Close::protocol(close_code, reason),
             Err(_) => {
                 // The shared state may be half-way: begin with a new one.
-                self.panics += 1;
+                self.panicked = true;
                 self.inflater = Inflater::new();
                 self.echo_deflaters = Default::default();
                 Close::code(Code::ServerError, "the server failed on this message")

@@ -207,6 +207,9 @@ impl State {
         let Some(socket) = self.sockets.get_mut(id) else { return };
         let mut events = std::mem::take(&mut self.events);
         self.reading.read(id, socket, bytes, &mut events);
+        if std::mem::take(&mut self.reading.panicked) {
+            self.process.panicked();
+        }
         for event in events.drain(..) {
             let input = match event {
                 Event::Input(input) => input,
@@ -328,7 +331,6 @@ impl State {
             self.core.latency(),
             inbox_depth,
             outbox_depth,
-            self.reading.panics,
         );
     }
 }

@@ -11,6 +11,7 @@ mod handshake;
 mod heartbeat;
 mod http_api;
 mod limits;
+mod panics;
 mod privacy;
 mod slow_reader;
 mod targets;
