@@ -46,6 +46,8 @@ pub struct Process {
     pub http_connections: AtomicUsize,
     /// The process is about to end.
     pub draining: AtomicBool,
+    /// Shards whose connections have all gone, while draining.
+    pub(crate) drained: AtomicUsize,
     pub(crate) exchange: Arc<Exchange>,
     /// When the latest panics were caught, by the steady clock, oldest first.
     pub(crate) recent_panics: Mutex<[Option<u64>; PANICS_MAX]>,

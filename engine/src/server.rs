@@ -61,6 +61,7 @@ pub fn start(config: Config) -> Result<Running, String> {
         http_connections: AtomicUsize::new(0),
         draining: AtomicBool::new(false),
         recent_panics: Mutex::default(),
+        drained: AtomicUsize::new(0),
         exchange: Arc::new(exchange),
         options,
         config,

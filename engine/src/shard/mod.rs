@@ -15,6 +15,7 @@ use std::cell::RefCell;
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use fanfare_core::{Input, ShardId};
@@ -95,10 +96,12 @@ struct Drain {
     began_ms: Option<u64>,
     stepped_ms: u64,
     share: u32,
+    done: bool,
 }
 
 impl Drain {
-    /// True when nobody is left or the grace is over.
+    /// True when nobody is left on any shard or the grace is over: a shard that went before the others would leave the
+    /// connections unanswered that the kernel still gives to its listener.
     fn step(&mut self, handle: &Handle, process: &Process) -> bool {
         let mut state = handle.borrow_mut();
         let now = state.now();
@@ -116,6 +119,10 @@ impl Drain {
             state.core.handle(now, Input::Drain { connections }, &mut state.effects);
         }
         let done = state.core.is_drained() && state.core.connections() == 0 && !state.core.has_output();
-        done || now.mono_ms() >= began_ms + grace_ms
+        if done && !std::mem::replace(&mut self.done, true) {
+            process.drained.fetch_add(1, Ordering::Relaxed);
+        }
+        let all = process.drained.load(Ordering::Relaxed) >= usize::from(process.options.shards);
+        all || now.mono_ms() >= began_ms + grace_ms
     }
 }
