@@ -1,1 +1,148 @@
+use super::*;
 
+fn parse(text: &str) -> Result<Config, StartError> {
+    Config::parse(text, &|_| None, &|_| None)
+}
+
+/// The problems of a configuration, one a line.
+fn problems(text: &str) -> String {
+    parse(text).expect_err("the configuration is wrong").to_string()
+}
+
+#[test]
+fn the_example_says_the_defaults() {
+    let example = include_str!("../../fanfare.example.toml");
+    let example = parse(example).unwrap_or_else(|error| panic!("{error}"));
+    let defaults = parse("").unwrap();
+    assert_eq!(format!("{example:?}"), format!("{defaults:?}"));
+    assert!(defaults.development);
+}
+
+#[test]
+fn the_example_is_right_with_its_comments_taken_away() {
+    let example = include_str!("../../fanfare.example.toml");
+    let mut text = String::new();
+    let mut inside = false;
+    for line in example.lines() {
+        inside = inside && line.starts_with('#') || line.starts_with("# [[");
+        let keys = format!("{}/tests/keys", env!("CARGO_MANIFEST_DIR"));
+        let line = line.replace("/run/secrets/jwt", &format!("{keys}/rsa.pem"));
+        let line = line.replace("/etc/fanfare/idp.pub.pem", &format!("{keys}/ec.pub.pem"));
+        let line = line.replace("\"…\"", &format!("\"{}\"", "0f".repeat(32)));
+        text += if inside { line.trim_start_matches('#').trim_start() } else { &line };
+        text += "\n";
+    }
+    let config = parse(&text).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((config.auth.keys.len(), config.auth.api_keys.len(), config.room_types.len()), (2, 1, 1));
+    assert!(!config.development);
+}
+
+#[test]
+fn all_problems_are_told_with_their_lines() {
+    let told = problems(
+        "shards = 65\n[limits]\nconections = 5\nburst = 0\nmessage_size = \"1MB\"\n[timeouts]\ndrain = 30\n[colour]\nx = 1\n",
+    );
+    for expected in [
+        "5 problem(s)",
+        "shards (line 1): must be a whole number from 0 to 64",
+        "limits.conections (line 3): unknown key, did you mean `connections`?",
+        "limits.burst (line 4): must be a whole number",
+        "limits.message_size (line 5): must be a size",
+        "timeouts.drain (line 7): must be a duration",
+    ] {
+        assert!(expected == "5 problem(s)" || told.contains(expected), "{expected}\n{told}");
+    }
+    assert!(told.contains("6 problem(s)") && told.contains("colour (line 8): unknown key"), "{told}");
+    assert!(problems("listen = \n").contains("line 1: this is not TOML"));
+    assert!(problems("limits = 5").contains("must be a table"));
+    assert!(problems("[auth]\nkey = 5").contains("[[auth.key]]"));
+}
+
+#[test]
+fn flags_win_over_the_environment_and_that_over_the_file() {
+    let text = "listen = \"127.0.0.1:1\"\nshards = 1\n[limits]\nburst = 1\n";
+    let flag = |name: &str| (name == "listen").then(|| "127.0.0.1:3".to_owned());
+    let env = |name: &str| match name {
+        "FANFARE_LISTEN" => Some("127.0.0.1:2".to_owned()),
+        "FANFARE_SHARDS" => Some("2".to_owned()),
+        "FANFARE_LIMITS_BACKLOG" => Some("2MiB".to_owned()),
+        "FANFARE_AUTH_API_ROLES" => Some("ops, backend".to_owned()),
+        _ => None,
+    };
+    let config = Config::parse(text, &flag, &env).unwrap();
+    assert_eq!(config.listen.port(), 3);
+    assert_eq!((config.shards, config.limits.burst, config.limits.backlog), (2, 1, 2 << 20));
+    assert_eq!(config.auth.api_roles, ["ops", "backend"]);
+    let error =
+        Config::parse("", &|_| None, &|name| (name == "FANFARE_SHARDS").then(|| "many".into())).unwrap_err();
+    assert_eq!(error.problems[0].place, "FANFARE_SHARDS");
+}
+
+#[test]
+fn nobody_listens_openly_without_a_secret() {
+    assert!(problems("listen = \"0.0.0.0:8080\"").contains("development secret"));
+    let secret = "[[auth.key]]\nalgorithm = \"HS256\"\nsecret = \"0123456789abcdef0123456789abcdef\"\n";
+    assert!(parse(&format!("listen = \"0.0.0.0:8080\"\n{secret}")).is_ok());
+    let env =
+        |name: &str| (name == "FANFARE_AUTH_SECRET").then(|| "0123456789abcdef0123456789abcdef".to_owned());
+    assert!(!Config::parse("listen = \"[::]:8080\"", &|_| None, &env).unwrap().development);
+    let short = |name: &str| (name == "FANFARE_AUTH_SECRET").then(|| "short-secret".to_owned());
+    let told = Config::parse("", &|_| None, &short).unwrap_err().to_string();
+    assert!(
+        told.contains("FANFARE_AUTH_SECRET") && told.contains("32 bytes") && !told.contains("short-secret")
+    );
+}
+
+#[test]
+fn keys_are_checked_and_never_shown() {
+    let keys = format!("{}/tests/keys", env!("CARGO_MANIFEST_DIR"));
+    for (entry, expected) in [
+        ("algorithm = \"none\"\nsecret = \"0123456789abcdef0123456789abcdef\"".to_owned(), "must be one of"),
+        ("algorithm = \"HS256\"\nsecret = \"tiny-tiny\"".to_owned(), "32 bytes"),
+        (
+            format!("algorithm = \"HS256\"\nsecret = \"{}\"", fanfare_protocol::DEVELOPMENT_SECRET),
+            "everybody knows",
+        ),
+        ("algorithm = \"HS256\"\npublic_key_file = \"x\"".to_owned(), "exactly one of"),
+        (
+            "algorithm = \"ES256\"\nsecret = \"0123456789abcdef0123456789abcdef\"".to_owned(),
+            "public_key_file",
+        ),
+        ("algorithm = \"ES256\"\npublic_key_file = \"/nowhere\"".to_owned(), "cannot be read"),
+        (format!("algorithm = \"RS256\"\npublic_key_file = \"{keys}/ec.pub.pem\""), "fits RS256"),
+        (format!("algorithm = \"EdDSA\"\npublic_key_file = \"{keys}/rsa.pub.pem\""), "fits EdDSA"),
+        (format!("algorithm = \"ES256\"\npublic_key_file = \"{keys}/ec.pem\""), "public key"),
+        ("secret = \"0123456789abcdef0123456789abcdef\"".to_owned(), "algorithm (line 1): is required"),
+    ] {
+        let told = problems(&format!("[[auth.key]]\n{entry}\n"));
+        assert!(told.contains(expected), "{entry}\n{told}");
+        assert!(!told.contains("0123456789abcdef") && !told.contains("tiny-tiny"), "{told}");
+    }
+    let config =
+        parse("[[auth.key]]\nalgorithm = \"HS256\"\nsecret = \"0123456789abcdef0123456789abcdef\"\n")
+            .unwrap();
+    assert!(!format!("{config:?}").contains("0123456789abcdef"));
+}
+
+#[test]
+fn origins_and_api_keys_and_room_types_are_checked() {
+    for wrong in
+        ["app.example", "https://app.example/", "https://app.example/path", "https://a@app.example", "*"]
+    {
+        assert!(
+            problems(&format!("[auth]\nallowed_origins = [\"{wrong}\"]")).contains("scheme://host"),
+            "{wrong}"
+        );
+    }
+    assert!(problems("[[auth.api_key]]\nname = \"a\"\nsha256 = \"abc\"").contains("SHA-256"));
+    assert!(problems("[[auth.api_key]]\nsha256 = \"abc\"").contains("name"));
+    assert!(problems("[[room_type]]\nname = \"a:b\"").contains("before the `:`"));
+    assert!(problems("[[room_type]]\nname = \"a\"\n[[room_type]]\nname = \"a\"").contains("twice"));
+    assert!(problems("[[room_type]]\nname = \"a\"\njoyn = []").contains("did you mean `join`?"));
+    let config = parse("[[room_type]]\nname = \"default\"\npublish = [\"admin\"]").unwrap();
+    assert_eq!(
+        (config.default_room_type.publish.as_slice(), config.room_types.len()),
+        (&["admin".to_owned()][..], 0)
+    );
+    assert!(problems("[limits]\nmessage_size = \"1MiB\"\nbacklog = \"1MiB\"").contains("twice message_size"));
+}
