@@ -5,6 +5,7 @@ mod support;
 mod auth;
 mod bad_frames;
 mod broadcast;
+mod conformance;
 mod descriptors;
 mod drain;
 mod handshake;

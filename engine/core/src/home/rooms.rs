@@ -29,17 +29,25 @@ pub(crate) struct HomeRooms {
     pub(crate) encoder: Encoder,
     random: Random,
     swept: u32,
+    /// Rooms that are not the engine's own.
+    named: usize,
     pub(crate) published: u64,
 }
 
 impl HomeRooms {
     pub(crate) fn new(options: Arc<Options>, hasher: FixedState, random: Random) -> Self {
         let encoder = Encoder::new(options.compression);
-        Self { options, rooms: Names::new(hasher), encoder, random, swept: 0, published: 0 }
+        Self { options, rooms: Names::new(hasher), encoder, random, swept: 0, named: 0, published: 0 }
     }
 
+    /// How many rooms there are, the engine's own left out.
     pub(crate) fn len(&self) -> usize {
-        self.rooms.len()
+        self.named
+    }
+
+    fn forget(&mut self, number: u32) {
+        let room = self.rooms.remove(number);
+        self.named -= usize::from(!room.name.is_engine_room());
     }
 
     /// Decides one message and appends what other shards must hear.
@@ -106,7 +114,7 @@ impl HomeRooms {
         found.audience.remove(shard, class);
         found.used_s = seconds(now);
         if found.audience.is_empty() && found.offset == 0 {
-            self.rooms.remove(number);
+            self.forget(number);
         }
     }
 
@@ -159,6 +167,7 @@ impl HomeRooms {
                 "the server holds as many rooms as it may; try again later",
             ));
         }
+        self.named += usize::from(!room.is_engine_room());
         Ok(self.rooms.insert(HomeRoom {
             name: room.clone(),
             audience: Audience::default(),
@@ -176,7 +185,7 @@ impl HomeRooms {
             self.swept = if self.swept + 1 < numbers { self.swept + 1 } else { 0 };
             let Some(room) = self.rooms.get(self.swept) else { continue };
             if room.audience.is_empty() && seconds(now).saturating_sub(room.used_s) >= KEPT_EMPTY_S {
-                self.rooms.remove(self.swept);
+                self.forget(self.swept);
             }
         }
     }

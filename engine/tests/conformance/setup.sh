@@ -1,0 +1,19 @@
+#!/bin/sh
+# Makes what the conformance tests need under target/, once: clients in Python, and the Autobahn suite, which only
+# runs on Python 2.7. Prints what is missing and how to get it.
+set -eu
+target=$1
+if [ ! -e "$target/venv/ready" ]; then
+    rm -rf "$target/venv"
+    python3 -m venv "$target/venv" || { echo "python3 with venv is needed: apt install python3-venv" >&2; exit 1; }
+    "$target/venv/bin/pip" install --quiet 'websockets==15.0.1' 'virtualenv==20.21.1'
+    touch "$target/venv/ready"
+fi
+if [ ! -e "$target/autobahn/ready" ]; then
+    python=$(command -v python2.7 || ls "$HOME"/.pyenv/versions/2.7*/bin/python2.7 2>/dev/null | head -n 1 || true)
+    [ -n "$python" ] || { echo "the Autobahn suite needs python2.7; .ci/run installs it" >&2; exit 3; }
+    rm -rf "$target/autobahn"
+    "$target/venv/bin/virtualenv" --quiet --python "$python" "$target/autobahn"
+    "$target/autobahn/bin/pip" install --quiet --no-python-version-warning 'autobahntestsuite==0.8.2'
+    touch "$target/autobahn/ready"
+fi
