@@ -118,7 +118,7 @@ fn cost(members: usize, kinds: &[(Encoding, Option<u8>)]) -> (usize, usize, u64,
         .collect();
     shard.flush();
     // Buffers grow to what a tick needs and are kept.
-    for _ in 0..3 {
+    for _ in 0..8 {
         shard.command(ids[0], publish());
         shard.flush();
     }

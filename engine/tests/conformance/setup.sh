@@ -10,7 +10,10 @@ if [ ! -e "$target/venv/ready" ]; then
     touch "$target/venv/ready"
 fi
 if [ ! -e "$target/autobahn/ready" ]; then
-    python=$(command -v python2.7 || ls "$HOME"/.pyenv/versions/2.7*/bin/python2.7 2>/dev/null | head -n 1 || true)
+    python=
+    for candidate in python2.7 "$HOME"/.pyenv/versions/2.7*/bin/python2.7; do
+        if "$candidate" -c '' 2>/dev/null; then python=$(command -v "$candidate"); fi
+    done
     [ -n "$python" ] || { echo "the Autobahn suite needs python2.7; .ci/run installs it" >&2; exit 3; }
     rm -rf "$target/autobahn"
     "$target/venv/bin/virtualenv" --quiet --python "$python" "$target/autobahn"

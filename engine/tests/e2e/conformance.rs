@@ -22,15 +22,17 @@ fn setup() -> (i32, String) {
     static DONE: OnceLock<(i32, String)> = OnceLock::new();
     let run = || {
         let output = Command::new("sh").arg(script("setup.sh")).arg(target()).output().unwrap();
-        (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned())
+        let told = [output.stdout, output.stderr].concat();
+        (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&told).into_owned())
     };
     DONE.get_or_init(run).clone()
 }
 
 fn python(arguments: &[&str]) {
     let output = Command::new(target().join("venv/bin/python")).args(arguments).output().unwrap();
-    let told = String::from_utf8_lossy(&output.stdout);
-    eprintln!("{told}{}", String::from_utf8_lossy(&output.stderr));
+    let told = [output.stdout, output.stderr].concat();
+    let told = String::from_utf8_lossy(&told);
+    eprintln!("{told}");
     assert!(output.status.success(), "{told}");
 }
 
