@@ -38,7 +38,7 @@ impl Latency {
 /// The first microsecond that is beyond bucket `index`.
 fn upper_us(index: u32) -> u64 {
     let octave = index / 2;
-    if index % 2 == 0 { ((3_u64 << octave) / 2).max(2) } else { 2 << octave }
+    if index.is_multiple_of(2) { ((3_u64 << octave) / 2).max(2) } else { 2 << octave }
 }
 
 #[cfg(test)]

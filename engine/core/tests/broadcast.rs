@@ -137,10 +137,8 @@ impl Play {
         for message in &messages {
             let room = || message["room"].as_str().unwrap().to_owned();
             match message["type"].as_str() {
-                Some("joined") => {
-                    if members.insert(room()) {
-                        at.insert(room(), message["offset"].as_u64().unwrap());
-                    }
+                Some("joined") if members.insert(room()) => {
+                    at.insert(room(), message["offset"].as_u64().unwrap());
                 }
                 Some("left") => {
                     members.remove(&room());

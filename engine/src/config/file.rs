@@ -17,7 +17,7 @@ pub(super) enum Value {
     Flag(bool),
     Number(i64),
     Text(String),
-    List(Vec<Value>),
+    List(Vec<Self>),
     Table(Table),
     /// A float or a date: nothing takes one.
     Other,
@@ -60,21 +60,21 @@ pub(super) fn parse<'i>(
 fn table(parsed: &DeTable<'_>, line: usize, lines: &Lines) -> Table {
     let entry = |(key, value): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>)| {
         let line = lines.number(key.span().start);
-        Entry { key: std::borrow::Cow::to_string(key.get_ref()), line, value: convert(value, line, lines) }
+        Entry { key: std::borrow::Cow::to_string(key.get_ref()), line, value: convert(value, lines) }
     };
     let mut entries: Vec<Entry> = parsed.iter().map(entry).collect();
     entries.sort_by_key(|entry| entry.line);
     Table { line, entries }
 }
 
-fn convert(parsed: &toml::Spanned<DeValue<'_>>, line: usize, lines: &Lines) -> Value {
+fn convert(parsed: &toml::Spanned<DeValue<'_>>, lines: &Lines) -> Value {
     match parsed.get_ref() {
         DeValue::Boolean(flag) => Value::Flag(*flag),
         DeValue::Integer(number) => {
             i64::from_str_radix(number.as_str(), number.radix()).map_or(Value::Other, Value::Number)
         }
         DeValue::String(text) => Value::Text(text.to_string()),
-        DeValue::Array(items) => Value::List(items.iter().map(|item| convert(item, line, lines)).collect()),
+        DeValue::Array(items) => Value::List(items.iter().map(|item| convert(item, lines)).collect()),
         DeValue::Table(inner) => Value::Table(table(inner, lines.number(parsed.span().start), lines)),
         DeValue::Float(_) | DeValue::Datetime(_) => Value::Other,
     }

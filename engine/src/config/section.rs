@@ -44,7 +44,7 @@ impl<'s> Section<'s> {
     }
 
     /// The table under `key`, empty if it is not there.
-    pub(super) fn section(&mut self, key: &'static str) -> Section<'s> {
+    pub(super) fn section(&mut self, key: &'static str) -> Self {
         let table = match self.take(key) {
             Some(Entry { value: Value::Table(table), .. }) => table,
             Some(entry) => {
@@ -57,7 +57,7 @@ impl<'s> Section<'s> {
     }
 
     /// The tables under `[[key]]`.
-    pub(super) fn sections(&mut self, key: &'static str) -> Vec<Section<'s>> {
+    pub(super) fn sections(&mut self, key: &'static str) -> Vec<Self> {
         let full = self.full(key);
         let Some(Entry { value, line, .. }) = self.take(key) else { return Vec::new() };
         let Value::List(items) = value else {

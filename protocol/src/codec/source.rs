@@ -38,7 +38,7 @@ impl<'a> Value<'a> {
 
     /// A float counts as the whole number it stands for, as far as floats are exact: some encoders of
     /// MessagePack write every large number so, and some of JSON write `7.0`.
-    pub(crate) fn from_float(number: f64) -> Value<'a> {
+    pub(crate) fn from_float(number: f64) -> Self {
         if number.fract() != 0.0 || number.abs() > crate::limits::FLOAT_WHOLE_MAX {
             return Value::Other;
         }

@@ -109,7 +109,7 @@ fn perform(local: &mut Local, now: Now, id: ConnectionId, request: Request, out:
         Command::Ack { .. } => refuse_unkept(local, id, command, "`ack`: this server keeps no receipts"),
         Command::History(_) => refuse_unkept(local, id, command, "`history`: this server keeps no messages"),
         Command::Presence { .. } => {
-            refuse_unkept(local, id, command, "`presence`: this server keeps no rosters")
+            refuse_unkept(local, id, command, "`presence`: this server keeps no rosters");
         }
         // The shell checks tokens and sends `Input::Token` instead.
         Command::Auth { .. } | Command::Refresh { .. } => local.reply(id, command.as_ref(), &Reply::Ok),

@@ -54,7 +54,7 @@ impl HomeRooms {
     pub(crate) fn handle(&mut self, now: Now, message: ToHome, out: &mut Effects) {
         match message {
             ToHome::Join { room, from, class, owner, kind } => {
-                self.join(now, room, from, class, owner, kind, out)
+                self.join(now, room, from, class, owner, kind, out);
             }
             ToHome::Leave { room, shard, class } => self.leave(now, &room, shard, class),
             ToHome::Publish(publication) => self.publish(now, *publication, out),

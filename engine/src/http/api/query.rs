@@ -29,7 +29,7 @@ pub(crate) async fn answer(handle: &Handle, process: &Process, head: &Head, path
         Err(response) => return response,
     };
     let segments: Vec<String> =
-        path.trim_start_matches("/v1/").split('/').map(|segment| crate::percent::decode(segment)).collect();
+        path.trim_start_matches("/v1/").split('/').map(crate::percent::decode).collect();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let get = head.method == Method::GET || head.method == Method::HEAD;
     let connections = |user_id: Option<&str>, client_id: Option<&str>| Question::Connections {
