@@ -99,9 +99,9 @@ impl Running {
                     tracing::warn!(signal, "second signal: ending at once");
                     std::process::exit(130);
                 }
-                tracing::info!(signal, grace = ?process.config.timeouts.drain, "draining; once more ends at once");
                 process.draining.store(true, Ordering::Relaxed);
                 process.exchange.signal_all();
+                tracing::info!(signal, grace = ?process.config.timeouts.drain, "draining; once more ends at once");
             }
         })?;
         for shard in self.shards {

@@ -1,6 +1,6 @@
 //! Configuration: flags over environment (`FANFARE_…`) over the file (TOML) over defaults.
 //!
-//! Each setting is declared once, in [`settings`] or [`security`], with its name, default and bounds. All that is wrong is found in one
+//! Each setting is declared once, in `settings.rs` or `security.rs`, with its name, default and bounds. All that is wrong is found in one
 //! go, with the line it is on and, for an unknown key, the nearest right one.
 
 mod file;

@@ -44,3 +44,18 @@ fn a_second_signal_ends_at_once() {
     server.signal("TERM");
     assert!(!server.ended().success() || server.log().contains("drained"));
 }
+
+#[test]
+fn a_server_outlives_the_pipe_that_its_log_goes_into() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fanfare"));
+    let mut child = command.args(["--listen", "127.0.0.1:0"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("listening"), "{line}");
+    // The reading end is closed now.
+    Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    let status = eventually("its end", || child.try_wait().unwrap());
+    assert!(status.success(), "{status}");
+}
