@@ -185,7 +185,9 @@ impl<'s> Section<'s> {
 
     /// Reports a problem with a setting of this table.
     pub(super) fn problem(&self, key: &str, message: impl Into<String>) {
-        self.problems.add(self.place(key, self.line), message);
+        // The top has no line of its own, and its settings may have come from elsewhere.
+        let line = if self.path.is_empty() { 0 } else { self.line };
+        self.problems.add(self.place(key, line), message);
     }
 
     /// Reports what nobody asked for.
