@@ -2,34 +2,16 @@
 //! encoded both ways.
 #![no_main]
 
-use fanfare_protocol::{Body, Command, Message, json, msgpack};
+use fanfare_protocol::{Command, msgpack};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     msgpack::decode(bytes, &mut |outcome| match outcome {
         Ok(request) => {
             if let Command::Publish(publish) = request.command {
-                encode(&publish.body);
+                fanfare_fuzz::encode(&publish.body);
             }
         }
         Err(refusal) => assert!(!refusal.message.is_empty() && refusal.message.len() < 512),
     });
 });
-
-fn encode(body: &Body) {
-    let message = Message {
-        event: "say",
-        room: "a",
-        offset: 1,
-        epoch: "e",
-        message_id: "m",
-        timestamp_unix_ms: 0,
-        user_id: None,
-        body,
-    };
-    let mut out = Vec::new();
-    json::encode_message(&message, &mut out);
-    assert!(str::from_utf8(&out).is_ok());
-    out.clear();
-    msgpack::encode_message(&message, &mut out);
-}

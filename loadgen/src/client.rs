@@ -126,7 +126,7 @@ impl Client {
         }
         let mut start = 0;
         // Nothing half-read means that a frame begins here.
-        if shared.plan.deflate && self.reader.buffered_bytes() == 0 {
+        if shared.plan.deflate && self.reader.is_between_messages() {
             while let Some((payload, end)) = compressed_frame(&bytes[start..]) {
                 let payload = &bytes[start + payload..start + end];
                 self.session.compressed(payload, shared, sink)?;

@@ -176,6 +176,32 @@ fn long_messages_in_short_reads_take_linear_time_and_memory_that_arrived() {
     assert_eq!(reader.buffered_bytes(), 2);
 }
 
+#[test]
+fn a_read_may_end_anywhere() {
+    let mut compressed = Vec::new();
+    Deflater::new(6, 15).compress(b"compressed", &mut compressed);
+    let frames = [
+        frame(0x81, b"text"),
+        frame(0x89, b"ping"),
+        frame(0x82, b""),
+        frame(0x01, "t\u{e9}".as_bytes()),
+        frame(0x8a, b""),
+        frame(0x80, "\u{20ac}".as_bytes()),
+        frame(0xc1, &compressed),
+        frame(0x82, &[7; 300]),
+        frame(0x88, b"\x03\xe8bye"),
+    ];
+    let bytes = frames.concat();
+    let whole = read(&bytes, &[], true, &LIMITS);
+    assert_eq!((whole.0.len(), &whole.1), (8, &Ok(())));
+    for first in 1..bytes.len() {
+        for second in [1, 2, 3, 7, bytes.len()] {
+            let parts = [first - 1, second - 1, bytes.len()];
+            assert_eq!(read(&bytes, &parts, true, &LIMITS), whole, "cut at {first} and {second} behind it");
+        }
+    }
+}
+
 /// A message as a client sends it.
 fn message() -> impl Strategy<Value = (Read, bool, Vec<usize>)> {
     let kind = prop_oneof![

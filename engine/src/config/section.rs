@@ -193,7 +193,7 @@ impl<'s> Section<'s> {
     /// Reports what nobody asked for.
     pub(super) fn finish(self) {
         for entry in &self.entries {
-            let nearest = self.known.iter().min_by_key(|known| distance(known, &entry.key));
+            let nearest = self.known.iter().min_by_key(|known| strsim::levenshtein(known, &entry.key));
             let hint = nearest.map(|known| format!(", did you mean `{known}`?")).unwrap_or_default();
             self.problems.add(self.place(&entry.key, entry.line), format!("unknown key{hint}"));
         }
@@ -244,21 +244,4 @@ impl<'s> Section<'s> {
         let full = self.full(key);
         if line == 0 { full } else { format!("{full} (line {line})") }
     }
-}
-
-/// How many letters to insert, drop or replace to make one of the other (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (line, letter) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = line + 1;
-        for (column, against) in other.iter().enumerate() {
-            let above = row[column + 1];
-            row[column + 1] =
-                (diagonal + usize::from(letter != *against)).min(above + 1).min(row[column] + 1);
-            diagonal = above;
-        }
-    }
-    row[other.len()]
 }

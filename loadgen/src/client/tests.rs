@@ -26,7 +26,7 @@ fn switching(plan: &Plan, index: u32) -> Vec<u8> {
     let request = String::from_utf8(request).unwrap();
     let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
     let extensions = if plan.deflate {
-        "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover\r\n"
+        "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover; server_no_context_takeover\r\n"
     } else {
         ""
     };

@@ -35,30 +35,10 @@ pub(crate) fn unknown_command(written: &str) -> String {
 
 fn nearest(written: &str) -> &'static str {
     let written = written.trim();
-    let compared = &written.as_bytes()[..written.len().min(COMPARED_BYTES_MAX)];
-    let compared = compared.to_ascii_lowercase();
+    let compared = written[..written.floor_char_boundary(COMPARED_BYTES_MAX)].to_ascii_lowercase();
     let words = COMMANDS.iter().map(|name| (*name, *name)).chain(OTHER_WORDS);
-    let nearest = words.min_by_key(|(word, _)| distance(word.as_bytes(), &compared));
+    let nearest = words.min_by_key(|(word, _)| strsim::levenshtein(word, &compared));
     nearest.map_or("publish", |(_, command)| command)
-}
-
-/// How many letters to insert, drop or replace to make one of the other (Levenshtein).
-fn distance(word: &[u8], other: &[u8]) -> usize {
-    debug_assert!(other.len() <= COMPARED_BYTES_MAX);
-    let mut row = [0; COMPARED_BYTES_MAX + 1];
-    for (column, cell) in row.iter_mut().enumerate() {
-        *cell = column;
-    }
-    for (line, letter) in word.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = line + 1;
-        for (column, against) in other.iter().enumerate() {
-            let above = row[column + 1];
-            row[column + 1] = (diagonal + usize::from(letter != against)).min(above + 1).min(row[column] + 1);
-            diagonal = above;
-        }
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]
@@ -86,13 +66,5 @@ mod tests {
         assert!(!text.contains("script") && !text.contains("secret"), "{text}");
         assert!(!unknown_command(&"ü".repeat(1_000)).contains('ü'));
         assert!(unknown_command("").contains("did you mean"));
-    }
-
-    #[test]
-    fn distances() {
-        assert_eq!(distance(b"join", b"join"), 0);
-        assert_eq!(distance(b"join", b""), 4);
-        assert_eq!(distance(b"", b"abc"), 3);
-        assert_eq!(distance(b"kitten", b"sitting"), 3);
     }
 }

@@ -68,6 +68,11 @@ impl MessageReader {
         Self { partial: None, deflate, finished: false }
     }
 
+    /// Whether the next byte begins a frame, and a message.
+    pub fn is_between_messages(&self) -> bool {
+        self.partial.is_none()
+    }
+
     /// Bytes of half-read messages that are kept.
     pub fn buffered_bytes(&self) -> usize {
         let message = self.partial.as_ref().and_then(|partial| partial.message.as_ref());
@@ -230,8 +235,9 @@ impl MessageReader {
         sink: &mut impl FnMut(Incoming<'_>) -> ControlFlow<()>,
     ) -> Result<(), Violation> {
         let header = frame.header;
-        let alone =
-            header.fin && header.opcode != OpCode::Continuation && payload.len() as u64 == header.payload_len;
+        // A read that ended right behind the header has opened the message already.
+        let open = self.partial.as_ref().is_some_and(|partial| partial.message.is_some());
+        let alone = header.fin && !open && payload.len() as u64 == header.payload_len;
         if alone {
             let checked = header.opcode != OpCode::Text || header.rsv1 || str::from_utf8(payload).is_ok();
             return self.hand_over(header.opcode, header.rsv1, checked, payload, limits, inflater, sink);

@@ -1,0 +1,22 @@
+//! What the targets share.
+
+use fanfare_protocol::{Body, Message, json, msgpack};
+
+/// Whatever was accepted can be encoded both ways.
+pub fn encode(body: &Body) {
+    let message = Message {
+        event: "say",
+        room: "a",
+        offset: 1,
+        epoch: "e",
+        message_id: "m",
+        timestamp_unix_ms: 0,
+        user_id: None,
+        body,
+    };
+    let mut out = Vec::new();
+    json::encode_message(&message, &mut out);
+    assert!(str::from_utf8(&out).is_ok());
+    out.clear();
+    msgpack::encode_message(&message, &mut out);
+}
