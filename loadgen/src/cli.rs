@@ -6,19 +6,23 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::payload::Shape;
+use crate::threshold::Threshold;
 
 /// Capacity tests for Fanfare and other WebSocket broadcast servers.
 #[derive(Debug, Parser)]
 #[command(
     name = "fanfare-loadgen",
     version,
-    after_help = "Exit codes: 0 all went well, 1 the run failed, 2 wrong usage, 99 messages were lost, repeated or out of order.\n\n\
+    after_help = "Exit codes: 0 all went well, 1 the run failed or is not valid, 2 wrong usage, 99 messages were lost, repeated or\n\
+    out of order, or a threshold was broken.\n\n\
     Examples:\n  \
     fanfare-loadgen fanout --dev --members 1000 --rate 100 --duration 10s\n  \
     fanfare-loadgen fanout --dev --members 1000 --in-flight 16 --pid $(pidof fanfare)\n  \
     fanfare-loadgen fanout --dev --rooms 100 --members 10 --rate 10000\n  \
     fanfare-loadgen connect --dev --connections 10000 --opening 256\n  \
-    fanfare-loadgen idle --dev --connections 10000 --pid $(pidof fanfare)"
+    fanfare-loadgen idle --dev --connections 10000 --pid $(pidof fanfare)\n  \
+    fanfare-loadgen fanout --dev --rate 100 --threshold 'p99<50ms' --threshold 'lost==0' --html report.html\n  \
+    fanfare-loadgen capacity --dev --members 1000 --rate 100 --duration 3s --objective 'p99<50ms'"
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -30,6 +34,8 @@ pub(crate) struct Cli {
 pub(crate) enum Scenario {
     /// Publish to rooms and receive everything at every member: throughput, latency, CPU per delivery.
     Fanout(FanoutArgs),
+    /// Find the largest rate of messages that keeps an objective.
+    Capacity(CapacityArgs),
     /// Open many connections as fast as possible: time from the TCP handshake to `welcome`.
     Connect(ConnectArgs),
     /// Hold many quiet connections: the server's memory per connection.
@@ -37,7 +43,7 @@ pub(crate) enum Scenario {
 }
 
 /// What all scenarios share.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct CommonArgs {
     /// The server's WebSocket address.
     #[arg(long, default_value = "ws://127.0.0.1:8080/v1/ws", value_name = "URL")]
@@ -75,10 +81,26 @@ pub(crate) struct CommonArgs {
     /// Also write the report as JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+    /// Also write the report as one self-contained page with plots.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Also write rate and latency of each second as comma-separated values.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
+    /// Also write the latency's percentile distribution in milliseconds, as HdrHistogram's plotters read it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) hdr: Option<PathBuf>,
+    /// Show the difference to an earlier run's --json.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) compare: Option<PathBuf>,
+    /// What the run must keep, else it exits with 99: 'p99<50ms', 'lost==0', 'deliveries_per_second>=100000'
+    /// (repeatable; any name out of --json).
+    #[arg(long, value_name = "CONDITION")]
+    pub(crate) threshold: Vec<Threshold>,
 }
 
 /// `fanout`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct FanoutArgs {
     #[command(flatten)]
     pub(crate) common: CommonArgs,
@@ -115,6 +137,23 @@ pub(crate) struct FanoutArgs {
     /// How long to wait at the end for messages under way before they count as lost.
     #[arg(long, default_value = "10s", value_parser = duration, value_name = "TIME")]
     pub(crate) drain: Duration,
+}
+
+/// `capacity`.
+#[derive(Debug, Args)]
+pub(crate) struct CapacityArgs {
+    /// Each rate is measured like this; --rate is the first one.
+    #[command(flatten)]
+    pub(crate) fanout: FanoutArgs,
+    /// What must hold (repeatable) [default: p99<50ms and lost==0].
+    #[arg(long, value_name = "CONDITION")]
+    pub(crate) objective: Vec<Threshold>,
+    /// How close the largest load that held must come to the smallest that did not: 0.1 is 10 %.
+    #[arg(long, default_value_t = 0.1, value_name = "PART")]
+    pub(crate) precision: f64,
+    /// Measurements between a load that held and one that did not, at most.
+    #[arg(long, default_value_t = 6, value_name = "COUNT")]
+    pub(crate) refinements: u32,
 }
 
 /// `connect`.

@@ -10,6 +10,9 @@ use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 
 use crate::failure::Failures;
+use crate::html::Page;
+use crate::threshold::Threshold;
+use crate::timeline::Timeline;
 use crate::verify::Faults;
 
 /// How a run ended, from best to worst.
@@ -19,6 +22,10 @@ pub(crate) enum Verdict {
     Ok,
     /// Connections or publishes failed.
     Failed,
+    /// The load generator itself was the bottleneck, so the numbers say nothing about the server.
+    Invalid,
+    /// A threshold was broken.
+    Missed,
     /// Messages were lost, repeated or out of order.
     Broken,
 }
@@ -28,15 +35,18 @@ impl Verdict {
     pub(crate) const fn exit_code(self) -> u8 {
         match self {
             Self::Ok => 0,
-            Self::Failed => 1,
-            Self::Broken => 99,
+            Self::Failed | Self::Invalid => 1,
+            Self::Missed | Self::Broken => 99,
         }
     }
 
-    const fn text(self) -> &'static str {
+    /// In words.
+    pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::Ok => "ok",
             Self::Failed => "failed",
+            Self::Invalid => "not valid",
+            Self::Missed => "threshold broken",
             Self::Broken => "broken delivery",
         }
     }
@@ -52,6 +62,10 @@ pub(crate) struct Report {
     problems: Vec<String>,
     failures: BTreeMap<String, u64>,
     verdict: Verdict,
+    /// The threshold that decided, if one did.
+    missed: Vec<String>,
+    latency: Option<Histogram<u64>>,
+    timeline: Option<Timeline>,
 }
 
 impl Report {
@@ -69,7 +83,41 @@ impl Report {
             problems: Vec::new(),
             failures: BTreeMap::new(),
             verdict: Verdict::Ok,
+            missed: Vec::new(),
+            latency: None,
+            timeline: None,
         }
+    }
+
+    /// What the plots are made of.
+    pub(crate) fn plots(&mut self, latency: Histogram<u64>, timeline: Timeline) {
+        (self.latency, self.timeline) = (Some(latency), Some(timeline));
+    }
+
+    /// Something that makes the numbers worthless.
+    pub(crate) fn invalid(&mut self, text: impl Into<String>) {
+        self.problems.push(text.into());
+        self.verdict = self.verdict.max(Verdict::Invalid);
+    }
+
+    /// Checks the results; a broken threshold decides the verdict.
+    pub(crate) fn check(&mut self, thresholds: &[Threshold]) {
+        for threshold in thresholds {
+            if let Err(broken) = threshold.check(&self.results) {
+                self.missed.push(broken);
+                self.verdict = self.verdict.max(Verdict::Missed);
+            }
+        }
+    }
+
+    /// What was found, by its name in the JSON form.
+    pub(crate) fn results(&self) -> &Map<String, Value> {
+        &self.results
+    }
+
+    /// A line of the table that is no number.
+    pub(crate) fn row(&mut self, label: &str, value: &str) {
+        self.rows.push((label.into(), value.into()));
     }
 
     /// A whole number.
@@ -98,9 +146,14 @@ impl Report {
         let mut text = String::new();
         let at = |quantile| histogram.value_at_quantile(quantile);
         let max = histogram.max();
-        for (name, value) in
-            [("p50", at(0.5)), ("p90", at(0.9)), ("p99", at(0.99)), ("p999", at(0.999)), ("max", max)]
-        {
+        for (name, value) in [
+            ("p50", at(0.5)),
+            ("p90", at(0.9)),
+            ("p99", at(0.99)),
+            ("p999", at(0.999)),
+            ("p9999", at(0.9999)),
+            ("max", max),
+        ] {
             values.insert(name.into(), json!(value as f64 / 1e3));
             // Writing to a String cannot fail.
             let _ = write!(text, "{name} {:.2}  ", value as f64 / 1e6);
@@ -156,8 +209,83 @@ impl Report {
         for problem in &self.problems {
             let _ = writeln!(text, "  problem: {problem}");
         }
-        let _ = writeln!(text, "\n  {}", self.verdict.text());
+        let _ = write!(text, "\n  {}", self.verdict.text());
+        for broken in &self.missed {
+            let _ = write!(text, "\n  threshold broken: {broken}");
+        }
+        text.push('\n');
         text
+    }
+
+    /// One self-contained page.
+    pub(crate) fn html(&self) -> String {
+        let parameters: Vec<String> =
+            self.parameters.iter().map(|(key, value)| format!("{key} {}", plain(value))).collect();
+        let mut problems: Vec<String> =
+            self.missed.iter().map(|broken| format!("threshold broken: {broken}")).collect();
+        problems.extend(self.failures.iter().map(|(kind, count)| format!("{kind}: {}", grouped(*count))));
+        problems.extend(self.problems.iter().cloned());
+        let page = Page {
+            title: &format!("fanfare-loadgen {}", self.scenario),
+            parameters: &parameters.join(", "),
+            verdict: (self.verdict.text(), self.verdict == Verdict::Ok),
+            rows: &self.rows,
+            problems: &problems,
+            latency: self.latency.as_ref(),
+            timeline: self.timeline.as_ref(),
+        };
+        page.render()
+    }
+
+    /// Rate and latency of each second, where the scenario has them.
+    pub(crate) fn csv(&self) -> Option<String> {
+        self.timeline.as_ref().map(Timeline::csv)
+    }
+
+    /// The latency's percentile distribution in milliseconds, as HdrHistogram's plotters read it.
+    pub(crate) fn hdr(&self) -> Option<String> {
+        let latency = self.latency.as_ref()?;
+        let mut text = String::from("       Value     Percentile TotalCount 1/(1-Percentile)\n\n");
+        for value in latency.iter_quantiles(5) {
+            let quantile = value.quantile_iterated_to();
+            let (ms, count) =
+                (value.value_iterated_to() as f64 / 1e6, latency.count_between(0, value.value_iterated_to()));
+            let _ = if quantile < 1.0 {
+                writeln!(text, "{ms:12.3} {quantile:14.12} {count:10} {:14.2}", 1.0 / (1.0 - quantile))
+            } else {
+                writeln!(text, "{ms:12.3} {quantile:14.12} {count:10}")
+            };
+        }
+        let _ = writeln!(
+            text,
+            "#[Mean    = {:12.3}, StdDeviation   = {:12.3}]",
+            latency.mean() / 1e6,
+            latency.stdev() / 1e6
+        );
+        let _ = writeln!(
+            text,
+            "#[Max     = {:12.3}, Total count    = {:12}]",
+            latency.max() as f64 / 1e6,
+            latency.len()
+        );
+        Some(text)
+    }
+
+    /// Every number of this run beside that of an earlier one.
+    ///
+    /// # Errors
+    /// The earlier report cannot be read.
+    pub(crate) fn compared(&self, path: &Path) -> io::Result<String> {
+        let earlier: Value = serde_json::from_slice(&fs::read(path)?).map_err(io::Error::other)?;
+        let (before, after) = (numbers(&earlier["results"]), numbers(&Value::Object(self.results.clone())));
+        let width = after.keys().map(String::len).max().unwrap_or(0);
+        let mut text = format!("  {:<width$}  {:>14}  {:>14}  {:>8}\n", "compared", "before", "now", "ratio");
+        for (name, now) in &after {
+            let Some(then) = before.get(name) else { continue };
+            let ratio = if *then == 0.0 { "-".to_owned() } else { format!("{:.3}", now / then) };
+            let _ = writeln!(text, "  {name:<width$}  {then:>14.2}  {now:>14.2}  {ratio:>8}");
+        }
+        Ok(text)
     }
 
     /// Everything as one JSON object.
@@ -168,6 +296,7 @@ impl Report {
             "results": self.results,
             "failures": self.failures,
             "problems": self.problems,
+            "thresholds_broken": self.missed,
             "verdict": self.verdict.text(),
         })
     }
@@ -181,6 +310,22 @@ impl Report {
         text.push('\n');
         fs::write(path, text)
     }
+}
+
+/// All numbers inside a value, by their path.
+fn numbers(value: &Value) -> BTreeMap<String, f64> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![(String::new(), value)];
+    while let Some((path, value)) = open.pop() {
+        if let Some(number) = value.as_f64() {
+            found.insert(path, number);
+        } else if let Some(members) = value.as_object() {
+            let inside =
+                |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+            open.extend(members.iter().map(|(name, value)| (inside(name), value)));
+        }
+    }
+    found
 }
 
 /// A value as text without JSON's quotes.

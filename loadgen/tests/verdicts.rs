@@ -159,6 +159,46 @@ fn a_good_server_passes() {
 }
 
 #[test]
+fn thresholds_decide_and_every_form_of_the_report_is_written() {
+    let folder = std::env::temp_dir().join(format!("fanfare-loadgen-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let (json, html, csv, hdr) = (file("r.json"), file("r.html"), file("r.csv"), file("r.hgrm"));
+    let url = format!("ws://{}/v1/ws", start(Fault::Nothing));
+    let run = |more: &[&str]| {
+        let load = [
+            "fanout",
+            "--url",
+            &url,
+            "--members",
+            "3",
+            "--rate",
+            "50",
+            "--warmup",
+            "100ms",
+            "--duration",
+            "1s",
+        ];
+        let output = loadgen(&[&load[..], more].concat());
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, text) =
+        run(&["--threshold", "lost==0", "--json", &json, "--html", &html, "--csv", &csv, "--hdr", &hdr]);
+    assert_eq!(code, Some(0), "{text}");
+    let read = |path: &str| std::fs::read_to_string(path).unwrap();
+    assert!(read(&html).contains("<svg") && read(&csv).lines().count() >= 2);
+    assert!(read(&hdr).contains("#[Max") && read(&json).contains("\"p99\""));
+    let (code, text) = run(&["--threshold", "lost==0", "--threshold", "p50<1us", "--compare", &json]);
+    assert_eq!(code, Some(99), "{text}");
+    assert!(
+        text.contains("latency_us.p99") && text.lines().next_back().unwrap().contains("p50<1us"),
+        "{text}"
+    );
+    assert_eq!(run(&["--threshold", "p99"]).0, Some(2));
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
 fn broken_delivery_is_told_by_kind() {
     for (fault, line) in [
         (Fault::Loses, "lost                  3"),

@@ -11,9 +11,11 @@ use super::{RunError, prepare};
 use crate::cli::FanoutArgs;
 use crate::clock::{Clock, Schedule, nanos};
 use crate::fleet::Fleet;
+use crate::interrupt;
 use crate::payload::Template;
 use crate::plan::{Memberships, Plan};
 use crate::process::{self, Cpu};
+use crate::progress::{Progress, Standing};
 use crate::report::Report;
 use crate::stamp::Stamp;
 
@@ -21,6 +23,10 @@ use crate::stamp::Stamp;
 const BURST: u32 = 256;
 /// Longest wait for the sockets.
 const NAP: Duration = Duration::from_millis(20);
+/// Busier than this, the load generator measures itself.
+const OWN_CPU_PERCENT_MAX: f64 = 90.0;
+/// Later than this, the open loop was none.
+const LATE_NS_MAX: u64 = 250_000_000;
 
 /// When messages are published.
 enum Pace {
@@ -49,6 +55,9 @@ struct Run<'p> {
     /// One per room.
     templates: Vec<Template>,
     next_number: u32,
+    progress: Progress,
+    /// The longest time by which a publish was late, in nanoseconds: this program's own fault.
+    late_ns: u64,
 }
 
 /// Runs the scenario.
@@ -65,7 +74,8 @@ pub(super) fn run(args: &FanoutArgs) -> Result<Report, RunError> {
     let clock = Clock::start();
     let fleet = Fleet::new(&plan, clock)?;
     let tally = Tally::new(memberships).map_err(RunError::Failed)?;
-    Run { args, plan: &plan, clock, fleet, tally, templates, next_number: 0 }.run()
+    let progress = Progress::new();
+    Run { args, plan: &plan, clock, fleet, tally, templates, next_number: 0, progress, late_ns: 0 }.run()
 }
 
 fn memberships(args: &FanoutArgs) -> Result<Memberships, RunError> {
@@ -100,29 +110,55 @@ impl Run<'_> {
             let from = begin + nanos(self.args.warmup);
             (from, from + nanos(self.args.duration))
         };
-        self.tally.set_window(from, to);
+        self.tally.set_window(from, to).map_err(RunError::Failed)?;
         let mut pace = match (self.args.in_flight, self.args.rate) {
             (Some(in_flight), _) => Pace::Closed { in_flight },
             (None, rate) => Pace::Open(Schedule::new(begin, rate.unwrap_or(1.0))),
         };
-        let warmed_up = self.publish_until(from, &mut pace, &mut report)?;
+        let warmed_up = self.publish_until("warm-up", from, &mut pace, &mut report)?;
         let first = self.snapshot();
+        self.late_ns = 0;
         if warmed_up {
-            self.publish_until(to, &mut pace, &mut report)?;
+            self.publish_until("measuring", to, &mut pace, &mut report)?;
         }
         let last = self.snapshot();
         self.drain()?;
+        self.progress.end();
         self.write_report(first, last, &mut report);
+        if let Some(timeline) = self.tally.timeline {
+            report.plots(self.tally.latency, timeline);
+        }
         Ok(report)
     }
 
     /// Publishes and receives until `end`; `false` when that became pointless before.
-    fn publish_until(&mut self, end: u64, pace: &mut Pace, report: &mut Report) -> Result<bool, RunError> {
-        let mut progress = (self.tally.deliveries, self.clock.now());
+    fn publish_until(
+        &mut self,
+        phase: &str,
+        end: u64,
+        pace: &mut Pace,
+        report: &mut Report,
+    ) -> Result<bool, RunError> {
+        let begin = self.clock.now();
+        let mut progress = (self.tally.deliveries, begin);
         loop {
             let now = self.clock.now();
             if now >= end {
                 return Ok(true);
+            }
+            if interrupt::happened() {
+                report.problem("ended early by a signal");
+                return Ok(false);
+            }
+            if self.progress.is_due() {
+                self.progress.tell(Standing {
+                    phase,
+                    part: (now - begin) as f64 / (end - begin) as f64,
+                    left_s: (end - now) as f64 / 1e9,
+                    deliveries: self.tally.deliveries,
+                    p99_ns: self.tally.latency.value_at_quantile(0.99),
+                    failures: self.fleet.failures().total() + self.tally.refusals.total(),
+                });
             }
             if self.tally.members() == 0 {
                 report.problem("all members were lost");
@@ -155,7 +191,10 @@ impl Run<'_> {
             };
             let intended = match pace {
                 Pace::Open(schedule) => match schedule.take(now) {
-                    Some(due) => due,
+                    Some(due) => {
+                        self.late_ns = self.late_ns.max(now.saturating_sub(due));
+                        due
+                    }
                     None => {
                         wait = schedule.due().saturating_sub(now);
                         break;
@@ -271,6 +310,17 @@ impl Run<'_> {
         if let (Some(before), Some(after)) = (first.own, last.own) {
             let busy = percent(after.since(before), seconds);
             report.number("client_cpu_percent", "load generator CPU", busy, 1, "% of a core");
+            if busy > OWN_CPU_PERCENT_MAX {
+                report.invalid(
+                    "the load generator's own core was the bottleneck: use several, or a smaller load",
+                );
+            }
+        }
+        if self.args.rate.is_some() {
+            report.number("late_ms", "publishes late by at most", self.late_ns as f64 / 1e6, 2, "ms");
+            if self.late_ns > LATE_NS_MAX {
+                report.invalid("the schedule lagged: publishes were sent long after they were due");
+            }
         }
         if let Some(busy) = foreign_percent(&first, &last, seconds) {
             report.number("foreign_cpu_percent", "other programs' CPU", busy, 0, "% of a core");

@@ -8,6 +8,7 @@ use crate::failure::Failures;
 use crate::plan::Memberships;
 use crate::report::histogram;
 use crate::scan::Delivery;
+use crate::timeline::Timeline;
 use crate::verify::Verifier;
 
 /// The account of a run.
@@ -25,6 +26,8 @@ pub(super) struct Tally {
     last_offset: Vec<u64>,
     /// Publish to delivery, for messages meant to be sent within the window.
     pub(super) latency: Histogram<u64>,
+    /// The same by time, once there is a window.
+    pub(super) timeline: Option<Timeline>,
     window: (u64, u64),
     /// Publishes sent.
     pub(super) sent: u64,
@@ -52,6 +55,7 @@ impl Tally {
             members: vec![0; memberships.rooms as usize],
             last_offset: vec![0; memberships.rooms as usize],
             latency: histogram()?,
+            timeline: None,
             window: (0, 0),
             sent: 0,
             published: 0,
@@ -62,8 +66,13 @@ impl Tally {
     }
 
     /// Latency is recorded for messages meant to be sent from `begin` until before `end`.
-    pub(super) fn set_window(&mut self, begin: u64, end: u64) {
+    ///
+    /// # Errors
+    /// The timeline's bounds are wrong (never).
+    pub(super) fn set_window(&mut self, begin: u64, end: u64) -> Result<(), String> {
         self.window = (begin, end);
+        self.timeline = Some(Timeline::new(begin, end)?);
+        Ok(())
     }
 
     /// The room that message `number` goes to: all in turn.
@@ -133,7 +142,11 @@ impl Tally {
         self.next_number[membership] = stamp.number.wrapping_add(1);
         self.in_flight.delivered(stamp.number);
         if (self.window.0..self.window.1).contains(&stamp.intended) {
-            self.latency.saturating_record(now.saturating_sub(stamp.intended).max(1));
+            let latency = now.saturating_sub(stamp.intended).max(1);
+            self.latency.saturating_record(latency);
+            if let Some(timeline) = &mut self.timeline {
+                timeline.delivered(stamp.intended, latency);
+            }
         }
     }
 
@@ -186,7 +199,7 @@ mod tests {
     #[test]
     fn a_run_without_faults_ends_with_nothing_missing() {
         let mut tally = tally();
-        tally.set_window(100, 200);
+        tally.set_window(100, 200).unwrap();
         tally.on(9, 0, Event::Published { number: 0, offset: 5 });
         tally.on(9, 0, Event::Published { number: 1, offset: 5 });
         assert_eq!((tally.missing(), tally.unanswered(), tally.in_flight.under_way()), (4, 0, 2));
