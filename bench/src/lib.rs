@@ -1,9 +1,11 @@
-//! What the baselines share: just enough of Fanfare's wire (JSON) for the load generator to drive them.
+//! [`parts`]: the parts of the hot path, to be timed and counted. [`wire`]: what the baselines share, just enough of
+//! Fanfare's wire (JSON) for the load generator to drive them.
 //!
 //! The baselines answer the same commands with messages of the same size, so that a comparison measures the
 //! way of sending and nothing else. They check no token, keep no history and limit nothing: both are faster
 //! than a server could honestly be.
 
+pub mod parts;
 pub mod wire;
 
 /// Raises the soft limit of open files to the hard limit, as far as the kernel lets it.
