@@ -14,11 +14,13 @@ pub(crate) enum Kind {
     Plain,
     /// Fanfare.
     Engine,
+    /// Fanfare on epoll.
+    Epoll,
 }
 
 impl Kind {
     /// All of them, baselines first.
-    pub(crate) const ALL: [Self; 3] = [Self::Floor, Self::Plain, Self::Engine];
+    pub(crate) const ALL: [Self; 4] = [Self::Floor, Self::Plain, Self::Engine, Self::Epoll];
 }
 
 /// One column of a case: a server and how the load generator talks to it.
@@ -35,6 +37,7 @@ pub(crate) struct Contestant {
 const FLOOR: Contestant = Contestant { name: "floor", kind: Kind::Floor, more: &[] };
 const PLAIN: Contestant = Contestant { name: "plain", kind: Kind::Plain, more: &[] };
 const ENGINE: Contestant = Contestant { name: "engine", kind: Kind::Engine, more: &[] };
+const EPOLL: Contestant = Contestant { name: "epoll", kind: Kind::Epoll, more: &[] };
 const DEFLATE: Contestant = Contestant { name: "engine+deflate", kind: Kind::Engine, more: &["--deflate"] };
 
 /// One number of a case.
@@ -108,7 +111,7 @@ impl Case {
 
 /// All cases, in the order in which they run.
 pub(crate) fn all(quick: bool) -> Vec<Case> {
-    const ALL: &[Contestant] = &[FLOOR, PLAIN, ENGINE];
+    const ALL: &[Contestant] = &[FLOOR, PLAIN, EPOLL, ENGINE];
     const ALL_AND_DEFLATE: &[Contestant] = &[FLOOR, PLAIN, ENGINE, DEFLATE];
     let (warmup, duration, quiet) = if quick { ("1s", "2s", "1s") } else { ("2s", "5s", "5s") };
     let case = |name, what, args: &str, contestants, metrics: &'static [Metric]| {

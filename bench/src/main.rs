@@ -26,7 +26,8 @@ use crate::summary::Summary;
 #[command(
     version,
     after_help = "Build everything first: cargo build --release --workspace\n\n\
-    Exit codes: 0 all runs went well, 1 some failed (they are named), 2 wrong usage."
+    Exit codes: 0 all runs went well, 1 some failed (they are named),\n\
+    2 wrong usage, or slower than --gate allows."
 )]
 struct Args {
     /// Two short rounds: for a look, not for a claim.
@@ -53,6 +54,9 @@ struct Args {
     /// Core of the load generator.
     #[arg(long, default_value_t = 1, value_name = "CORE")]
     client_core: u32,
+    /// Fail when a case's first number is more than so many times the floor's.
+    #[arg(long, value_name = "RATIO")]
+    gate: Option<f64>,
     /// Where the results go as JSON.
     #[arg(long, default_value = "docs/data/performance.json", value_name = "FILE")]
     out: PathBuf,
@@ -97,6 +101,9 @@ fn run(args: &Args) -> Result<usize, String> {
     }
     summary.write(&args.out).map_err(|error| format!("--out {}: {error}", args.out.display()))?;
     eprintln!("results: {}", args.out.display());
+    if let Some(above) = args.gate.map(|ratio| summary.above(ratio)).filter(|above| !above.is_empty()) {
+        return Err(format!("slower than the gate allows\n  {}", above.join("\n  ")));
+    }
     Ok(summary.failed())
 }
 

@@ -56,7 +56,7 @@ impl Binaries {
         match kind {
             Kind::Floor => &self.floor,
             Kind::Plain => &self.plain,
-            Kind::Engine => &self.engine,
+            Kind::Engine | Kind::Epoll => &self.engine,
         }
     }
 }
@@ -78,9 +78,15 @@ impl Server {
         // taskset replaces itself by the server, so the child's id is the server's.
         let mut command = Command::new("taskset");
         command.args(["-c", &core.to_string()]).arg(binaries.path(kind));
-        if kind == Kind::Engine {
+        if let Some(driver) = match kind {
+            Kind::Engine => Some("auto"),
+            Kind::Epoll => Some("epoll"),
+            Kind::Floor | Kind::Plain => None,
+        } {
             // One publisher is far above what a client may send by default.
-            command.args(["serve", "--shards", "1"]).env("FANFARE_LIMITS_COMMANDS_PER_MINUTE", "0");
+            command
+                .args(["serve", "--shards", "1", "--driver", driver])
+                .env("FANFARE_LIMITS_COMMANDS_PER_MINUTE", "0");
         }
         command.args(["--listen", &addr.to_string()]);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;

@@ -21,17 +21,27 @@ pub(crate) struct Summary {
     quick: bool,
     cases: Vec<Value>,
     failed: usize,
+    /// Each case's headline, engine to floor.
+    to_floor: Vec<(&'static str, f64)>,
 }
 
 impl Summary {
     /// Nothing found yet.
     pub(crate) fn new(rounds: u32, quick: bool) -> Self {
-        Self { rounds, quick, cases: Vec::new(), failed: 0 }
+        Self { rounds, quick, cases: Vec::new(), failed: 0, to_floor: Vec::new() }
     }
 
     /// How many runs failed.
     pub(crate) fn failed(&self) -> usize {
         self.failed
+    }
+
+    /// The cases whose headline is more than `ratio` times the floor's, or could not be compared.
+    pub(crate) fn above(&self, ratio: f64) -> Vec<String> {
+        let above = self.to_floor.iter().filter(|(_, found)| found.is_nan() || *found > ratio);
+        above
+            .map(|(name, found)| format!("{name}: {found:.3} times the floor, allowed are {ratio}"))
+            .collect()
     }
 
     /// Adds a case's outcomes and returns its table.
@@ -91,6 +101,9 @@ impl Summary {
             }
             table.push('\n');
         }
+        let headline =
+            ratios.get("engine/floor").and_then(|ratios| ratios.get(case.metrics[0].path)?.as_f64());
+        self.to_floor.push((case.name, headline.unwrap_or(f64::NAN)));
         let disturbed = runs.values().flatten().filter(|results| {
             value_at(results, DISTURBANCE).is_some_and(|percent| percent > DISTURBANCE_PERCENT_MAX)
         });

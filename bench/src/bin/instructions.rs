@@ -7,6 +7,7 @@ use std::process::{Command, ExitCode};
 
 use clap::Parser;
 use fanfare_bench::parts;
+use serde::{Deserialize, Serialize};
 
 /// Counts the instructions of the hot path's parts and compares them with the accepted counts.
 #[derive(Debug, Parser)]
@@ -33,7 +34,13 @@ struct Args {
     run: Option<Vec<String>>,
 }
 
-type Counts = BTreeMap<String, f64>;
+/// What was accepted.
+#[derive(Default, Deserialize, Serialize)]
+struct Accepted {
+    /// The compiler and the vectors that it was counted with: others make other instructions of the same code.
+    counted_with: String,
+    counts: BTreeMap<String, u64>,
+}
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -63,13 +70,22 @@ fn run(name: &str, times: &str) -> ExitCode {
 fn compare(args: &Args) -> Result<bool, String> {
     let names: Vec<&str> = parts::all().into_iter().map(|make| make().name).collect();
     let wanted = |name: &&&str| args.only.as_ref().is_none_or(|only| name.contains(only.as_str()));
-    let accepted = read(&args.accepted)?;
-    let (mut counted, mut good) = (Counts::new(), true);
+    let mut accepted = read(&args.accepted)?;
+    let counted_with = counted_with()?;
+    if accepted.counted_with != counted_with && !args.accept {
+        println!(
+            "the accepted counts are of\n  {}\nthis is\n  {counted_with}\nnothing was compared",
+            accepted.counted_with
+        );
+        return Ok(true);
+    }
+    let mut good = true;
+    let mut counted = BTreeMap::new();
     println!("{:<34} {:>14} {:>14} {:>9}", "instructions", "accepted", "now", "change");
     for name in names.iter().filter(wanted) {
         let now = count(name)?;
-        counted.insert((*name).to_owned(), now);
-        let Some(before) = accepted.get(*name) else {
+        counted.insert((*name).to_owned(), now.round() as u64);
+        let Some(before) = accepted.counts.get(*name).map(|count| *count as f64) else {
             println!("{name:<34} {:>14} {now:>14.0} {:>9}", "-", "new");
             good &= args.accept;
             continue;
@@ -83,9 +99,9 @@ fn compare(args: &Args) -> Result<bool, String> {
         good &= !worse || args.accept;
     }
     if args.accept {
-        let mut all = accepted;
-        all.extend(counted);
-        write(&args.accepted, &all)?;
+        accepted.counted_with = counted_with;
+        accepted.counts.extend(counted);
+        write(&args.accepted, &accepted)?;
         println!("accepted: {}", args.accepted.display());
     } else if !good {
         println!(
@@ -115,17 +131,24 @@ fn count(name: &str) -> Result<f64, String> {
     Ok((counted(many)? - counted(few)?) / f64::from(many - few))
 }
 
-fn read(path: &Path) -> Result<Counts, String> {
+/// What decides, beside the code, which instructions there are.
+fn counted_with() -> Result<String, String> {
+    let output =
+        Command::new("rustc").arg("--version").output().map_err(|error| format!("rustc: {error}"))?;
+    let flags = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let vectors = if flags.contains(" avx2") { "AVX2" } else { "no AVX2" };
+    Ok(format!("{}, {vectors}", String::from_utf8_lossy(&output.stdout).trim()))
+}
+
+fn read(path: &Path) -> Result<Accepted, String> {
     match std::fs::read(path) {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| format!("{}: {error}", path.display())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Counts::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Accepted::default()),
         Err(error) => Err(format!("{}: {error}", path.display())),
     }
 }
 
-fn write(path: &Path, counts: &Counts) -> Result<(), String> {
-    let rounded: BTreeMap<&String, u64> =
-        counts.iter().map(|(name, count)| (name, count.round() as u64)).collect();
-    let text = serde_json::to_string_pretty(&rounded).map_err(|error| error.to_string())?;
+fn write(path: &Path, accepted: &Accepted) -> Result<(), String> {
+    let text = serde_json::to_string_pretty(accepted).map_err(|error| error.to_string())?;
     std::fs::write(path, text + "\n").map_err(|error| format!("{}: {error}", path.display()))
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use memchr::memchr2;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
@@ -46,6 +47,19 @@ impl<'a> JsonSource<'a> {
         }
         self.at += 1;
         Ok(())
+    }
+
+    /// Text without escapes, which nearly all text is, as it stands. Whatever else is there is left to serde_json.
+    fn plain_text(&mut self) -> Option<&'a str> {
+        let rest = self.text[self.at..].strip_prefix('"')?;
+        let end = memchr2(b'"', b'\\', rest.as_bytes())?;
+        let text = &rest[..end];
+        // Control characters are not allowed in JSON text.
+        let plain = rest.as_bytes()[end] == b'"' && text.bytes().all(|byte| byte >= 0x20);
+        if plain {
+            self.at += end + 2;
+        }
+        plain.then_some(text)
     }
 
     fn value<T: Deserialize<'a>>(&mut self) -> Result<T, Malformed> {
@@ -115,13 +129,19 @@ impl<'a> Source<'a> for JsonSource<'a> {
         if self.peek() != Some(b'"') {
             return Err(Malformed::new(self.at, "a member's name in quotes is missing"));
         }
-        let Text(key) = self.value()?;
+        let key = match self.plain_text() {
+            Some(key) => Cow::Borrowed(key),
+            None => self.value::<Text<'a>>()?.0,
+        };
         self.expect(b':', "`:` is missing")?;
         Ok(key)
     }
 
     fn scalar(&mut self) -> Result<Value<'a>, Malformed> {
         if self.shape()? == Shape::Scalar {
+            if let Some(text) = self.plain_text() {
+                return Ok(Value::Text(Cow::Borrowed(text)));
+            }
             let Scalar(value) = self.value()?;
             return Ok(value);
         }
@@ -149,28 +169,46 @@ impl<'a> Source<'a> for JsonSource<'a> {
 
 /// The first bracket of a valid value that is one too deep.
 fn too_deep(value: &[u8]) -> Option<usize> {
-    // What has few brackets in all needs no closer look, and counting takes bytes by the vector.
-    let brackets = value.iter().filter(|byte| matches!(byte, b'[' | b'{')).count();
-    if brackets <= JSON_DEPTH_MAX {
+    // What has few brackets in all needs no closer look.
+    if brackets(value) <= JSON_DEPTH_MAX {
         return None;
     }
-    let (mut depth, mut quoted, mut escaped) = (0, false, false);
-    for (at, byte) in value.iter().enumerate() {
+    let (mut depth, mut at) = (0, 0);
+    while let Some(byte) = value.get(at) {
         match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = quoted,
-            b'"' => quoted = !quoted,
-            b'[' | b'{' if !quoted => {
+            b'"' => at = string_end(value, at + 1),
+            b'[' | b'{' => {
                 depth += 1;
                 if depth > JSON_DEPTH_MAX {
                     return Some(at);
                 }
             }
-            b']' | b'}' if !quoted => depth -= 1,
+            b']' | b'}' => depth -= 1,
             _ => {}
         }
+        at += 1;
     }
     None
+}
+
+/// How many opening brackets of either kind there are, in strings too. Counted in bytes for as long as a byte
+/// can hold it, which is what lets the compiler take many at a time.
+fn brackets(value: &[u8]) -> usize {
+    let in_part = |part: &[u8]| part.iter().map(|byte| u8::from(byte | 0x20 == b'{')).sum::<u8>();
+    value.chunks(255).map(|part| usize::from(in_part(part))).sum()
+}
+
+/// Where the quote is that ends the string whose inside begins at `at`.
+fn string_end(value: &[u8], mut at: usize) -> usize {
+    while let Some(found) = value.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+        at += found;
+        if value[at] == b'"' {
+            return at;
+        }
+        // The backslash and what it escapes.
+        at += 2;
+    }
+    value.len()
 }
 
 /// Text, borrowed where it holds no escapes.
