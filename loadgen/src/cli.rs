@@ -19,6 +19,7 @@ use crate::threshold::Threshold;
     fanfare-loadgen fanout --dev --members 1000 --rate 100 --duration 10s\n  \
     fanfare-loadgen fanout --dev --members 1000 --in-flight 16 --pid $(pidof fanfare)\n  \
     fanfare-loadgen fanout --dev --rooms 100 --members 10 --rate 10000\n  \
+    fanfare-loadgen fanout --dev --members 1000 --slow 50 --rate 100 --size 4096\n  \
     fanfare-loadgen connect --dev --connections 10000 --opening 256\n  \
     fanfare-loadgen idle --dev --connections 10000 --pid $(pidof fanfare)\n  \
     fanfare-loadgen fanout --dev --rate 100 --threshold 'p99<50ms' --threshold 'lost==0' --html report.html\n  \
@@ -122,6 +123,9 @@ pub(crate) struct FanoutArgs {
     /// Closed loop: so many messages are under way at any time; a new one follows each that all members have.
     #[arg(long, value_name = "COUNT", conflicts_with = "rate", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub(crate) in_flight: Option<u32>,
+    /// Members that join and then never read, to see what the others feel of them.
+    #[arg(long, default_value_t = 0, value_name = "COUNT")]
+    pub(crate) slow: u32,
     /// Bytes of each message's data as JSON.
     #[arg(long, default_value_t = 128, value_name = "BYTES")]
     pub(crate) size: usize,

@@ -147,6 +147,17 @@ impl<'p> Fleet<'p> {
         self.settle(index, wrote, sink);
     }
 
+    /// Never reads from a connection again, though it stays open: a peer that has stalled.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub(crate) fn stop_reading(&mut self, index: u32) -> io::Result<()> {
+        match &self.berths[index as usize].stream {
+            Some(stream) => self.epoll.remove(stream.as_fd()),
+            None => Ok(()),
+        }
+    }
+
     /// Waits for at most `timeout` and handles what happened.
     ///
     /// # Errors

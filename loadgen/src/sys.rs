@@ -56,6 +56,11 @@ impl Epoll {
         self.control(libc::EPOLL_CTL_MOD, fd, token, interest)
     }
 
+    /// Waits for nothing of this socket any more, not even its end.
+    pub(crate) fn remove(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        self.control(libc::EPOLL_CTL_DEL, fd, 0, 0)
+    }
+
     fn control(&self, operation: i32, fd: BorrowedFd<'_>, token: u64, interest: u32) -> io::Result<()> {
         let mut event = libc::epoll_event { events: interest, u64: token };
         // SAFETY: both descriptors are open for the call and the event outlives it.

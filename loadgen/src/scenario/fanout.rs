@@ -9,6 +9,7 @@ use serde_json::json;
 use super::tally::Tally;
 use super::{RunError, prepare};
 use crate::cli::FanoutArgs;
+use crate::client::Event;
 use crate::clock::{Clock, Schedule, nanos};
 use crate::fleet::Fleet;
 use crate::interrupt;
@@ -91,6 +92,9 @@ fn memberships(args: &FanoutArgs) -> Result<Memberships, RunError> {
     let total =
         total.ok_or_else(|| RunError::Usage("--rooms times --members must be at most 50,000,000".into()))?;
     let connections = args.connections.unwrap_or(total);
+    if args.slow >= connections {
+        return Err(RunError::Usage("--slow must leave at least one member that reads".into()));
+    }
     Ok(Memberships { rooms: args.rooms, members: args.members, connections })
 }
 
@@ -105,6 +109,7 @@ impl Run<'_> {
             report.failures(self.fleet.failures());
             return Ok(report);
         }
+        self.stall()?;
         let begin = self.clock.now();
         let (from, to) = {
             let from = begin + nanos(self.args.warmup);
@@ -129,6 +134,15 @@ impl Run<'_> {
             report.plots(self.tally.latency, timeline);
         }
         Ok(report)
+    }
+
+    /// The slow members stop reading; what they are sent is not waited for.
+    fn stall(&mut self) -> Result<(), RunError> {
+        for index in 0..self.args.slow {
+            self.fleet.stop_reading(index)?;
+            self.tally.on(index, self.clock.now(), Event::Gone);
+        }
+        Ok(())
     }
 
     /// Publishes and receives until `end`; `false` when that became pointless before.
@@ -223,7 +237,7 @@ impl Run<'_> {
         let command = self.templates[room].stamped(Stamp { intended, number });
         if self.fleet.send(publisher, command) {
             self.next_number = number.wrapping_add(1);
-            self.tally.sent(number);
+            self.tally.sent(number, intended);
         }
     }
 
@@ -273,7 +287,7 @@ impl Run<'_> {
         json!({
             "url": args.common.url, "rooms": args.rooms, "members": args.members,
             "connections": self.plan.memberships.connections, "publishers": args.publishers,
-            "rate": args.rate, "in_flight": args.in_flight, "size": args.size, "shape": args.shape,
+            "rate": args.rate, "slow": args.slow, "in_flight": args.in_flight, "size": args.size, "shape": args.shape,
             "encoding": self.plan.encoding.subprotocol(), "deflate": args.common.deflate,
             "warmup_s": args.warmup.as_secs_f64(), "duration_s": args.duration.as_secs_f64(),
         })
@@ -296,6 +310,7 @@ impl Run<'_> {
         let bytes = (last.received_bytes - first.received_bytes) as f64;
         report.number("received_bytes_per_second", "received", bytes / seconds, 0, "bytes/s");
         report.times("latency", "latency", &tally.latency);
+        report.times("acknowledged", "publish to answer", &tally.acknowledged);
         if let (Some(before), Some(after)) = (first.server, last.server) {
             let cpu = after.since(before);
             report.number("server_cpu_percent", "server CPU", percent(cpu, seconds), 1, "% of a core");

@@ -26,6 +26,10 @@ pub(super) struct Tally {
     last_offset: Vec<u64>,
     /// Publish to delivery, for messages meant to be sent within the window.
     pub(super) latency: Histogram<u64>,
+    /// Publish to its answer, for the same messages.
+    pub(super) acknowledged: Histogram<u64>,
+    /// When each message was meant to be sent, by its number.
+    intended: Vec<u64>,
     /// The same by time, once there is a window.
     pub(super) timeline: Option<Timeline>,
     window: (u64, u64),
@@ -55,6 +59,8 @@ impl Tally {
             members: vec![0; memberships.rooms as usize],
             last_offset: vec![0; memberships.rooms as usize],
             latency: histogram()?,
+            acknowledged: histogram()?,
+            intended: Vec::new(),
             timeline: None,
             window: (0, 0),
             sent: 0,
@@ -85,9 +91,10 @@ impl Tally {
         self.members.iter().copied().map(u64::from).sum()
     }
 
-    /// Message `number` was sent; numbers follow each other from 0.
-    pub(super) fn sent(&mut self, number: u32) {
+    /// Message `number` was sent, meant to be at `intended`; numbers follow each other from 0.
+    pub(super) fn sent(&mut self, number: u32, intended: u64) {
         let room = self.room_of(number);
+        self.intended.push(intended);
         self.sent += 1;
         self.in_flight.sent(room, self.members[room as usize]);
     }
@@ -116,6 +123,7 @@ impl Tally {
             Event::Delivered(delivery) => self.delivered(connection, now, delivery),
             Event::Published { number, offset } => {
                 self.published += 1;
+                self.answered(number, now);
                 let room = self.room_of(number) as usize;
                 self.last_offset[room] = self.last_offset[room].max(offset);
             }
@@ -127,6 +135,14 @@ impl Tally {
             Event::Joined { room, offset } => self.joined(connection, room, offset),
             Event::Gone => self.gone(connection),
             Event::Welcomed => {}
+        }
+    }
+
+    /// A publish was accepted.
+    fn answered(&mut self, number: u32, now: u64) {
+        let Some(intended) = self.intended.get(number as usize).copied() else { return };
+        if (self.window.0..self.window.1).contains(&intended) {
+            self.acknowledged.saturating_record(now.saturating_sub(intended).max(1));
         }
     }
 
@@ -191,8 +207,8 @@ mod tests {
                 tally.on(connection, 0, Event::Joined { room, offset: 4 });
             }
         }
-        tally.sent(0);
-        tally.sent(1);
+        tally.sent(0, 100);
+        tally.sent(1, 150);
         tally
     }
 
@@ -203,6 +219,7 @@ mod tests {
         tally.on(9, 0, Event::Published { number: 0, offset: 5 });
         tally.on(9, 0, Event::Published { number: 1, offset: 5 });
         assert_eq!((tally.missing(), tally.unanswered(), tally.in_flight.under_way()), (4, 0, 2));
+        assert_eq!(tally.acknowledged.len(), 2);
         for connection in 0..2 {
             tally.on(connection, 5_100, delivery(0, 5, 0, 100));
             tally.on(connection, 5_100, delivery(1, 5, 1, 200));
