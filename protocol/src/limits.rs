@@ -27,6 +27,3 @@ pub const TTL_SECONDS_MAX: u32 = 30 * 24 * 60 * 60;
 pub const PRIORITY_MAX: u8 = 9;
 /// Largest whole number that a 64-bit float holds without a gap below it: 2^53.
 pub(crate) const FLOAT_WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
-
-// `raw` in both readers keeps one bit per level in a u64.
-const _: () = assert!(JSON_DEPTH_MAX <= u64::BITS as usize);
