@@ -5,6 +5,7 @@
 //! what counts is the ratio of medians. The server has one core and the load generator another.
 
 mod case;
+mod chart;
 mod load;
 mod server;
 mod summary;
@@ -57,6 +58,12 @@ struct Args {
     /// Fail when a case's first number is more than so many times the floor's.
     #[arg(long, value_name = "RATIO")]
     gate: Option<f64>,
+    /// Also draw the results.
+    #[arg(long, value_name = "FILE")]
+    chart: Option<PathBuf>,
+    /// Measure nothing: draw the chart of the results that are there already.
+    #[arg(long, requires = "chart")]
+    redraw: bool,
     /// Where the results go as JSON.
     #[arg(long, default_value = "docs/data/performance.json", value_name = "FILE")]
     out: PathBuf,
@@ -78,6 +85,9 @@ fn main() -> ExitCode {
 
 /// Runs the cases; returns how many runs failed.
 fn run(args: &Args) -> Result<usize, String> {
+    if args.redraw {
+        return draw(args).map(|()| 0);
+    }
     let binaries =
         Binaries::find(args.engine.clone(), args.loadgen.clone()).map_err(|error| error.to_string())?;
     let servers = if args.servers.is_empty() { Kind::ALL.to_vec() } else { args.servers.clone() };
@@ -101,10 +111,22 @@ fn run(args: &Args) -> Result<usize, String> {
     }
     summary.write(&args.out).map_err(|error| format!("--out {}: {error}", args.out.display()))?;
     eprintln!("results: {}", args.out.display());
+    draw(args)?;
     if let Some(above) = args.gate.map(|ratio| summary.above(ratio)).filter(|above| !above.is_empty()) {
         return Err(format!("slower than the gate allows\n  {}", above.join("\n  ")));
     }
     Ok(summary.failed())
+}
+
+/// Draws the results that were written, if a chart is wanted.
+fn draw(args: &Args) -> Result<(), String> {
+    let Some(chart) = &args.chart else { return Ok(()) };
+    let failed =
+        |path: &std::path::Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let text = std::fs::read(&args.out).map_err(|error| failed(&args.out, &error))?;
+    let results = serde_json::from_slice(&text).map_err(|error| failed(&args.out, &error))?;
+    std::fs::write(chart, chart::draw(&results, &case::all(args.quick)))
+        .map_err(|error| failed(chart, &error))
 }
 
 fn run_case(load: &Load<'_>, case: &Case, servers: &[Kind], rounds: u32) -> Vec<(&'static str, Outcome)> {

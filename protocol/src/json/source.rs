@@ -150,6 +150,7 @@ impl<'a> Source<'a> for JsonSource<'a> {
 
     fn raw(&mut self) -> Result<&'a [u8], Malformed> {
         // Skipping a value does not recurse, however deep it is.
+        self.peek();
         let start = self.at;
         let raw: &RawValue = self.value()?;
         let bytes = raw.get().as_bytes();

@@ -4,24 +4,25 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::object::quote;
+use crate::codec::source::Source;
 use crate::malformed::Malformed;
 use crate::msgpack::source::{Head, MsgpackSource};
 
 /// Appends a MessagePack value, checked when it was published, as JSON.
 ///
 /// What JSON has no form for: `bin` becomes base64 text; an extension becomes `{"ext":type,"data":base64}`;
-/// NaN and infinities become null; a map's key that is not text becomes the text of its JSON. A value that was
-/// not checked becomes null from where it is wrong.
+/// NaN and infinities become null; a map's key that is not text becomes the text of its JSON (an array or map
+/// is never a key, see [`msgpack`](crate::msgpack)). Bytes that would not have passed the check become null.
 pub fn from_msgpack(value: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
-    if write(&mut MsgpackSource::new(value), out, 0).is_err() {
-        debug_assert!(false, "the value was checked");
+    let mut source = MsgpackSource::new(value);
+    if write(&mut source, out, 0).and_then(|()| source.end()).is_err() {
         out.truncate(start);
         out.extend_from_slice(b"null");
     }
 }
 
-/// Writes the next value; its depth was checked, so the recursion is bounded.
+/// Writes the next value; recursion ends where the depth does.
 fn write(source: &mut MsgpackSource<'_>, out: &mut Vec<u8>, depth: usize) -> Result<(), Malformed> {
     source.check_depth(depth)?;
     match source.head()? {
@@ -69,6 +70,7 @@ fn separate(index: u32, out: &mut Vec<u8>) {
 }
 
 fn key(source: &mut MsgpackSource<'_>, out: &mut Vec<u8>, depth: usize) -> Result<(), Malformed> {
+    source.check_key()?;
     let start = out.len();
     write(source, out, depth)?;
     if out[start] != b'"' {

@@ -1,7 +1,8 @@
 //! The MessagePack encoding: binary messages of `fanfare.v1.msgpack`, the same objects as in JSON.
 //!
 //! `data` passes through byte for byte: it is checked to be one value of bounded depth and never serialised
-//! again. Extension types and numbers that are not finite may stand inside it.
+//! again. Extension types and numbers that are not finite may stand inside it, and keys that are not text, but no
+//! array or map as a key: JSON would need room for it that doubles with every level.
 
 mod object;
 pub(crate) mod source;

@@ -37,6 +37,7 @@ pub(crate) enum Head<'a> {
 }
 
 const ENDS: &str = "the bytes end inside a value";
+const KEY_CONTAINER: &str = "a map's key must not be an array or a map";
 
 impl<'a> MsgpackSource<'a> {
     pub(crate) const fn new(bytes: &'a [u8]) -> Self {
@@ -48,6 +49,17 @@ impl<'a> MsgpackSource<'a> {
         let container = matches!(self.marker()?, Shape::Array | Shape::Object);
         if container && depth >= JSON_DEPTH_MAX {
             return Err(Malformed::new(self.at, Malformed::TOO_DEEP));
+        }
+        Ok(())
+    }
+
+    /// Refuses an array or map where a map's key must stand.
+    ///
+    /// In JSON such a key is the text of its JSON, and each level of keys inside keys would escape the text of all
+    /// others once more: a few bytes would become gigabytes.
+    pub(crate) fn check_key(&self) -> Result<(), Malformed> {
+        if self.marker()? != Shape::Scalar {
+            return Err(Malformed::new(self.at, KEY_CONTAINER));
         }
         Ok(())
     }
@@ -155,16 +167,22 @@ impl<'a> MsgpackSource<'a> {
     fn skip(&mut self) -> Result<(), Malformed> {
         // What is still to come of each container around here.
         let mut left = [0_u64; JSON_DEPTH_MAX];
+        // Which of them are maps, one bit each. A key is next when a map has an even number to come.
+        let mut maps = 0_u64;
         let mut depth = 0;
         loop {
             self.check_depth(depth)?;
-            let inside = match self.head()? {
-                Head::Array(len) => u64::from(len),
-                Head::Map(len) => 2 * u64::from(len),
-                _ => 0,
+            if depth > 0 && maps >> (depth - 1) & 1 == 1 && left[depth - 1].is_multiple_of(2) {
+                self.check_key()?;
+            }
+            let (inside, map) = match self.head()? {
+                Head::Array(len) => (u64::from(len), 0),
+                Head::Map(len) => (2 * u64::from(len), 1),
+                _ => (0, 0),
             };
             if inside > 0 {
                 left[depth] = inside;
+                maps = maps & !(1 << depth) | map << depth;
                 depth += 1;
                 continue;
             }
