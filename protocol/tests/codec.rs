@@ -250,6 +250,51 @@ fn lying_msgpack_is_refused_without_allocating_for_it() {
     assert!(read_msgpack(&deep)[0].as_ref().unwrap_err().message.contains("64"));
 }
 
+/// Maps as keys of maps would double the text of their JSON with every level: 33 MB for 70 bytes.
+#[test]
+fn no_array_or_map_is_a_key() {
+    let as_data = |value: &[u8]| {
+        let command = [&b"\x83\xa4type\xa9heartbeat\xa2id\x07\xa4data"[..], value].concat();
+        read_msgpack(&command).pop().unwrap()
+    };
+    let bomb = (0..24).fold(vec![0x01], |inner, _| [&[0x81][..], &inner, &[0xc0]].concat());
+    for wrong in [&b"\x81\x90\xc0"[..], b"\x81\x80\xc0", b"\x91\x82\x01\x91\xc0\x91\xc0\x01", &bomb] {
+        let refusal = as_data(wrong).unwrap_err();
+        assert_eq!((refusal.id, refusal.field), (Some(CommandId::Number(7)), Some("data")));
+        assert!(refusal.message.contains("key"), "{}", refusal.message);
+    }
+    // Arrays and maps everywhere else, beside and below maps that went before.
+    for right in [
+        &b"\x81\x01\x90"[..],
+        b"\x82\xa1a\x81\xa1b\x91\x80\xa1c\x92\x80\x90",
+        b"\x92\x81\x01\x02\x92\x90\x90",
+    ] {
+        assert!(as_data(right).is_ok(), "{right:x?}");
+    }
+}
+
+#[test]
+fn the_byte_at_fault_is_told() {
+    for (text, at) in [
+        (r#"{"id":7,"data":x}"#.to_owned(), 15),
+        (r#"{"id":7,"data" :  {"a":]}}"#.to_owned(), 23),
+        ("{\"id\":7,\n\"data\":\n\n  nul}".to_owned(), 22),
+        (format!("{{\"data\":\n {}", "[".repeat(70) + &"]".repeat(70) + "}"), 10 + 64),
+    ] {
+        let message = read_json(&text).pop().unwrap().unwrap_err().message;
+        assert!(message.ends_with(&format!("(at byte {at})")), "{text}: {message}");
+    }
+}
+
+#[test]
+fn a_member_given_twice_is_refused_in_both_encodings() {
+    let text = read_json(r#"{"type":"leave","id":7,"room":"a","room":"b"}"#);
+    let packed = read_msgpack(b"\x84\xa4type\xa5leave\xa2id\x07\xa4room\xa1a\xa4room\xa1b");
+    assert_eq!(text, packed);
+    let refusal = text[0].as_ref().unwrap_err();
+    assert_eq!((&refusal.id, refusal.field), (&Some(CommandId::Number(7)), Some("room")));
+}
+
 #[test]
 fn http_bodies_need_no_type() {
     let read = |body: &str| {
@@ -348,7 +393,11 @@ fn what_one_encoding_cannot_hold_is_said_in_the_other() {
     assert_eq!(to_json(b"\xc4\x03abc"), r#""YWJj""#);
     assert_eq!(to_json(b"\xd4\x05a"), r#"{"ext":5,"data":"YQ=="}"#);
     assert_eq!(to_json(b"\xcb\x7f\xf8\0\0\0\0\0\0"), "null");
-    assert_eq!(to_json(b"\x82\x01\xc3\x91\xa1x\xc2"), r#"{"1":true,"[\"x\"]":false}"#);
+    assert_eq!(to_json(b"\x82\x01\xc3\xd4\x05a\xc2"), r#"{"1":true,"{\"ext\":5,\"data\":\"YQ==\"}":false}"#);
+    // What no check would have let through says nothing, and is no reason to panic.
+    for wrong in [&b""[..], b"\xc1", b"\x92\x01", b"\x01\x02", b"\x81\x90\xc0", &[0x91; 100_000]] {
+        assert_eq!(to_json(wrong), "null", "{:x?}", &wrong[..wrong.len().min(9)]);
+    }
     let to_msgpack = |text: &str| {
         let mut out = Vec::new();
         msgpack::from_json(text.as_bytes(), &mut out);

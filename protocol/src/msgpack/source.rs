@@ -169,6 +169,7 @@ impl<'a> MsgpackSource<'a> {
         let mut left = [0_u64; JSON_DEPTH_MAX];
         // Which of them are maps, one bit each. A key is next when a map has an even number to come.
         let mut maps = 0_u64;
+        const { assert!(JSON_DEPTH_MAX <= u64::BITS as usize) };
         let mut depth = 0;
         loop {
             self.check_depth(depth)?;
