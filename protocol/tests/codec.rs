@@ -278,7 +278,7 @@ fn the_byte_at_fault_is_told() {
     for (text, at) in [
         (r#"{"id":7,"data":x}"#.to_owned(), 15),
         (r#"{"id":7,"data" :  {"a":]}}"#.to_owned(), 23),
-        ("{\"id\":7,\n\"data\":\n\n  nul}".to_owned(), 22),
+        ("{\"id\":7,\n\"data\":\n\n  nul}".to_owned(), 23),
         (format!("{{\"data\":\n {}", "[".repeat(70) + &"]".repeat(70) + "}"), 10 + 64),
     ] {
         let message = read_json(&text).pop().unwrap().unwrap_err().message;
