@@ -150,7 +150,12 @@ fn refusals_name_the_field_and_the_rule() {
     assert_eq!(join(json!({"epoch": "e", "offset": -1})).0, Some("recover"));
     assert_eq!(join(json!({"offset": 1})).0, Some("recover"));
     assert_eq!(join(json!({"epoch": "e".repeat(33), "offset": 1})).0, Some("recover"));
-    assert_eq!(refused(json!({"type": "auth", "id": 7, "token": "t".repeat(8_193)})).0, Some("token"));
+    for token in [json!("t".repeat(8_193)), json!(""), json!(null), json!(["t"])] {
+        assert_eq!(refused(json!({"type": "auth", "id": 7, "token": token})).0, Some("token"));
+    }
+    for offset in [json!(-1), json!(0.5), json!(1e17), json!("1"), json!(null)] {
+        assert_eq!(refused(json!({"type": "ack", "id": 7, "room": "a", "offset": offset})).0, Some("offset"));
+    }
     let (field, message) = refused(json!({"type": "brodcast", "id": 7}));
     assert_eq!(field, Some("type"));
     assert!(message.contains("`publish`") && !message.contains("brodcast"), "{message}");
@@ -196,6 +201,8 @@ fn broken_json_is_one_refusal_and_no_command() {
         "{\"type\":\"leave\",\"room\":\"a\",}",
         "{\"type\":\"leave\" \"room\":\"a\"}",
         "{\"type\":\"leave\",\"room\":\"\\ud800\"}",
+        "{\"type\":\"auth\",\"token\":\"a\nb\"}",
+        "{\"type\":\"heartbeat\",\"a\0\":1}",
         "{\"type\":\"heartbeat\",\"data\":NaN}",
         "{\"type\":\"heartbeat\",\"data\":01}",
         "{\"type\":\"heartbeat\",\"data\":{\"a\":}}",

@@ -172,9 +172,11 @@ impl<'a> MsgpackSource<'a> {
         const { assert!(JSON_DEPTH_MAX <= u64::BITS as usize) };
         let mut depth = 0;
         loop {
-            self.check_depth(depth)?;
-            if depth > 0 && maps >> (depth - 1) & 1 == 1 && left[depth - 1].is_multiple_of(2) {
-                self.check_key()?;
+            if self.marker()? != Shape::Scalar {
+                self.check_depth(depth)?;
+                if depth > 0 && maps >> (depth - 1) & 1 == 1 && left[depth - 1].is_multiple_of(2) {
+                    self.check_key()?;
+                }
             }
             let (inside, map) = match self.head()? {
                 Head::Array(len) => (u64::from(len), 0),
