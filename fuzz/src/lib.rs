@@ -17,6 +17,9 @@ pub fn encode(body: &Body) {
     let mut out = Vec::new();
     json::encode_message(&message, &mut out);
     assert!(str::from_utf8(&out).is_ok());
+    // No body may grow out of bounds on its way into the other encoding.
+    assert!(out.len() <= 16 * body.len() + 512);
     out.clear();
     msgpack::encode_message(&message, &mut out);
+    assert!(out.len() <= 16 * body.len() + 512);
 }
