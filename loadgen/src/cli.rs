@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::duration::duration;
 use crate::payload::Shape;
 use crate::threshold::Threshold;
 
@@ -16,14 +17,14 @@ use crate::threshold::Threshold;
     after_help = "Exit codes: 0 all went well, 1 the run failed or is not valid, 2 wrong usage, 99 messages were lost, repeated or\n\
     out of order, or a threshold was broken.\n\n\
     Examples:\n  \
-    fanfare-loadgen fanout --dev --members 1000 --rate 100 --duration 10s\n  \
-    fanfare-loadgen fanout --dev --members 1000 --in-flight 16 --pid $(pidof fanfare)\n  \
-    fanfare-loadgen fanout --dev --rooms 100 --members 10 --rate 10000\n  \
-    fanfare-loadgen fanout --dev --members 1000 --slow 50 --rate 100 --size 4096\n  \
-    fanfare-loadgen connect --dev --connections 10000 --opening 256\n  \
-    fanfare-loadgen idle --dev --connections 10000 --pid $(pidof fanfare)\n  \
-    fanfare-loadgen fanout --dev --rate 100 --threshold 'p99<50ms' --threshold 'lost==0' --html report.html\n  \
-    fanfare-loadgen capacity --dev --members 1000 --rate 100 --duration 3s --objective 'p99<50ms'"
+    fanfare-loadgen fanout --dev --members 1000 --rate 100 --pid $(pidof fanfare)\n  \
+    fanfare-loadgen fanout --dev --in-flight 16 --metrics http://127.0.0.1:8080/metrics\n  \
+    fanfare-loadgen fanout --dev --threshold 'p99<50ms' --threshold 'lost==0' --html report.html\n  \
+    fanfare-loadgen storm --dev --connections 10000 --rounds 3\n  \
+    fanfare-loadgen publish --dev --over http --in-flight 16\n  \
+    fanfare-loadgen capacity --dev --rate 100 --duration 3s --objective 'p99<50ms'\n  \
+    fanfare-loadgen fanout --raw centrifugo --url ws://127.0.0.1:8000 --token \"$TOKEN\"\n  \
+    fanfare-loadgen run nightly.toml"
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -33,14 +34,42 @@ pub(crate) struct Cli {
 /// What is measured.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Scenario {
-    /// Publish to rooms and receive everything at every member: throughput, latency, CPU per delivery.
+    /// Publish to one room of many members, who check all that comes: latency, throughput, CPU per delivery.
     Fanout(FanoutArgs),
+    /// The same with many small rooms.
+    #[command(mut_args(|arg| given(arg, &[("rooms", "100"), ("members", "10"), ("rate", "10000")])))]
+    Rooms(FanoutArgs),
+    /// The same with rooms whose members are spread over all shards, so that every message crosses cores.
+    #[command(mut_args(|arg| given(arg, &[("rooms", "50"), ("members", "32"), ("connections", "200"),
+        ("publishers", "4"), ("rate", "1000")])))]
+    Mesh(FanoutArgs),
+    /// The same twice: without and with members that never read, and what the others feel of them.
+    #[command(mut_args(|arg| given(arg, &[("members", "500"), ("slow", "50"), ("size", "4096"), ("rate", "50")])))]
+    Slow(FanoutArgs),
+    /// Publish over WebSocket or HTTP with nobody listening: rate and time to the answer.
+    Publish(PublishArgs),
+    /// Members that join, publish, leave and reconnect by a seeded script, as people in a chat do.
+    Mixed(MixedArgs),
     /// Find the largest rate of messages that keeps an objective.
     Capacity(CapacityArgs),
     /// Open many connections as fast as possible: time from the TCP handshake to `welcome`.
     Connect(ConnectArgs),
+    /// Lose all connections at once and see them come back, several times, each time with a message to all.
+    Storm(StormArgs),
     /// Hold many quiet connections: the server's memory per connection.
     Idle(IdleArgs),
+    /// Run the scenarios of a TOML file, one after another.
+    Run(RunArgs),
+    /// Print a table for --raw: a ready one, or one to begin with.
+    Preset(PresetArgs),
+}
+
+/// Another default than the plain scenario's.
+fn given(arg: clap::Arg, defaults: &[(&str, &'static str)]) -> clap::Arg {
+    match defaults.iter().find(|(name, _)| arg.get_id() == name) {
+        Some((_, value)) => arg.default_value(value),
+        None => arg,
+    }
 }
 
 /// What all scenarios share.
@@ -58,6 +87,12 @@ pub(crate) struct CommonArgs {
     /// One token for all connections.
     #[arg(long, value_name = "TOKEN", conflicts_with = "token_secret")]
     pub(crate) token: Option<String>,
+    /// So many users share the connections [default: one each].
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) users: Option<u32>,
+    /// Another server than Fanfare: the name of a ready table (see `preset`) or a TOML file.
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) raw: Option<String>,
     /// The encoding of commands and messages.
     #[arg(long, value_enum, default_value_t = EncodingArg::Json)]
     pub(crate) encoding: EncodingArg,
@@ -79,6 +114,10 @@ pub(crate) struct CommonArgs {
     /// The server's process id on this machine: adds its CPU time and memory to the report.
     #[arg(long, value_name = "PID")]
     pub(crate) pid: Option<u32>,
+    /// The server's metrics page: the same from any machine (`process_cpu_seconds_total`,
+    /// `process_resident_memory_bytes`).
+    #[arg(long, value_name = "URL", conflicts_with = "pid")]
+    pub(crate) metrics: Option<String>,
     /// Also write the report as JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
@@ -118,20 +157,37 @@ pub(crate) struct FanoutArgs {
     #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) publishers: u32,
     /// Open loop: messages per second over all rooms, published at their time whatever the server does.
-    #[arg(long, value_name = "PER_SECOND", required_unless_present = "in_flight")]
-    pub(crate) rate: Option<f64>,
-    /// Closed loop: so many messages are under way at any time; a new one follows each that all members have.
+    #[arg(long, default_value_t = 100.0, value_name = "PER_SECOND")]
+    pub(crate) rate: f64,
+    /// Closed loop instead: so many messages are under way at any time; a new one follows each that all members have.
     #[arg(long, value_name = "COUNT", conflicts_with = "rate", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub(crate) in_flight: Option<u32>,
-    /// Members that join and then never read, to see what the others feel of them.
+    /// Members that join and then never read.
     #[arg(long, default_value_t = 0, value_name = "COUNT")]
     pub(crate) slow: u32,
+    #[command(flatten)]
+    pub(crate) payload: PayloadArgs,
+    #[command(flatten)]
+    pub(crate) time: TimeArgs,
+}
+
+/// What is published.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PayloadArgs {
     /// Bytes of each message's data as JSON.
     #[arg(long, default_value_t = 128, value_name = "BYTES")]
     pub(crate) size: usize,
     /// What the data is like.
     #[arg(long, value_enum, default_value_t = Shape::Text)]
     pub(crate) shape: Shape,
+    /// Take the data from this file instead: JSON, or else it is sent as one text.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["size", "shape"])]
+    pub(crate) data: Option<PathBuf>,
+}
+
+/// How long things take.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TimeArgs {
     /// Time before the measurement, not counted.
     #[arg(long, default_value = "2s", value_parser = duration, value_name = "TIME")]
     pub(crate) warmup: Duration,
@@ -173,6 +229,114 @@ pub(crate) struct ConnectArgs {
     pub(crate) rooms: u32,
 }
 
+/// `storm`.
+#[derive(Debug, Args)]
+pub(crate) struct StormArgs {
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+    /// How many connections there are.
+    #[arg(long, default_value_t = 10_000, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) connections: u32,
+    /// Rooms that the connections join evenly.
+    #[arg(long, default_value_t = 10, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rooms: u32,
+    /// How often all connections are lost at once.
+    #[arg(long, default_value_t = 3, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rounds: u32,
+    /// Connections per second that come back [default: as many as --opening allows].
+    #[arg(long, value_name = "PER_SECOND")]
+    pub(crate) rate: Option<f64>,
+}
+
+/// `publish`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PublishArgs {
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+    /// How messages are published.
+    #[arg(long, value_enum, default_value_t = Transport::Ws)]
+    pub(crate) over: Transport,
+    /// Connections that publish.
+    #[arg(long, default_value_t = 16, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    pub(crate) publishers: u32,
+    /// Rooms, published to in turn.
+    #[arg(long, default_value_t = 16, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rooms: u32,
+    /// Open loop: messages per second, published at their time whatever the server does.
+    #[arg(long, value_name = "PER_SECOND", conflicts_with = "in_flight")]
+    pub(crate) rate: Option<f64>,
+    /// Closed loop: so many unanswered messages of each connection at any time (HTTP: one).
+    #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    pub(crate) in_flight: u32,
+    #[command(flatten)]
+    pub(crate) payload: PayloadArgs,
+    #[command(flatten)]
+    pub(crate) time: TimeArgs,
+}
+
+/// What carries a publish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Transport {
+    /// The `publish` command of a WebSocket.
+    Ws,
+    /// `POST /v1/publish` on connections that are kept open.
+    Http,
+}
+
+/// `mixed`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct MixedArgs {
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+    /// Connections, each a person of the script.
+    #[arg(long, default_value_t = 500, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) connections: u32,
+    /// Rooms.
+    #[arg(long, default_value_t = 50, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rooms: u32,
+    /// Connections that may be in each room.
+    #[arg(long, default_value_t = 20, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) members: u32,
+    /// What they all do together, per second.
+    #[arg(long, default_value_t = 1_000.0, value_name = "PER_SECOND")]
+    pub(crate) rate: f64,
+    /// The same seed makes the same script.
+    #[arg(long, default_value_t = 1, value_name = "NUMBER")]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) payload: PayloadArgs,
+    #[command(flatten)]
+    pub(crate) time: TimeArgs,
+}
+
+/// `run`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The file, each table one run, its keys the long options without dashes in front:\n\n  \
+    [[run]]\n  scenario = \"fanout\"\n  dev = true\n  members = 1000\n  threshold = [\"p99<50ms\", \"lost==0\"]\n\n  \
+    [[run]]\n  scenario = \"storm\"\n  dev = true\n  connections = 5000\n\n\
+    What stands before the first table holds for all runs."
+)]
+pub(crate) struct RunArgs {
+    /// The file.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The server's WebSocket address, for all runs of the file.
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// The server's process id, for all runs of the file.
+    #[arg(long, value_name = "PID")]
+    pub(crate) pid: Option<u32>,
+}
+
+/// `preset`.
+#[derive(Debug, Args)]
+pub(crate) struct PresetArgs {
+    /// Which one; none lists them.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+}
+
 /// `idle`.
 #[derive(Debug, Args)]
 pub(crate) struct IdleArgs {
@@ -198,26 +362,14 @@ pub(crate) enum EncodingArg {
     Msgpack,
 }
 
-/// Reads `250ms`, `10s`, `5m` or `1h`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let millis_per_unit = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return Err("a time is a whole number and a unit: 250ms, 10s, 5m, 1h".into()),
-    };
-    let number: u64 = number.parse().map_err(|_| "a time begins with a whole number: 250ms, 10s, 5m, 1h")?;
-    let millis = number.checked_mul(millis_per_unit).filter(|millis| *millis <= 24 * 3_600_000);
-    millis.map(Duration::from_millis).ok_or_else(|| "a time is at most 24h".into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::CommandFactory;
+
+    fn parse(args: &[&str]) -> Result<Scenario, clap::Error> {
+        Cli::try_parse_from([&["fanfare-loadgen"], args].concat()).map(|cli| cli.scenario)
+    }
 
     #[test]
     fn the_command_line_is_well_formed() {
@@ -225,22 +377,20 @@ mod tests {
     }
 
     #[test]
-    fn times_are_read_with_their_units() {
-        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
-        assert_eq!(duration("10s"), Ok(Duration::from_secs(10)));
-        assert_eq!(duration("24h"), Ok(Duration::from_secs(86_400)));
-        for bad in ["", "10", "s", "1.5s", "-1s", "25h", "99999999999999999999s", "18446744073709551615h"] {
-            assert!(duration(bad).is_err(), "{bad}");
-        }
+    fn a_loop_is_open_or_closed_but_not_both() {
+        assert!(parse(&["fanout", "--rate", "100", "--in-flight", "16"]).is_err());
+        assert!(parse(&["fanout", "--rate", "100"]).is_ok());
+        assert!(parse(&["rooms", "--in-flight", "16"]).is_ok());
+        assert!(parse(&["fanout", "--in-flight", "0"]).is_err());
     }
 
     #[test]
-    fn fanout_needs_a_rate_or_a_number_in_flight_but_not_both() {
-        let parse = |more: &[&str]| Cli::try_parse_from([&["fanfare-loadgen", "fanout"], more].concat());
-        assert!(parse(&[]).is_err());
-        assert!(parse(&["--rate", "100", "--in-flight", "16"]).is_err());
-        assert!(parse(&["--rate", "100"]).is_ok());
-        assert!(parse(&["--in-flight", "16"]).is_ok());
-        assert!(parse(&["--in-flight", "0"]).is_err());
+    fn each_scenario_has_its_own_defaults_and_the_same_options() {
+        let Ok(Scenario::Rooms(args)) = parse(&["rooms"]) else { panic!("rooms") };
+        assert_eq!((args.rooms, args.members, args.slow, args.rate), (100, 10, 0, 10_000.0));
+        let Ok(Scenario::Slow(args)) = parse(&["slow", "--members", "7"]) else { panic!("slow") };
+        assert_eq!((args.rooms, args.members, args.slow, args.payload.size), (1, 7, 50, 4_096));
+        let Ok(Scenario::Fanout(args)) = parse(&["fanout"]) else { panic!("fanout") };
+        assert_eq!((args.rooms, args.members, args.slow, args.rate), (1, 1_000, 0, 100.0));
     }
 }

@@ -1,4 +1,4 @@
-//! One connection: upgrade, welcome, joins, then messages. It knows its bytes and its stage, not the socket
+//! One connection: upgrade, welcome, joins, then messages, as [`engine`] or [`raw`] understands them. It knows its bytes and its stage, not the socket
 //! loop ([`crate::fleet`]) and not what a scenario makes of its events.
 
 use std::ops::ControlFlow;
@@ -7,13 +7,14 @@ use fanfare_protocol::Encoding;
 use fanfare_protocol::deflate::Inflater;
 use fanfare_protocol::ws::{Incoming, MessageReader, OpCode, ReaderLimits, Role, encode_masked_frame};
 
-use crate::command::{self, Answer, Id};
-use crate::failure::{Failure, Stage, printable_name};
+use crate::failure::{Failure, Stage};
 use crate::memo::{Memo, compressed_frame};
 use crate::plan::Plan;
 use crate::scan::{Delivery, Scanner};
-use crate::stamp::read_hex;
 use crate::upgrade;
+
+mod engine;
+mod raw;
 
 /// Longest message that is read.
 const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -32,6 +33,11 @@ pub(crate) enum Event<'a> {
         room: u32,
         /// Where the room stands.
         offset: u64,
+    },
+    /// A leave was answered.
+    Left {
+        /// The room's number.
+        room: u32,
     },
     /// A message came.
     Delivered(Delivery),
@@ -74,6 +80,8 @@ struct Session {
     index: u32,
     stage: Stage,
     joins_left: u32,
+    /// Whether the greeting of another server came.
+    greeted: bool,
     /// Bytes to send; before the upgrade is answered: bytes of its head that were read.
     out: Vec<u8>,
 }
@@ -84,7 +92,8 @@ const LIMITS: ReaderLimits =
 impl Client {
     /// Connection `index`, not yet opened.
     pub(crate) fn new(index: u32, deflate: bool) -> Self {
-        let session = Session { index, stage: Stage::Unopened, joins_left: 0, out: Vec::new() };
+        let session =
+            Session { index, stage: Stage::Unopened, joins_left: 0, greeted: false, out: Vec::new() };
         Self { reader: MessageReader::new(deflate), session }
     }
 
@@ -177,6 +186,9 @@ impl Client {
         };
         self.session.out.clear();
         self.session.stage = Stage::Welcoming;
+        if let Some(raw) = &shared.plan.raw {
+            self.session.raw_opened(raw, shared.plan, sink)?;
+        }
         let rest = len.saturating_sub(before).min(bytes.len());
         self.received(&mut bytes[rest..], shared, sink)
     }
@@ -209,6 +221,31 @@ impl Session {
         }
     }
 
+    #[inline]
+    fn message(
+        &mut self,
+        message: &[u8],
+        plan: &Plan,
+        scanner: &Scanner,
+        sink: &mut impl FnMut(Event<'_>),
+    ) -> Result<(), Failure> {
+        match &plan.raw {
+            None => self.engine_message(message, plan, scanner, sink),
+            Some(raw) => self.raw_message(raw, message, plan, sink),
+        }
+    }
+
+    /// A join was answered.
+    fn joined(&mut self, room: u32, offset: u64, sink: &mut impl FnMut(Event<'_>)) {
+        sink(Event::Joined { room, offset });
+        if self.stage == Stage::Joining {
+            self.joins_left = self.joins_left.saturating_sub(1);
+            if self.joins_left == 0 {
+                self.stage = Stage::Live;
+            }
+        }
+    }
+
     /// The short way for a message in one compressed frame.
     fn compressed(
         &mut self,
@@ -225,84 +262,18 @@ impl Session {
             .inflater
             .inflate(payload, MESSAGE_BYTES_MAX, &mut shared.inflated)
             .map_err(|_| Failure::Violation(1_007))?;
-        if shared.scanner.is_delivery(&shared.inflated)
-            && let Some(delivery) = shared.scanner.scan(&shared.inflated)
-        {
+        let only = match &shared.plan.raw {
+            None if shared.scanner.is_delivery(&shared.inflated) => shared.scanner.scan(&shared.inflated),
+            None => None,
+            Some(raw) => raw.only_delivery(&shared.inflated),
+        };
+        if let Some(delivery) = only {
             shared.memo.remember(payload, delivery);
             sink(Event::Delivered(delivery));
             return Ok(());
         }
         self.message(&shared.inflated, shared.plan, &shared.scanner, sink)
     }
-
-    #[inline]
-    fn message(
-        &mut self,
-        message: &[u8],
-        plan: &Plan,
-        scanner: &Scanner,
-        sink: &mut impl FnMut(Event<'_>),
-    ) -> Result<(), Failure> {
-        if scanner.is_delivery(message) {
-            sink(Event::Delivered(scanner.scan(message).ok_or(Failure::Unreadable)?));
-            return Ok(());
-        }
-        let answer = Answer::read(plan.encoding, message).ok_or(Failure::Unreadable)?;
-        self.answer(answer, message, plan, scanner, sink)
-    }
-
-    fn answer(
-        &mut self,
-        answer: Answer,
-        message: &[u8],
-        plan: &Plan,
-        scanner: &Scanner,
-        sink: &mut impl FnMut(Event<'_>),
-    ) -> Result<(), Failure> {
-        match (answer.kind.as_str(), answer.id) {
-            ("welcome", _) if self.stage == Stage::Welcoming => {
-                sink(Event::Welcomed);
-                for room in plan.memberships.rooms_of(self.index) {
-                    self.joins_left += 1;
-                    let join = command::join(plan.encoding, room, &plan.room(room));
-                    self.send(plan.encoding, &join);
-                }
-                self.stage = if self.joins_left == 0 { Stage::Live } else { Stage::Joining };
-            }
-            ("joined", Some(Id::Number(room))) if self.stage == Stage::Joining => {
-                let room = u32::try_from(room).map_err(|_| Failure::Unreadable)?;
-                sink(Event::Joined { room, offset: answer.offset.ok_or(Failure::Unreadable)? });
-                self.joins_left = self.joins_left.saturating_sub(1);
-                if self.joins_left == 0 {
-                    self.stage = Stage::Live;
-                }
-            }
-            ("published", Some(Id::Text(number))) => {
-                let number = message_number(&number).ok_or(Failure::Unreadable)?;
-                sink(Event::Published { number, offset: answer.offset.ok_or(Failure::Unreadable)? });
-            }
-            // A refused publish is the message's fate, not the connection's.
-            ("error", Some(Id::Text(number))) => {
-                let name = printable_name(&answer.name.unwrap_or_default());
-                sink(Event::Refused {
-                    number: message_number(&number).ok_or(Failure::Unreadable)?,
-                    name: &name,
-                });
-            }
-            ("error", _) => return Err(Failure::Error(printable_name(&answer.name.unwrap_or_default()))),
-            // A server that writes the fields in another order.
-            (crate::scan::EVENT, _) => {
-                sink(Event::Delivered(scanner.scan(message).ok_or(Failure::Unreadable)?));
-            }
-            // Anything else (a heartbeat, a presence change) is none of our business.
-            _ => {}
-        }
-        Ok(())
-    }
-}
-
-fn message_number(text: &str) -> Option<u32> {
-    u32::try_from(read_hex(text.as_bytes())?).ok()
 }
 
 #[cfg(test)]

@@ -41,15 +41,15 @@ impl Answer {
 }
 
 #[derive(Serialize)]
-struct JoinCommand<'a> {
+struct MembershipCommand<'a> {
     r#type: &'a str,
     id: u32,
     room: &'a str,
 }
 
-/// The payload of a `join` of room `number`; empty only if the encoder refused.
-pub(crate) fn join(encoding: Encoding, number: u32, room: &str) -> Vec<u8> {
-    let command = JoinCommand { r#type: "join", id: number, room };
+/// The payload of a `join` or `leave` of room `number`; empty only if the encoder refused.
+pub(crate) fn membership(encoding: Encoding, kind: &str, number: u32, room: &str) -> Vec<u8> {
+    let command = MembershipCommand { r#type: kind, id: number, room };
     match encoding {
         Encoding::Json => serde_json::to_vec(&command).unwrap_or_default(),
         Encoding::MessagePack => rmp_serde::to_vec_named(&command).unwrap_or_default(),
@@ -80,9 +80,9 @@ mod tests {
 
     #[test]
     fn a_join_is_the_same_command_in_both_encodings() {
-        let json: serde_json::Value = serde_json::from_slice(&join(Encoding::Json, 3, "load:3")).unwrap();
-        let msgpack: serde_json::Value =
-            rmp_serde::from_slice(&join(Encoding::MessagePack, 3, "load:3")).unwrap();
+        let join = |encoding| membership(encoding, "join", 3, "load:3");
+        let json: serde_json::Value = serde_json::from_slice(&join(Encoding::Json)).unwrap();
+        let msgpack: serde_json::Value = rmp_serde::from_slice(&join(Encoding::MessagePack)).unwrap();
         assert_eq!(json, msgpack);
         assert_eq!(json, serde_json::json!({"type": "join", "id": 3, "room": "load:3"}));
     }

@@ -15,8 +15,10 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::client::{Client, Event, Shared};
 use crate::clock::{Clock, nanos};
 use crate::failure::{Failure, Failures, Stage};
+use crate::interrupt;
 use crate::memo::Memo;
 use crate::plan::Plan;
+use crate::progress::Progress;
 use crate::scan::Scanner;
 use crate::sys::{Epoll, Events, READABLE, WRITABLE};
 use crate::upgrade;
@@ -34,7 +36,21 @@ struct Berth {
     stream: Option<TcpStream>,
     /// Whether epoll waits for the socket to become writable.
     wants_write: bool,
+    /// Whether it was told to stop reading.
+    stalled: bool,
     started: u64,
+}
+
+impl Berth {
+    fn new(plan: &Plan, index: u32) -> Self {
+        Self {
+            client: Client::new(index, plan.deflate),
+            stream: None,
+            wants_write: false,
+            stalled: false,
+            started: 0,
+        }
+    }
 }
 
 /// The connections of a run.
@@ -46,11 +62,15 @@ pub(crate) struct Fleet<'p> {
     buffer: Vec<u8>,
     shared: Shared<'p>,
     berths: Vec<Berth>,
+    /// Connections to open when there is room for them.
+    waiting: VecDeque<u32>,
     /// Deadlines of opening connections; all have the same allowance, so the front is the earliest.
     opening: VecDeque<(u64, u32)>,
     in_progress: u32,
     live: u32,
     failures: Failures,
+    /// What became of connections that were told to stop reading.
+    fates: Failures,
     received_bytes: u64,
 }
 
@@ -74,11 +94,13 @@ impl<'p> Fleet<'p> {
             events: Events::with_capacity(EVENTS_PER_TURN),
             buffer: vec![0; READ_BUFFER_BYTES],
             shared,
-            berths: Vec::with_capacity(plan.connections() as usize),
+            berths: (0..plan.connections()).map(|index| Berth::new(plan, index)).collect(),
+            waiting: VecDeque::new(),
             opening: VecDeque::new(),
             in_progress: 0,
             live: 0,
             failures: Failures::default(),
+            fates: Failures::default(),
             received_bytes: 0,
         })
     }
@@ -88,15 +110,47 @@ impl<'p> Fleet<'p> {
     /// # Errors
     /// Waiting itself failed; a failing connection is counted and no error.
     pub(crate) fn open(&mut self, sink: &mut impl FnMut(u32, u64, Event<'_>)) -> io::Result<()> {
-        let total = self.plan.connections();
-        loop {
-            while self.in_progress < self.plan.opening && (self.berths.len() as u32) < total {
-                self.open_next(sink);
-            }
-            if self.in_progress == 0 && self.berths.len() as u32 == total {
-                return Ok(());
-            }
+        for index in 0..self.plan.connections() {
+            self.open_one(index);
+        }
+        let (mut progress, clock) = (Progress::new(), self.clock);
+        let begin = clock.now();
+        while self.is_opening() && !interrupt::happened() {
             self.turn(Duration::from_millis(100), sink)?;
+            if progress.is_due() {
+                let done = u64::from(self.live);
+                progress.tell_opening(
+                    done,
+                    self.failures.total(),
+                    self.plan.connections(),
+                    clock.now() - begin,
+                );
+            }
+        }
+        progress.end();
+        Ok(())
+    }
+
+    /// Opens connection `index` (again) as soon as there is room for one more that is opening; it must not be
+    /// open.
+    pub(crate) fn open_one(&mut self, index: u32) {
+        debug_assert!(matches!(self.berths[index as usize].client.stage(), Stage::Unopened | Stage::Gone));
+        self.waiting.push_back(index);
+    }
+
+    /// Whether connections are opening, or wait to.
+    pub(crate) fn is_opening(&self) -> bool {
+        self.in_progress > 0 || !self.waiting.is_empty()
+    }
+
+    /// Drops a live connection without a word, as a network does; its scenario is told that it is gone.
+    pub(crate) fn hang_up(&mut self, index: u32, sink: &mut impl FnMut(u32, u64, Event<'_>)) {
+        let berth = &mut self.berths[index as usize];
+        if berth.client.stage() == Stage::Live {
+            berth.client.set_stage(Stage::Gone);
+            berth.stream = None;
+            self.live -= 1;
+            sink(index, self.clock.now(), Event::Gone);
         }
     }
 
@@ -147,15 +201,33 @@ impl<'p> Fleet<'p> {
         self.settle(index, wrote, sink);
     }
 
-    /// Never reads from a connection again, though it stays open: a peer that has stalled.
+    /// Reads no more from a connection, though it stays open: a peer that has stalled.
     ///
     /// # Errors
     /// The system refuses.
     pub(crate) fn stop_reading(&mut self, index: u32) -> io::Result<()> {
-        match &self.berths[index as usize].stream {
+        let berth = &mut self.berths[index as usize];
+        berth.stalled = true;
+        match &berth.stream {
             Some(stream) => self.epoll.remove(stream.as_fd()),
             None => Ok(()),
         }
+    }
+
+    /// Reads again from a connection that was told to stop.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub(crate) fn read_again(&mut self, index: u32) -> io::Result<()> {
+        match &self.berths[index as usize].stream {
+            Some(stream) => self.epoll.add(stream.as_fd(), u64::from(index), READABLE),
+            None => Ok(()),
+        }
+    }
+
+    /// How connections ended that were told to stop reading: no failure, but what was asked for.
+    pub(crate) fn fates(&self) -> &Failures {
+        &self.fates
     }
 
     /// Waits for at most `timeout` and handles what happened.
@@ -167,6 +239,10 @@ impl<'p> Fleet<'p> {
         timeout: Duration,
         sink: &mut impl FnMut(u32, u64, Event<'_>),
     ) -> io::Result<()> {
+        while self.in_progress < self.plan.opening {
+            let Some(index) = self.waiting.pop_front() else { break };
+            self.begin(index, sink);
+        }
         let count = self.epoll.wait(&mut self.events, timeout)?;
         for event in 0..count {
             let (token, _) = self.events.get(event);
@@ -177,12 +253,11 @@ impl<'p> Fleet<'p> {
         Ok(())
     }
 
-    fn open_next(&mut self, sink: &mut impl FnMut(u32, u64, Event<'_>)) {
-        let index = self.berths.len() as u32;
+    fn begin(&mut self, index: u32, sink: &mut impl FnMut(u32, u64, Event<'_>)) {
         let started = self.clock.now();
-        let mut client = Client::new(index, self.plan.deflate);
-        client.set_stage(Stage::Connecting);
-        self.berths.push(Berth { client, stream: None, wants_write: true, started });
+        let mut berth = Berth { wants_write: true, started, ..Berth::new(self.plan, index) };
+        berth.client.set_stage(Stage::Connecting);
+        self.berths[index as usize] = berth;
         self.opening.push_back((started + nanos(self.plan.timeout), index));
         self.in_progress += 1;
         let watched = connect(self.plan, index).and_then(|stream| {
@@ -256,15 +331,22 @@ impl<'p> Fleet<'p> {
         }
         berth.client.set_stage(Stage::Gone);
         berth.stream = None;
-        self.failures.count(&failure);
+        if berth.stalled {
+            self.fates.count(&failure);
+        } else {
+            self.failures.count(&failure);
+        }
         sink(index, self.clock.now(), Event::Gone);
     }
 
     /// Fails the connections that were not ready in time.
     fn expire(&mut self, sink: &mut impl FnMut(u32, u64, Event<'_>)) {
         while let Some(&(deadline, index)) = self.opening.front() {
-            let stage = self.berths[index as usize].client.stage();
-            if matches!(stage, Stage::Live | Stage::Gone) {
+            let berth = &self.berths[index as usize];
+            let stage = berth.client.stage();
+            // Also passed over: what the connection had to keep when it was opened before.
+            let is_old = berth.started + nanos(self.plan.timeout) != deadline;
+            if is_old || matches!(stage, Stage::Live | Stage::Gone) {
                 self.opening.pop_front();
             } else if deadline <= self.clock.now() {
                 self.opening.pop_front();

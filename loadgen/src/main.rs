@@ -1,25 +1,31 @@
 //! Capacity tests for Fanfare and other WebSocket broadcast servers.
 //!
-//! One thread, one epoll loop: [`fleet`] owns the sockets, [`client`] is one connection's protocol, a
-//! [`scenario`] decides what is sent and counts what comes, [`report`] prints it. Whatever the server does is
+//! One thread, one epoll loop: [`fleet`] owns the sockets, [`client`] is one connection's protocol ([`raw`]: that
+//! of another server), a [`scenario`] decides what is sent and counts what comes, [`report`] prints it. Whatever the server does is
 //! counted; nothing it sends can make this program panic or wait for ever.
 
+mod batch;
 mod cli;
 mod client;
 mod clock;
 mod command;
+mod duration;
 mod failure;
 mod fleet;
 mod html;
+mod http;
 mod interrupt;
 mod memo;
 mod payload;
 mod plan;
 mod process;
 mod progress;
+mod random;
+mod raw;
 mod report;
 mod scan;
 mod scenario;
+mod server_side;
 mod stamp;
 mod sys;
 mod threshold;

@@ -8,7 +8,12 @@
 
 use fanfare_protocol::Encoding;
 use serde::Serialize;
+use serde_json::Value;
 
+use crate::cli::PayloadArgs;
+use crate::plan::Plan;
+use crate::random::Random;
+use crate::raw::MARK;
 use crate::stamp::{NUMBER_LEN, STAMP_LEN, Stamp, write_hex};
 
 /// What the data looks like.
@@ -29,10 +34,10 @@ pub(crate) const SIZE_MIN: usize = 39;
 
 #[derive(Serialize)]
 struct Data<'a> {
-    t: &'a str,
+    t: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     items: Vec<Item>,
-    p: &'a str,
+    p: &'a Value,
 }
 
 #[derive(Serialize)]
@@ -50,7 +55,7 @@ struct PublishCommand<'a> {
     id: &'a str,
     room: &'a str,
     event: &'a str,
-    data: Data<'a>,
+    data: &'a Data<'a>,
 }
 
 /// Stands where the number goes until a message is made; never part of the padding.
@@ -62,40 +67,96 @@ const STAMP_PLACE: &str = "^^^^^^^^^^^^^^^^^^^^^^^^";
 #[derive(Debug)]
 pub(crate) struct Template {
     bytes: Vec<u8>,
-    number_at: usize,
+    /// Absent where the server gives no answer by number.
+    number_at: Option<usize>,
     stamp_at: usize,
 }
 
+/// What all messages of a run carry beside their stamps.
+#[derive(Debug)]
+pub(crate) struct Payload {
+    shape: Shape,
+    /// Bytes of the data as JSON; none: whatever the file makes of it.
+    size: Option<usize>,
+    /// From the file.
+    content: Option<Value>,
+}
+
+impl Payload {
+    /// As the command line says; a file is read here, once.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is neither JSON nor text.
+    pub(crate) fn new(args: &PayloadArgs) -> Result<Self, String> {
+        let Some(path) = &args.data else {
+            return Ok(Self { shape: args.shape, size: Some(args.size), content: None });
+        };
+        let failed = |error: &dyn std::fmt::Display| format!("--data {}: {error}", path.display());
+        let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
+        let content = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        Ok(Self { shape: Shape::Text, size: None, content: Some(content) })
+    }
+
+    /// The data as its serialised form, lacking only the stamp. `mark` stands before that.
+    fn data<T>(&self, mark: &str, serialise: impl Fn(&Data<'_>) -> Result<T, String>) -> Result<T, String> {
+        let t = format!("{mark}{STAMP_PLACE}");
+        let (Some(size), None) = (self.size, &self.content) else {
+            let content = self.content.as_ref().unwrap_or(&Value::Null);
+            return serialise(&Data { t, items: Vec::new(), p: content });
+        };
+        let items =
+            if self.shape == Shape::Json { items(size.saturating_sub(mark.len())) } else { Vec::new() };
+        let empty = Value::String(String::new());
+        let mut data = Data { t, items, p: &empty };
+        let Some(padding) = size.checked_sub(json(&data)?.len()) else {
+            let least = SIZE_MIN + mark.len();
+            return Err(format!("--size must be at least {least} bytes, it is {size}"));
+        };
+        let padding =
+            Value::String(if self.shape == Shape::Random { random(padding) } else { words(padding) });
+        data.p = &padding;
+        serialise(&data)
+    }
+}
+
 impl Template {
-    /// A command for `room` whose data has `size` bytes as JSON (at least [`SIZE_MIN`]).
+    /// The `publish` command for `room`.
     ///
     /// # Errors
     /// The sentence for the user when a size is impossible or the encoder refuses.
-    pub(crate) fn new(encoding: Encoding, room: &str, shape: Shape, size: usize) -> Result<Self, String> {
-        let items = if shape == Shape::Json { items(size) } else { Vec::new() };
-        let mut data = Data { t: STAMP_PLACE, items, p: "" };
-        let bare = json_len(&data)?;
-        let Some(padding) = size.checked_sub(bare) else {
-            return Err(format!("--size must be at least {SIZE_MIN} bytes, it is {size}"));
-        };
-        let padding = if shape == Shape::Random { random(padding) } else { words(padding) };
-        data.p = &padding;
-        let command =
-            PublishCommand { r#type: "publish", id: NUMBER_PLACE, room, event: crate::scan::EVENT, data };
-        let bytes = match encoding {
-            Encoding::Json => serde_json::to_vec(&command).map_err(|error| error.to_string())?,
-            Encoding::MessagePack => rmp_serde::to_vec_named(&command).map_err(|error| error.to_string())?,
-        };
+    pub(crate) fn new(plan: &Plan, room: &str, payload: &Payload) -> Result<Self, String> {
+        if let Some(raw) = &plan.raw {
+            let data = payload.data(MARK, json)?;
+            let data = String::from_utf8(data).map_err(|error| error.to_string())?;
+            let text = raw.table().publish.replace("{room}", room).replace("{data}", &data);
+            return Self::from_bytes(text.into_bytes(), "");
+        }
+        let bytes = payload.data("", |data| {
+            let command =
+                PublishCommand { r#type: "publish", id: NUMBER_PLACE, room, event: crate::scan::EVENT, data };
+            match plan.encoding {
+                Encoding::Json => serde_json::to_vec(&command).map_err(|error| error.to_string()),
+                Encoding::MessagePack => rmp_serde::to_vec_named(&command).map_err(|error| error.to_string()),
+            }
+        })?;
+        Self::from_bytes(bytes, NUMBER_PLACE)
+    }
+
+    /// `number_place`: what stands where the number goes; empty where there is none.
+    fn from_bytes(bytes: Vec<u8>, number_place: &str) -> Result<Self, String> {
         let find = |place: &str| memchr::memmem::find(&bytes, place.as_bytes());
-        match (find(NUMBER_PLACE), find(STAMP_PLACE)) {
-            (Some(number_at), Some(stamp_at)) => Ok(Self { bytes, number_at, stamp_at }),
-            _ => Err("the message has no place for its stamp".into()),
+        let number_at = if number_place.is_empty() { None } else { find(number_place) };
+        match find(STAMP_PLACE) {
+            Some(stamp_at) => Ok(Self { bytes, number_at, stamp_at }),
+            None => Err("the message has no place for its stamp".into()),
         }
     }
 
     /// The command with this stamp; its number is also the command's id.
     pub(crate) fn stamped(&mut self, stamp: Stamp) -> &[u8] {
-        write_hex(u64::from(stamp.number), &mut self.bytes[self.number_at..self.number_at + NUMBER_LEN]);
+        if let Some(at) = self.number_at {
+            write_hex(u64::from(stamp.number), &mut self.bytes[at..at + NUMBER_LEN]);
+        }
         if let Some(place) = self.bytes[self.stamp_at..].first_chunk_mut::<STAMP_LEN>() {
             stamp.write(place);
         }
@@ -103,15 +164,15 @@ impl Template {
     }
 }
 
-fn json_len(data: &Data<'_>) -> Result<usize, String> {
-    serde_json::to_vec(data).map(|bytes| bytes.len()).map_err(|error| error.to_string())
+fn json(data: &Data<'_>) -> Result<Vec<u8>, String> {
+    serde_json::to_vec(data).map_err(|error| error.to_string())
 }
 
 /// As many records as fit into `size` bytes of data.
 fn items(size: usize) -> Vec<Item> {
     const STATUS: [&str; 5] = ["scheduled", "in_progress", "delayed", "completed", "cancelled"];
     const ROOM: [&str; 4] = ["theatre-1", "theatre-2", "imaging-3", "recovery-4"];
-    let mut random = Random(0x5eed_1234_abcd_ef01);
+    let mut random = Random::new(0x5eed_1234_abcd_ef01);
     let mut items = Vec::new();
     let mut free = size.saturating_sub(SIZE_MIN + r#","items":[]"#.len());
     loop {
@@ -163,7 +224,7 @@ fn words(len: usize) -> String {
         "thank",
         "you",
     ];
-    let mut random = Random(0x5eed_0000_0000_0001);
+    let mut random = Random::new(0x5eed_0000_0000_0001);
     let mut text = String::with_capacity(len + 16);
     while text.len() < len {
         text.push_str(WORDS[random.below(24) as usize]);
@@ -175,26 +236,19 @@ fn words(len: usize) -> String {
 
 fn random(len: usize) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut random = Random(0x5eed_0000_0000_0002);
+    let mut random = Random::new(0x5eed_0000_0000_0002);
     (0..len).map(|_| char::from(ALPHABET[random.below(64) as usize])).collect()
-}
-
-/// Marsaglia's xorshift: the same data in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u32) -> u32 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        ((self.0 >> 32) % u64::from(bound)) as u32
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::Value;
+    use crate::plan::tests::plan;
+
+    fn template(encoding: Encoding, shape: Shape, size: usize) -> Result<Template, String> {
+        let plan = Plan { encoding, ..plan() };
+        Template::new(&plan, "load:0", &Payload { shape, size: Some(size), content: None })
+    }
 
     fn data_of(command: &[u8]) -> Value {
         serde_json::from_slice::<Value>(command).unwrap()["data"].clone()
@@ -204,12 +258,12 @@ mod tests {
     fn the_data_has_exactly_the_wanted_size_in_every_shape() {
         for shape in [Shape::Text, Shape::Json, Shape::Random] {
             for size in [SIZE_MIN, 41, 128, 149, 1_024, 8_192] {
-                let mut template = Template::new(Encoding::Json, "load:0", shape, size).unwrap();
+                let mut template = template(Encoding::Json, shape, size).unwrap();
                 let command = template.stamped(Stamp { intended: 1, number: 2 });
                 let data = serde_json::to_vec(&data_of(command)).unwrap();
                 assert_eq!(data.len(), size, "{shape:?}");
             }
-            assert!(Template::new(Encoding::Json, "load:0", shape, SIZE_MIN - 1).is_err());
+            assert!(template(Encoding::Json, shape, SIZE_MIN - 1).is_err());
         }
     }
 
@@ -217,7 +271,7 @@ mod tests {
     fn a_stamp_stands_in_id_and_data_of_both_encodings() {
         let stamp = Stamp { intended: 0xabc, number: 7 };
         for encoding in [Encoding::Json, Encoding::MessagePack] {
-            let mut template = Template::new(encoding, "load:0", Shape::Json, 1_024).unwrap();
+            let mut template = template(encoding, Shape::Json, 1_024).unwrap();
             template.stamped(Stamp { intended: 1, number: 1 });
             let bytes = template.stamped(stamp);
             let command: Value = match encoding {

@@ -3,11 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
-use fanfare_protocol::{Encoding, RoomName};
+use fanfare_protocol::{DEVELOPMENT_SECRET, Encoding, RoomName};
 
 use crate::cli::{CommonArgs, EncodingArg};
-use fanfare_protocol::DEVELOPMENT_SECRET;
-
+use crate::raw::{Raw, Table};
 use crate::token::Credentials;
 
 /// Connections from one source address before the next is used; Linux has about 28,000 local ports for each.
@@ -70,6 +69,8 @@ pub(crate) struct Plan {
     pub(crate) target: Target,
     /// How connections authenticate.
     pub(crate) credentials: Credentials,
+    /// How to talk to a server that is not Fanfare.
+    pub(crate) raw: Option<Raw>,
     /// The subprotocol.
     pub(crate) encoding: Encoding,
     /// Whether permessage-deflate is offered and required.
@@ -101,9 +102,16 @@ impl Plan {
         memberships.connections.checked_add(publishers).ok_or("too many connections")?;
         RoomName::parse(&format!("{}{}", args.room_prefix, memberships.rooms))
             .map_err(|error| format!("--room-prefix: {error}"))?;
+        let raw = args.raw.as_deref().map(Table::find).transpose()?;
+        check_raw(raw.as_ref(), args, memberships, publishers)?;
+        let mut target = parse_url("--url", "ws://", &args.url)?;
+        if let Some(table) = raw.as_ref().filter(|_| target.path == "/") {
+            target.path.clone_from(&table.path);
+        }
         Ok(Self {
-            target: parse_url(&args.url)?,
+            target,
             credentials: credentials(args),
+            raw: raw.map(|table| Raw::new(args.raw.as_deref().unwrap_or_default(), table, memberships.rooms)),
             encoding: match args.encoding {
                 EncodingArg::Json => Encoding::Json,
                 EncodingArg::Msgpack => Encoding::MessagePack,
@@ -115,6 +123,11 @@ impl Plan {
             memberships,
             publishers,
         })
+    }
+
+    /// What is spoken, for the report.
+    pub(crate) fn protocol(&self) -> &str {
+        self.raw.as_ref().map_or(self.encoding.subprotocol(), |raw| raw.name())
     }
 
     /// All connections.
@@ -155,28 +168,54 @@ impl Plan {
 }
 
 fn credentials(args: &CommonArgs) -> Credentials {
-    if args.dev {
-        return Credentials::signed_with(DEVELOPMENT_SECRET);
-    }
-    match (&args.token_secret, &args.token) {
+    let credentials = match (&args.token_secret, &args.token) {
+        _ if args.dev => Credentials::signed_with(DEVELOPMENT_SECRET),
         (Some(secret), _) => Credentials::signed_with(secret),
-        (None, Some(token)) => Credentials::Fixed(token.clone()),
-        (None, None) => Credentials::None,
+        (None, Some(token)) => Credentials::fixed(token.clone()),
+        (None, None) => Credentials::none(),
+    };
+    match args.users {
+        Some(users) => credentials.shared_by(users),
+        None => credentials,
     }
 }
 
-fn parse_url(url: &str) -> Result<Target, String> {
-    let rest = url.strip_prefix("ws://").ok_or("--url must begin with ws:// (TLS is not measured)")?;
+/// What a server that is told by a table cannot be asked for.
+fn check_raw(
+    table: Option<&Table>,
+    args: &CommonArgs,
+    memberships: Memberships,
+    publishers: u32,
+) -> Result<(), String> {
+    let Some(table) = table else { return Ok(()) };
+    if args.encoding != EncodingArg::Json {
+        return Err("--raw sends text: leave --encoding out".into());
+    }
+    if memberships.rooms > 1 && !table.knows_rooms() {
+        return Err("--raw: this table knows no {room}, so there can be only one".into());
+    }
+    if publishers > 0 && !memberships.rooms.is_multiple_of(publishers) {
+        // Or else two connections would publish to the same room, and nobody knows in which order.
+        return Err(format!("--raw: --rooms must be a multiple of --publishers ({publishers})"));
+    }
+    Ok(())
+}
+
+/// Reads an address that begins with `scheme`; errors name the option it came from.
+pub(crate) fn parse_url(option: &str, scheme: &str, url: &str) -> Result<Target, String> {
+    let rest = url
+        .strip_prefix(scheme)
+        .ok_or_else(|| format!("{option} must begin with {scheme} (TLS is not measured)"))?;
     let slash = rest.find('/').unwrap_or(rest.len());
     let (host, path) = rest.split_at(slash);
     let has_port = host.rfind(':') > host.rfind(']');
     let authority = if has_port { host.to_owned() } else { format!("{host}:80") };
     if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err("--url may hold only visible ASCII".into());
+        return Err(format!("{option} may hold only visible ASCII"));
     }
     let mut addrs =
-        authority.to_socket_addrs().map_err(|error| format!("--url: cannot resolve the host: {error}"))?;
-    let addr = addrs.next().ok_or("--url: the host has no address")?;
+        authority.to_socket_addrs().map_err(|error| format!("{option}: cannot resolve the host: {error}"))?;
+    let addr = addrs.next().ok_or_else(|| format!("{option}: the host has no address"))?;
     let path = if path.is_empty() { "/" } else { path };
     Ok(Target { addr, host: host.into(), path: path.into() })
 }
@@ -189,8 +228,9 @@ pub(crate) mod tests {
     /// A plan for tests: 3 rooms of 2 members on 4 connections.
     pub(crate) fn plan() -> Plan {
         Plan {
-            target: parse_url("ws://127.0.0.1:8080/v1/ws").unwrap(),
+            target: parse_url("--url", "ws://", "ws://127.0.0.1:8080/v1/ws").unwrap(),
             credentials: Credentials::signed_with(DEVELOPMENT_SECRET),
+            raw: None,
             encoding: Encoding::Json,
             deflate: false,
             opening: 8,
@@ -227,10 +267,10 @@ pub(crate) mod tests {
 
     #[test]
     fn urls_are_read_or_refused() {
-        let target = parse_url("ws://127.0.0.1:9001").unwrap();
+        let target = parse_url("--url", "ws://", "ws://127.0.0.1:9001").unwrap();
         assert_eq!((target.addr.port(), target.path.as_str()), (9001, "/"));
-        assert_eq!(parse_url("ws://[::1]:9/x?y=z").unwrap().path, "/x?y=z");
-        assert_eq!(parse_url("ws://127.0.0.1/a").unwrap().addr.port(), 80);
+        assert_eq!(parse_url("--url", "ws://", "ws://[::1]:9/x?y=z").unwrap().path, "/x?y=z");
+        assert_eq!(parse_url("--url", "ws://", "ws://127.0.0.1/a").unwrap().addr.port(), 80);
         for bad in [
             "http://127.0.0.1/",
             "wss://127.0.0.1/",
@@ -238,7 +278,7 @@ pub(crate) mod tests {
             "ws://127.0.0.1:99999/",
             "ws://127.0.0.1/a b\r\n",
         ] {
-            assert!(parse_url(bad).is_err(), "{bad}");
+            assert!(parse_url("--url", "ws://", bad).is_err(), "{bad}");
         }
     }
 

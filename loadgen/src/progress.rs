@@ -43,15 +43,32 @@ impl Progress {
         self.told.elapsed() >= self.every
     }
 
+    /// Tells how many connections are open.
+    pub(crate) fn tell_opening(&mut self, open: u64, failures: u64, all: u32, spent_ns: u64) {
+        let part = (open + failures) as f64 / f64::from(all.max(1));
+        let left_s = spent_ns as f64 / 1e9 * (1.0 / part.max(1e-6) - 1.0);
+        let line = format!("{}  {open} of {all} connections", bar("opening", part, left_s));
+        self.say(&line, failures);
+    }
+
     /// Tells where the run stands.
     pub(crate) fn tell(&mut self, standing: Standing<'_>) {
         let seconds = self.told.elapsed().as_secs_f64();
         let rate = standing.deliveries.saturating_sub(self.deliveries) as f64 / seconds.max(1e-3);
-        (self.told, self.deliveries, self.anything) = (Instant::now(), standing.deliveries, true);
-        let line = line(standing, rate);
+        self.deliveries = standing.deliveries;
+        self.say(&line(standing, rate), standing.failures);
+    }
+
+    fn say(&mut self, line: &str, failures: u64) {
+        (self.told, self.anything) = (Instant::now(), true);
+        let failures = if failures > 0 { format!("  {failures} failures") } else { String::new() };
         // A progress line that cannot be written is not worth ending a measurement for.
         let mut out = std::io::stderr().lock();
-        let _ = if self.terminal { write!(out, "\r{line}\x1b[K") } else { writeln!(out, "{line}") };
+        let _ = if self.terminal {
+            write!(out, "\r{line}{failures}\x1b[K")
+        } else {
+            writeln!(out, "{line}{failures}")
+        };
         let _ = out.flush();
     }
 
@@ -64,19 +81,17 @@ impl Progress {
 }
 
 fn line(standing: Standing<'_>, rate: f64) -> String {
-    const CELLS: usize = 20;
-    let full = ((standing.part.clamp(0.0, 1.0) * CELLS as f64) as usize).min(CELLS);
-    let failures =
-        if standing.failures > 0 { format!("  {} failures", standing.failures) } else { String::new() };
     format!(
-        "{:<9} [{}{}] {:>4.0} s left  {:>9.0} deliveries/s  p99 {:.2} ms{failures}",
-        standing.phase,
-        "#".repeat(full),
-        ".".repeat(CELLS - full),
-        standing.left_s,
-        rate,
+        "{}  {rate:>9.0} deliveries/s  p99 {:.2} ms",
+        bar(standing.phase, standing.part, standing.left_s),
         standing.p99_ns as f64 / 1e6,
     )
+}
+
+fn bar(phase: &str, part: f64, left_s: f64) -> String {
+    const CELLS: usize = 20;
+    let full = ((part.clamp(0.0, 1.0) * CELLS as f64) as usize).min(CELLS);
+    format!("{phase:<9} [{}{}] {left_s:>4.0} s left", "#".repeat(full), ".".repeat(CELLS - full))
 }
 
 #[cfg(test)]
@@ -84,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_says_how_far_how_fast_and_what_failed() {
+    fn a_line_says_how_far_and_how_fast() {
         let standing = Standing {
             phase: "measuring",
             part: 0.5,
@@ -94,14 +109,7 @@ mod tests {
             failures: 3,
         };
         let line = line(standing, 1_234.0);
-        for part in [
-            "measuring",
-            "[##########..........]",
-            "5 s left",
-            "1234 deliveries/s",
-            "p99 4.20 ms",
-            "3 failures",
-        ] {
+        for part in ["measuring", "[##########..........]", "5 s left", "1234 deliveries/s", "p99 4.20 ms"] {
             assert!(line.contains(part), "{line}");
         }
     }

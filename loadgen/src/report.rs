@@ -94,6 +94,11 @@ impl Report {
         (self.latency, self.timeline) = (Some(latency), Some(timeline));
     }
 
+    /// Publish to delivery, where the scenario has it.
+    pub(crate) fn latency(&self) -> Option<&Histogram<u64>> {
+        self.latency.as_ref()
+    }
+
     /// Something that makes the numbers worthless.
     pub(crate) fn invalid(&mut self, text: impl Into<String>) {
         self.problems.push(text.into());

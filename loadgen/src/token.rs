@@ -9,12 +9,16 @@ use serde::Serialize;
 const LIFETIME_S: u64 = 3_600;
 
 /// How connections authenticate.
-pub(crate) enum Credentials {
-    /// No token at all.
+pub(crate) struct Credentials {
+    proof: Proof,
+    /// Users who share the connections.
+    users: u32,
+}
+
+enum Proof {
     None,
-    /// One token for all connections.
     Fixed(String),
-    /// A token of its own for each connection, signed here with HS256.
+    /// Signed here with HS256, for each connection anew.
     Signed(EncodingKey),
 }
 
@@ -27,22 +31,42 @@ struct Claims<'a> {
 }
 
 impl Credentials {
-    /// Signs with this HS256 secret.
-    pub(crate) fn signed_with(secret: &str) -> Self {
-        Self::Signed(EncodingKey::from_secret(secret.as_bytes()))
+    /// No token at all.
+    pub(crate) fn none() -> Self {
+        Self { proof: Proof::None, users: u32::MAX }
     }
 
-    /// The token of connection `index`: user `load-<index>`, role `admin`, valid for an hour.
+    /// One token for all connections.
+    pub(crate) fn fixed(token: String) -> Self {
+        Self { proof: Proof::Fixed(token), users: u32::MAX }
+    }
+
+    /// A token for each connection, signed with this HS256 secret.
+    pub(crate) fn signed_with(secret: &str) -> Self {
+        Self { proof: Proof::Signed(EncodingKey::from_secret(secret.as_bytes())), users: u32::MAX }
+    }
+
+    /// Shared by so many users (at least one) instead of one user for each connection.
+    pub(crate) fn shared_by(self, users: u32) -> Self {
+        Self { users: users.max(1), ..self }
+    }
+
+    /// The user of connection `index`.
+    pub(crate) fn user(&self, index: u32) -> String {
+        format!("load-{}", index % self.users)
+    }
+
+    /// The token of connection `index`: its user, role `admin`, valid for an hour.
     ///
     /// # Errors
     /// The signature could not be made.
     pub(crate) fn token(&self, index: u32) -> Result<Option<String>, String> {
-        match self {
-            Self::None => Ok(None),
-            Self::Fixed(token) => Ok(Some(token.clone())),
-            Self::Signed(key) => {
+        match &self.proof {
+            Proof::None => Ok(None),
+            Proof::Fixed(token) => Ok(Some(token.clone())),
+            Proof::Signed(key) => {
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-                let sub = format!("load-{index}");
+                let sub = self.user(index);
                 let claims = Claims { sub: &sub, role: "admin", iat: now, exp: now + LIFETIME_S };
                 jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, key)
                     .map(Some)
@@ -76,7 +100,14 @@ mod tests {
 
     #[test]
     fn other_credentials_are_given_as_they_are() {
-        assert_eq!(Credentials::None.token(1), Ok(None));
-        assert_eq!(Credentials::Fixed("x.y.z".into()).token(1), Ok(Some("x.y.z".into())));
+        assert_eq!(Credentials::none().token(1), Ok(None));
+        assert_eq!(Credentials::fixed("x.y.z".into()).token(1), Ok(Some("x.y.z".into())));
+    }
+
+    #[test]
+    fn users_share_the_connections_in_turn() {
+        let credentials = Credentials::none().shared_by(3);
+        let users: Vec<String> = (0..4).map(|index| credentials.user(index)).collect();
+        assert_eq!(users, ["load-0", "load-1", "load-2", "load-0"]);
     }
 }

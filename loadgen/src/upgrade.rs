@@ -31,12 +31,18 @@ pub(crate) fn write_request(plan: &Plan, index: u32, out: &mut Vec<u8>) -> Resul
     let _ = write!(
         head,
         "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {}\r\nSec-WebSocket-Protocol: {}\r\n",
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {}\r\n",
         plan.target.path,
         plan.target.host,
         nonce(index),
-        plan.encoding.subprotocol(),
     );
+    let subprotocol = match &plan.raw {
+        None => Some(plan.encoding.subprotocol()),
+        Some(raw) => raw.table().subprotocol.as_deref(),
+    };
+    if let Some(subprotocol) = subprotocol {
+        let _ = write!(head, "Sec-WebSocket-Protocol: {subprotocol}\r\n");
+    }
     if plan.deflate {
         let _ = write!(head, "Sec-WebSocket-Extensions: {}\r\n", deflate::offer());
     }

@@ -297,8 +297,17 @@ fn connect_and_idle_report_a_good_server() {
 #[test]
 fn wrong_usage_is_told_with_exit_code_2() {
     for arguments in [
-        &["fanout"][..],
-        &["fanout", "--rate", "0"],
+        &["fanout", "--rate", "0"][..],
+        &["fanout", "--rate", "1", "--in-flight", "1"],
+        &["fanout", "--raw", "no-such-table"],
+        &["fanout", "--raw", "ws", "--encoding", "msgpack"],
+        &["fanout", "--raw", "ws", "--publishers", "2"],
+        &["storm", "--raw", "ws"],
+        &["slow", "--slow", "0"],
+        &["mixed", "--members", "600"],
+        &["publish", "--metrics", "ws://127.0.0.1/"],
+        &["preset", "nobody"],
+        &["run", "/no/such/file.toml"],
         &["fanout", "--rate", "nan"],
         &["fanout", "--rate", "1", "--size", "10"],
         &["fanout", "--rate", "1", "--members", "10", "--connections", "5"],

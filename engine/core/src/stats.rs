@@ -7,6 +7,7 @@ pub struct Stats {
     pub connections: u64,
     pub home_rooms: u64,
     pub local_rooms: u64,
+    pub member_rooms: u64,
     pub opened: u64,
     pub welcomed: u64,
     pub commands: u64,

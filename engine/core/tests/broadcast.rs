@@ -263,7 +263,7 @@ fn when_everybody_has_gone_nothing_is_left() {
         play.world.settle();
         for core in &play.world.cores {
             let stats = core.stats();
-            assert_eq!((stats.connections, stats.local_rooms), (0, 0), "seed {seed}");
+            assert_eq!((stats.connections, stats.local_rooms, stats.member_rooms), (0, 0, 0), "seed {seed}");
             assert_eq!((stats.backlogs, stats.backlog_bytes), (0, 0), "seed {seed}");
         }
         // Rooms that were never published to are forgotten at once, the others after five minutes.

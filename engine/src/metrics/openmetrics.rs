@@ -16,12 +16,35 @@ use crate::process::Process;
 
 /// The whole page.
 pub(crate) fn render(process: &Process) -> String {
-    let mut registry = Registry::with_prefix("fanfare");
-    registry.register_collector(Box::new(collected(process)));
+    let mut registry = Registry::default();
+    registry.sub_registry_with_prefix("fanfare").register_collector(Box::new(collected(process)));
+    // Under the names that every exporter uses, for dashboards that know no Fanfare.
+    registry.sub_registry_with_prefix("process").register_collector(Box::new(OfProcess));
     let mut text = String::new();
     // Writing into a string does not fail.
     let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
     text
+}
+
+/// CPU time and memory.
+#[derive(Debug)]
+struct OfProcess;
+
+impl Collector for OfProcess {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let (user, system) = fanfare_sys::process::cpu_time();
+        for (name, help, time) in [
+            ("cpu", "CPU time used", user + system),
+            ("cpu_user", "CPU time used in user mode", user),
+            ("cpu_system", "CPU time used in the kernel", system),
+        ] {
+            let metric = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Counter)?;
+            ConstCounter::new(time.as_secs_f64()).encode(metric)?;
+        }
+        let (name, help, unit) = ("resident_memory", "Resident memory", Some(&Unit::Bytes));
+        let metric = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+        encode(true, fanfare_sys::process::resident_bytes(), metric)
+    }
 }
 
 /// One family of metrics: its samples carry at most one label.
@@ -87,7 +110,7 @@ fn of_shards(snapshots: &[Snapshot]) -> Vec<Family> {
     let mut families = vec![
         family("connections", "WebSocket connections now", None, true, |of| of.stats.connections),
         family("rooms", "Rooms that the shard orders", None, true, |of| of.stats.home_rooms),
-        family("member_rooms", "Rooms with a member on the shard", None, true, |of| of.stats.local_rooms),
+        family("member_rooms", "Rooms with a member on the shard", None, true, |of| of.stats.member_rooms),
         family("backlog", "Bytes that wait for slow readers", bytes(), true, |of| of.stats.backlog_bytes),
         family("backlogs", "Connections that read too slowly now", None, true, |of| of.stats.backlogs),
         family("tick", "Largest room buffer of the running tick", bytes(), true, |of| of.stats.tick_bytes),
@@ -165,7 +188,6 @@ fn of_process(process: &Process) -> Vec<Family> {
             metrics.accepts_failed.load(Ordering::Relaxed),
         ),
         one("panics", "Panics caught", None, false, metrics.panics.load(Ordering::Relaxed)),
-        one("resident", "Resident memory", Some(Unit::Bytes), true, fanfare_sys::process::resident_bytes()),
         one("draining", "1 while the server ends", None, true, u64::from(process.is_draining())),
     ]
 }

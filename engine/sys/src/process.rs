@@ -1,6 +1,7 @@
 //! Facts about this process.
 
 use std::io;
+use std::time::Duration;
 
 /// Raises the soft limit of open descriptors to the hard one and returns it.
 ///
@@ -18,6 +19,19 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
         return Err(io::Error::last_os_error());
     }
     Ok(limit.rlim_cur)
+}
+
+/// CPU time that all threads used so far: in user mode and in the kernel, in microseconds' resolution.
+pub fn cpu_time() -> (Duration, Duration) {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the kernel fills one live rusage; it is valid when zeroed, should the call fail.
+    unsafe { libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) };
+    // SAFETY: all of it is integers, zeroed above.
+    let usage = unsafe { usage.assume_init() };
+    let time = |of: libc::timeval| {
+        Duration::from_secs(of.tv_sec.unsigned_abs()) + Duration::from_micros(of.tv_usec.unsigned_abs())
+    };
+    (time(usage.ru_utime), time(usage.ru_stime))
 }
 
 /// Resident memory in bytes, 0 where the system does not say.

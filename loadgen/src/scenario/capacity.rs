@@ -24,16 +24,16 @@ struct Step {
 /// # Errors
 /// Nothing was measured.
 pub(super) fn run(args: &CapacityArgs) -> Result<Report, RunError> {
-    let Some(first) = args.fanout.rate else {
-        return Err(RunError::Usage("capacity begins with an open loop: give --rate".into()));
-    };
+    if args.fanout.in_flight.is_some() {
+        return Err(RunError::Usage("capacity needs an open loop: give --rate, not --in-flight".into()));
+    }
     let objective = match &args.objective[..] {
         [] => vec!["p99<50ms".parse().map_err(RunError::Usage)?, "lost==0".parse().map_err(RunError::Usage)?],
         given => given.to_vec(),
     };
     let mut report = Report::new("capacity", parameters(args, &objective));
     let (mut held, mut broken): (Option<Step>, Option<Step>) = (None, None);
-    let mut rate = first;
+    let mut rate = args.fanout.rate;
     for number in 0..DOUBLINGS_MAX + args.refinements {
         let step = measure(args, &objective, rate)?;
         let told = step.broken.as_deref().unwrap_or("held");
@@ -85,8 +85,8 @@ pub(super) fn run(args: &CapacityArgs) -> Result<Report, RunError> {
 
 fn measure(args: &CapacityArgs, objective: &[Threshold], rate: f64) -> Result<Step, RunError> {
     let mut fanout = args.fanout.clone();
-    fanout.rate = Some(rate);
-    let report = fanout::run(&fanout)?;
+    fanout.rate = rate;
+    let report = fanout::run("fanout", &fanout)?;
     let missed = objective.iter().find_map(|threshold| threshold.check(report.results()).err());
     let broken = missed.or_else(|| match report.verdict() {
         Verdict::Ok => None,
@@ -99,6 +99,6 @@ fn parameters(args: &CapacityArgs, objective: &[Threshold]) -> serde_json::Value
     let objective: Vec<String> = objective.iter().map(Threshold::to_string).collect();
     json!({
         "url": args.fanout.common.url, "objective": objective.join(", "), "rooms": args.fanout.rooms,
-        "members": args.fanout.members, "size": args.fanout.size, "step_s": args.fanout.duration.as_secs_f64(),
+        "members": args.fanout.members, "size": args.fanout.payload.size, "step_s": args.fanout.time.duration.as_secs_f64(),
     })
 }

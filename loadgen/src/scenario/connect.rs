@@ -8,7 +8,6 @@ use crate::client::Event;
 use crate::clock::Clock;
 use crate::fleet::Fleet;
 use crate::plan::{Memberships, Plan};
-use crate::process::{self, Cpu};
 use crate::report::{Report, histogram};
 
 /// Each connection in one of the rooms, as evenly as it goes; the last room may lack some members.
@@ -31,12 +30,11 @@ pub(super) fn evenly(connections: u32, rooms: u32) -> Result<Memberships, RunErr
 pub(super) fn run(args: &ConnectArgs) -> Result<Report, RunError> {
     let common = &args.common;
     let plan = Plan::new(common, evenly(args.connections, args.rooms)?, 0).map_err(RunError::Usage)?;
-    prepare(common, &plan)?;
+    let server = prepare(common, &plan)?;
     let clock = Clock::start();
     let mut fleet = Fleet::new(&plan, clock)?;
     let mut welcomed_at = vec![0; plan.connections() as usize];
-    let server = |pid: Option<u32>| pid.map(process::cpu).transpose();
-    let cpu_before = server(common.pid)?;
+    let before = server.usage();
     let begin = clock.now();
     fleet.open(&mut |index, now, event| {
         if event == Event::Welcomed {
@@ -44,8 +42,7 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Report, RunError> {
         }
     })?;
     let seconds = clock.now().saturating_sub(begin) as f64 / 1e9;
-    // The server may be gone by now; that shows among the failures.
-    let cpu = server(common.pid).ok().flatten().zip(cpu_before).map(|(now, before)| now.since(before));
+    let after = server.usage();
 
     let mut times = histogram().map_err(RunError::Failed)?;
     for (index, &welcomed) in (0_u32..).zip(&welcomed_at).filter(|(_, welcomed)| **welcomed > 0) {
@@ -55,25 +52,22 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Report, RunError> {
         "connect",
         json!({
             "url": common.url, "connections": args.connections, "opening": common.opening, "rooms": args.rooms,
-            "encoding": plan.encoding.subprotocol(), "deflate": common.deflate,
+            "encoding": plan.protocol(), "deflate": common.deflate,
         }),
     );
-    write_report(&mut report, &fleet, seconds, cpu);
+    write_report(&mut report, &fleet, seconds);
+    after.tell_cpu(&before, seconds, ("connection", u64::from(fleet.live())), &mut report);
     report.times("time_to_welcome", "TCP connect to welcome", &times);
     report.failures(fleet.failures());
     Ok(report)
 }
 
-fn write_report(report: &mut Report, fleet: &Fleet<'_>, seconds: f64, cpu: Option<Cpu>) {
+fn write_report(report: &mut Report, fleet: &Fleet<'_>, seconds: f64) {
     let live = u64::from(fleet.live());
     report.count("connected", "connected", live);
     report.count("failed", "failed", fleet.failures().total());
     report.number("seconds", "time for all", seconds, 3, "s");
     report.number("connections_per_second", "rate", live as f64 / seconds.max(1e-9), 0, "connections/s");
-    if let Some(cpu) = cpu.filter(|_| live > 0) {
-        let each = cpu.total_ns as f64 / live as f64 / 1e3;
-        report.number("server_cpu_us_per_connection", "server CPU per connection", each, 1, "us");
-    }
     if live == 0 {
         report.problem("no connection was accepted");
     }

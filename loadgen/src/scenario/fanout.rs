@@ -1,4 +1,4 @@
-//! `fanout`: publishes to rooms and receives everything at every member.
+//! `fanout`, and `rooms` and `mesh` with other numbers: publishes to rooms and receives everything at every member.
 //!
 //! Open the connections, warm up, measure for a fixed time, stop publishing, wait for what is under way, tell.
 
@@ -7,27 +7,26 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::tally::Tally;
-use super::{RunError, prepare};
+use super::{RunError, check_rate, check_time, own, prepare};
 use crate::cli::FanoutArgs;
 use crate::client::Event;
 use crate::clock::{Clock, Schedule, nanos};
 use crate::fleet::Fleet;
 use crate::interrupt;
-use crate::payload::Template;
+use crate::payload::{Payload, Template};
 use crate::plan::{Memberships, Plan};
 use crate::process::{self, Cpu};
 use crate::progress::{Progress, Standing};
 use crate::report::Report;
+use crate::server_side::{ServerSide, Usage};
 use crate::stamp::Stamp;
 
 /// Publishes between two looks at the sockets.
 const BURST: u32 = 256;
 /// Longest wait for the sockets.
 const NAP: Duration = Duration::from_millis(20);
-/// Busier than this, the load generator measures itself.
-const OWN_CPU_PERCENT_MAX: f64 = 90.0;
-/// Later than this, the open loop was none.
-const LATE_NS_MAX: u64 = 250_000_000;
+/// How long slow members may take at the end to read what they left.
+const AWAKE: Duration = Duration::from_secs(5);
 
 /// When messages are published.
 enum Pace {
@@ -36,13 +35,12 @@ enum Pace {
 }
 
 /// Counters at one moment.
-#[derive(Clone, Copy)]
 struct Snapshot {
     at: u64,
     deliveries: u64,
     published: u64,
     received_bytes: u64,
-    server: Option<Cpu>,
+    server: Usage,
     own: Option<Cpu>,
     machine_busy_ns: Option<u64>,
 }
@@ -55,7 +53,7 @@ struct Run<'p> {
     tally: Tally,
     /// One per room.
     templates: Vec<Template>,
-    next_number: u32,
+    server: ServerSide,
     progress: Progress,
     /// The longest time by which a publish was late, in nanoseconds: this program's own fault.
     late_ns: u64,
@@ -65,29 +63,23 @@ struct Run<'p> {
 ///
 /// # Errors
 /// Nothing was measured.
-pub(super) fn run(args: &FanoutArgs) -> Result<Report, RunError> {
+pub(super) fn run(name: &'static str, args: &FanoutArgs) -> Result<Report, RunError> {
     let memberships = memberships(args)?;
     let plan = Plan::new(&args.common, memberships, args.publishers).map_err(RunError::Usage)?;
-    let templates =
-        (0..args.rooms).map(|room| Template::new(plan.encoding, &plan.room(room), args.shape, args.size));
+    let payload = Payload::new(&args.payload).map_err(RunError::Usage)?;
+    let templates = (0..args.rooms).map(|room| Template::new(&plan, &plan.room(room), &payload));
     let templates = templates.collect::<Result<_, _>>().map_err(RunError::Usage)?;
-    prepare(&args.common, &plan)?;
+    let server = prepare(&args.common, &plan)?;
     let clock = Clock::start();
     let fleet = Fleet::new(&plan, clock)?;
     let tally = Tally::new(memberships).map_err(RunError::Failed)?;
     let progress = Progress::new();
-    Run { args, plan: &plan, clock, fleet, tally, templates, next_number: 0, progress, late_ns: 0 }.run()
+    Run { args, plan: &plan, clock, fleet, tally, templates, server, progress, late_ns: 0 }.run(name)
 }
 
 fn memberships(args: &FanoutArgs) -> Result<Memberships, RunError> {
-    if args.rate.is_some_and(|rate| !(rate > 0.0 && rate <= 10_000_000.0)) {
-        return Err(RunError::Usage(
-            "--rate must be above 0 and at most 10,000,000 messages per second".into(),
-        ));
-    }
-    if args.duration.is_zero() {
-        return Err(RunError::Usage("--duration must not be 0".into()));
-    }
+    check_rate(args.rate)?;
+    check_time(&args.time)?;
     let total = args.rooms.checked_mul(args.members).filter(|total| *total <= 50_000_000);
     let total =
         total.ok_or_else(|| RunError::Usage("--rooms times --members must be at most 50,000,000".into()))?;
@@ -99,8 +91,8 @@ fn memberships(args: &FanoutArgs) -> Result<Memberships, RunError> {
 }
 
 impl Run<'_> {
-    fn run(mut self) -> Result<Report, RunError> {
-        let mut report = Report::new("fanout", self.parameters());
+    fn run(mut self, name: &'static str) -> Result<Report, RunError> {
+        let mut report = Report::new(name, self.parameters());
         let tally = &mut self.tally;
         self.fleet.open(&mut |connection, now, event| tally.on(connection, now, event))?;
         report.count("members", "members joined", self.tally.members());
@@ -112,13 +104,13 @@ impl Run<'_> {
         self.stall()?;
         let begin = self.clock.now();
         let (from, to) = {
-            let from = begin + nanos(self.args.warmup);
-            (from, from + nanos(self.args.duration))
+            let from = begin + nanos(self.args.time.warmup);
+            (from, from + nanos(self.args.time.duration))
         };
         self.tally.set_window(from, to).map_err(RunError::Failed)?;
-        let mut pace = match (self.args.in_flight, self.args.rate) {
-            (Some(in_flight), _) => Pace::Closed { in_flight },
-            (None, rate) => Pace::Open(Schedule::new(begin, rate.unwrap_or(1.0))),
+        let mut pace = match self.args.in_flight {
+            Some(in_flight) => Pace::Closed { in_flight },
+            None => Pace::Open(Schedule::new(begin, self.args.rate)),
         };
         let warmed_up = self.publish_until("warm-up", from, &mut pace, &mut report)?;
         let first = self.snapshot();
@@ -128,8 +120,9 @@ impl Run<'_> {
         }
         let last = self.snapshot();
         self.drain()?;
+        self.wake_stalled()?;
         self.progress.end();
-        self.write_report(first, last, &mut report);
+        self.write_report(&first, &last, &mut report);
         if let Some(timeline) = self.tally.timeline {
             report.plots(self.tally.latency, timeline);
         }
@@ -180,7 +173,7 @@ impl Run<'_> {
             }
             if progress.0 != self.tally.deliveries || matches!(pace, Pace::Open(_)) {
                 progress = (self.tally.deliveries, now);
-            } else if now - progress.1 > nanos(self.args.drain) {
+            } else if now - progress.1 > nanos(self.args.time.drain) {
                 report.problem("the closed loop stalled: nothing was delivered for the time of --drain");
                 return Ok(false);
             }
@@ -232,21 +225,25 @@ impl Run<'_> {
     }
 
     fn publish(&mut self, publisher: u32, intended: u64) {
-        let number = self.next_number;
-        let room = self.tally.room_of(number) as usize;
-        let command = self.templates[room].stamped(Stamp { intended, number });
+        let number = self.tally.next_number();
+        let room = number % self.args.rooms;
+        let command = self.templates[room as usize].stamped(Stamp { intended, number });
         if self.fleet.send(publisher, command) {
-            self.next_number = number.wrapping_add(1);
-            self.tally.sent(number, intended);
+            self.tally.sent(room, intended);
+            if let Some(raw) = &self.plan.raw {
+                self.tally.accepted(number, raw.offset(number));
+            }
         }
     }
 
     /// A publisher that takes a message now: each in turn.
     fn publisher(&mut self) -> Option<u32> {
-        let count = self.plan.publishers;
-        let first = self.next_number % count.max(1);
-        (0..count)
-            .map(|step| self.plan.memberships.connections + (first + step) % count)
+        let (count, connections) = (self.plan.publishers, self.plan.memberships.connections);
+        let first = self.tally.next_number() % count.max(1);
+        // Where the server numbers nothing, order holds only within one connection: each room keeps its own.
+        let choices = if self.plan.raw.is_some() { 1 } else { count };
+        (0..choices)
+            .map(|step| connections + (first + step) % count)
             .find(|&publisher| self.fleet.takes_more(publisher))
     }
 
@@ -256,7 +253,7 @@ impl Run<'_> {
 
     /// Waits for what is under way.
     fn drain(&mut self) -> Result<(), RunError> {
-        let deadline = self.clock.now() + nanos(self.args.drain);
+        let deadline = self.clock.now() + nanos(self.args.time.drain);
         while self.tally.unanswered() > 0 || self.tally.missing() > 0 {
             if self.clock.now() >= deadline || self.fleet.live() == 0 {
                 break;
@@ -269,14 +266,31 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Lets the slow members read at last, to see what the server has done to them.
+    fn wake_stalled(&mut self) -> Result<(), RunError> {
+        let slow = self.args.slow;
+        for index in 0..slow {
+            self.fleet.read_again(index)?;
+        }
+        let deadline = self.clock.now() + nanos(AWAKE);
+        let (mut seen, mut quiet_since) = (self.fleet.received_bytes(), self.clock.now());
+        // Until they have read all there is, or are gone.
+        while slow > 0 && self.clock.now() < deadline && self.clock.now() - quiet_since < nanos(NAP * 10) {
+            self.fleet.turn(NAP, &mut |_, _, _| {})?;
+            if self.fleet.received_bytes() != seen {
+                (seen, quiet_since) = (self.fleet.received_bytes(), self.clock.now());
+            }
+        }
+        Ok(())
+    }
+
     fn snapshot(&self) -> Snapshot {
         Snapshot {
             at: self.clock.now(),
             deliveries: self.tally.deliveries,
             published: self.tally.published,
             received_bytes: self.fleet.received_bytes(),
-            // A server that is gone shows by its lost connections.
-            server: self.args.common.pid.and_then(|pid| process::cpu(pid).ok()),
+            server: self.server.usage(),
             own: process::cpu(std::process::id()).ok(),
             machine_busy_ns: process::machine_busy_ns().ok(),
         }
@@ -287,13 +301,14 @@ impl Run<'_> {
         json!({
             "url": args.common.url, "rooms": args.rooms, "members": args.members,
             "connections": self.plan.memberships.connections, "publishers": args.publishers,
-            "rate": args.rate, "slow": args.slow, "in_flight": args.in_flight, "size": args.size, "shape": args.shape,
-            "encoding": self.plan.encoding.subprotocol(), "deflate": args.common.deflate,
-            "warmup_s": args.warmup.as_secs_f64(), "duration_s": args.duration.as_secs_f64(),
+            "rate": args.in_flight.is_none().then_some(args.rate), "in_flight": args.in_flight, "slow": args.slow,
+            "size": args.payload.size, "shape": args.payload.shape, "data": args.payload.data,
+            "encoding": self.plan.protocol(), "deflate": args.common.deflate,
+            "warmup_s": args.time.warmup.as_secs_f64(), "duration_s": args.time.duration.as_secs_f64(),
         })
     }
 
-    fn write_report(&self, first: Snapshot, last: Snapshot, report: &mut Report) {
+    fn write_report(&self, first: &Snapshot, last: &Snapshot, report: &mut Report) {
         let tally = &self.tally;
         let seconds = (last.at.saturating_sub(first.at)).max(1) as f64 / 1e9;
         let deliveries = last.deliveries - first.deliveries;
@@ -311,33 +326,23 @@ impl Run<'_> {
         report.number("received_bytes_per_second", "received", bytes / seconds, 0, "bytes/s");
         report.times("latency", "latency", &tally.latency);
         report.times("acknowledged", "publish to answer", &tally.acknowledged);
-        if let (Some(before), Some(after)) = (first.server, last.server) {
-            let cpu = after.since(before);
-            report.number("server_cpu_percent", "server CPU", percent(cpu, seconds), 1, "% of a core");
-            if let Some(user) = cpu.user_share() {
-                report.number("server_user_percent", "of it in user mode", user * 100.0, 1, "%");
-            }
-            if deliveries > 0 {
-                let each = cpu.total_ns as f64 / 1e3 / deliveries as f64;
-                report.number("server_cpu_us_per_delivery", "server CPU per delivery", each, 3, "us");
+        last.server.tell_cpu(&first.server, seconds, ("delivery", deliveries), report);
+        if let Some(bytes) = last.server.resident_bytes {
+            report.number("server_rss_bytes", "server memory", bytes as f64, 0, "bytes");
+        }
+        self.tell_spread(&last.server, report);
+        if self.args.slow > 0 {
+            let ended = self.fleet.fates().total();
+            report.count("slow_ended", "slow members whose connection was ended", ended);
+            for (how, count) in self.fleet.fates().counts() {
+                report.row(&format!("slow members {how}"), &count.to_string());
             }
         }
-        if let (Some(before), Some(after)) = (first.own, last.own) {
-            let busy = percent(after.since(before), seconds);
-            report.number("client_cpu_percent", "load generator CPU", busy, 1, "% of a core");
-            if busy > OWN_CPU_PERCENT_MAX {
-                report.invalid(
-                    "the load generator's own core was the bottleneck: use several, or a smaller load",
-                );
-            }
+        own::tell_cpu(first.own, last.own, seconds, report);
+        if self.args.in_flight.is_none() {
+            own::tell_lag(self.late_ns, report);
         }
-        if self.args.rate.is_some() {
-            report.number("late_ms", "publishes late by at most", self.late_ns as f64 / 1e6, 2, "ms");
-            if self.late_ns > LATE_NS_MAX {
-                report.invalid("the schedule lagged: publishes were sent long after they were due");
-            }
-        }
-        if let Some(busy) = foreign_percent(&first, &last, seconds) {
+        if let Some(busy) = foreign_percent(first, last, seconds).filter(|_| self.server.is_local()) {
             report.number("foreign_cpu_percent", "other programs' CPU", busy, 0, "% of a core");
         }
         if tally.unanswered() > 0 {
@@ -349,16 +354,18 @@ impl Run<'_> {
         report.failures(&tally.refusals);
         report.failures(self.fleet.failures());
     }
+
+    /// On how many shards a room has members, where the server tells it.
+    fn tell_spread(&self, server: &Usage, report: &mut Report) {
+        let Some(shards) = server.sum("fanfare_member_rooms") else { return };
+        let each = shards / f64::from(self.args.rooms);
+        report.number("shards_per_room", "shards with members, of each room", each, 2, "");
+    }
 }
 
-fn percent(cpu: Cpu, seconds: f64) -> f64 {
-    cpu.total_ns as f64 / 1e7 / seconds
-}
-
-/// CPU of everything but server and load generator: what disturbed the measurement. Only known when the
-/// server runs here.
+/// CPU of everything but server and load generator: what disturbed the measurement.
 fn foreign_percent(first: &Snapshot, last: &Snapshot, seconds: f64) -> Option<f64> {
     let machine = last.machine_busy_ns?.saturating_sub(first.machine_busy_ns?);
-    let ours = last.server?.since(first.server?).total_ns + last.own?.since(first.own?).total_ns;
+    let ours = last.server.cpu_since(&first.server)?.total_ns + last.own?.since(first.own?).total_ns;
     Some(machine.saturating_sub(ours) as f64 / 1e7 / seconds)
 }

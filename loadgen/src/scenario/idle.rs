@@ -11,7 +11,6 @@ use crate::client::Event;
 use crate::clock::{Clock, nanos};
 use crate::fleet::Fleet;
 use crate::plan::Plan;
-use crate::process;
 use crate::report::Report;
 
 /// Runs the scenario.
@@ -21,33 +20,32 @@ use crate::report::Report;
 pub(super) fn run(args: &IdleArgs) -> Result<Report, RunError> {
     let common = &args.common;
     let plan = Plan::new(common, evenly(args.connections, args.rooms)?, 0).map_err(RunError::Usage)?;
-    prepare(common, &plan)?;
+    let server = prepare(common, &plan)?;
     let clock = Clock::start();
     let mut fleet = Fleet::new(&plan, clock)?;
-    let before = common.pid.map(process::resident_bytes).transpose()?;
+    let before = server.usage();
     let mut ignore = |_: u32, _: u64, _: Event<'_>| {};
     fleet.open(&mut ignore)?;
     let opened = fleet.live();
 
-    let cpu_before = common.pid.map(process::cpu).and_then(Result::ok);
+    let quiet = server.usage();
     let end = clock.now() + nanos(args.duration);
     // Connections stay alive meanwhile: pings are answered.
     while let Some(left) = end.checked_sub(clock.now()).filter(|left| *left > 0 && fleet.live() > 0) {
         fleet.turn(Duration::from_nanos(left).min(Duration::from_millis(100)), &mut ignore)?;
     }
-    let after = common.pid.map(process::resident_bytes).and_then(Result::ok);
-    let cpu_after = common.pid.map(process::cpu).and_then(Result::ok);
+    let after = server.usage();
 
     let mut report = Report::new(
         "idle",
         json!({
             "url": common.url, "connections": args.connections, "rooms": args.rooms,
-            "encoding": plan.encoding.subprotocol(), "deflate": common.deflate,
+            "encoding": plan.protocol(), "deflate": common.deflate,
         }),
     );
     report.count("connected", "connected", u64::from(opened));
     report.count("still_connected", "still connected at the end", u64::from(fleet.live()));
-    if let (Some(before), Some(after)) = (before, after)
+    if let (Some(before), Some(after)) = (before.resident_bytes, after.resident_bytes)
         && fleet.live() > 0
     {
         let each = after.saturating_sub(before) as f64 / f64::from(fleet.live());
@@ -55,11 +53,11 @@ pub(super) fn run(args: &IdleArgs) -> Result<Report, RunError> {
         report.number("server_rss_after_bytes", "server memory with all", after as f64, 0, "bytes");
         report.number("server_rss_bytes_per_connection", "server memory per connection", each, 0, "bytes");
     }
-    if let (Some(before), Some(after)) = (cpu_before, cpu_after) {
-        let busy = after.since(before).total_ns as f64 / nanos(args.duration).max(1) as f64 * 100.0;
+    if let Some(cpu) = after.cpu_since(&quiet) {
+        let busy = cpu.total_ns as f64 / nanos(args.duration).max(1) as f64 * 100.0;
         report.number("server_cpu_percent", "server CPU while quiet", busy, 2, "% of a core");
     }
-    if common.pid.is_some() && after.is_none() {
+    if before.resident_bytes.is_some() && after.resident_bytes.is_none() {
         report.problem("the server ended during the run");
     }
     if opened == 0 {

@@ -1,4 +1,4 @@
-//! What `fanout` counts: every event of the fleet passes through here, so this is the hot path.
+//! What scenarios with messages count: every event of the fleet passes through here, so this is the hot path.
 
 use hdrhistogram::Histogram;
 
@@ -28,8 +28,8 @@ pub(super) struct Tally {
     pub(super) latency: Histogram<u64>,
     /// Publish to its answer, for the same messages.
     pub(super) acknowledged: Histogram<u64>,
-    /// When each message was meant to be sent, by its number.
-    intended: Vec<u64>,
+    /// When each message was meant to be sent and to which room, by its number.
+    messages: Vec<(u64, u32)>,
     /// The same by time, once there is a window.
     pub(super) timeline: Option<Timeline>,
     window: (u64, u64),
@@ -60,7 +60,7 @@ impl Tally {
             last_offset: vec![0; memberships.rooms as usize],
             latency: histogram()?,
             acknowledged: histogram()?,
-            intended: Vec::new(),
+            messages: Vec::new(),
             timeline: None,
             window: (0, 0),
             sent: 0,
@@ -81,9 +81,9 @@ impl Tally {
         Ok(())
     }
 
-    /// The room that message `number` goes to: all in turn.
-    pub(super) fn room_of(&self, number: u32) -> u32 {
-        number % self.memberships.rooms.max(1)
+    /// Whether the connection is in the room now.
+    pub(super) fn is_member(&self, connection: u32, room: u32) -> bool {
+        self.memberships.index(room, connection).is_some_and(|index| self.verifier.is_member(index))
     }
 
     /// Members connected, over all rooms.
@@ -91,10 +91,15 @@ impl Tally {
         self.members.iter().copied().map(u64::from).sum()
     }
 
-    /// Message `number` was sent, meant to be at `intended`; numbers follow each other from 0.
-    pub(super) fn sent(&mut self, number: u32, intended: u64) {
-        let room = self.room_of(number);
-        self.intended.push(intended);
+    /// The number of the next message.
+    pub(super) fn next_number(&self) -> u32 {
+        // 2^32 messages fill their account's 64 GiB before this wraps.
+        self.messages.len() as u32
+    }
+
+    /// The next message was sent to `room`, meant to be at `intended`.
+    pub(super) fn sent(&mut self, room: u32, intended: u64) {
+        self.messages.push((intended, room));
         self.sent += 1;
         self.in_flight.sent(room, self.members[room as usize]);
     }
@@ -121,28 +126,34 @@ impl Tally {
     pub(super) fn on(&mut self, connection: u32, now: u64, event: Event<'_>) {
         match event {
             Event::Delivered(delivery) => self.delivered(connection, now, delivery),
-            Event::Published { number, offset } => {
-                self.published += 1;
-                self.answered(number, now);
-                let room = self.room_of(number) as usize;
-                self.last_offset[room] = self.last_offset[room].max(offset);
-            }
+            Event::Published { number, offset } => self.answered(number, offset, now),
             Event::Refused { number, name } => {
                 self.refused += 1;
                 self.refusals.count(&format_args!("publish refused: {name}"));
                 self.in_flight.refused(number);
             }
             Event::Joined { room, offset } => self.joined(connection, room, offset),
+            Event::Left { room } => self.left(connection, room),
             Event::Gone => self.gone(connection),
             Event::Welcomed => {}
         }
     }
 
     /// A publish was accepted.
-    fn answered(&mut self, number: u32, now: u64) {
-        let Some(intended) = self.intended.get(number as usize).copied() else { return };
+    fn answered(&mut self, number: u32, offset: u64, now: u64) {
+        self.accepted(number, offset);
+        let Some(&(intended, _)) = self.messages.get(number as usize) else { return };
         if (self.window.0..self.window.1).contains(&intended) {
             self.acknowledged.saturating_record(now.saturating_sub(intended).max(1));
+        }
+    }
+
+    /// The same without an answer, from a server that gives none.
+    pub(super) fn accepted(&mut self, number: u32, offset: u64) {
+        self.published += 1;
+        let room = self.messages.get(number as usize).map_or(0, |&(_, room)| room as usize);
+        if let Some(last) = self.last_offset.get_mut(room) {
+            *last = offset.max(*last);
         }
     }
 
@@ -179,12 +190,16 @@ impl Tally {
 
     fn gone(&mut self, connection: u32) {
         for room in self.memberships.rooms_of(connection) {
-            let Some(membership) = self.memberships.index(room, connection) else { continue };
-            if self.verifier.is_member(membership) {
-                self.verifier.left(membership);
-                self.members[room as usize] -= 1;
-                self.in_flight.member_gone(room, self.next_number[membership]);
-            }
+            self.left(connection, room);
+        }
+    }
+
+    fn left(&mut self, connection: u32, room: u32) {
+        let Some(membership) = self.memberships.index(room, connection) else { return };
+        if self.verifier.is_member(membership) {
+            self.verifier.left(membership);
+            self.members[room as usize] -= 1;
+            self.in_flight.member_gone(room, self.next_number[membership]);
         }
     }
 }
@@ -209,6 +224,7 @@ mod tests {
         }
         tally.sent(0, 100);
         tally.sent(1, 150);
+        assert_eq!(tally.next_number(), 2);
         tally
     }
 

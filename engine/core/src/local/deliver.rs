@@ -77,7 +77,10 @@ impl Local {
     fn enter(&mut self, id: ConnectionId, room: RoomName, epoch: Epoch, offset: u64) -> u32 {
         let number = match self.rooms.find(&room) {
             Some(number) => number,
-            None => self.rooms.insert(LocalRoom::new(room, epoch, offset)),
+            None => {
+                self.stats.member_rooms += u64::from(!room.is_engine_room());
+                self.rooms.insert(LocalRoom::new(room, epoch, offset))
+            }
         };
         let connection = self.connections.get(id).expect("invariant: the caller holds it");
         let (class, role) = (connection.class, connection.role);

@@ -269,6 +269,7 @@ impl Local {
             if local.groups.iter().any(|group| group.filling_bytes() > 0) {
                 return true;
             }
+            self.stats.member_rooms -= u64::from(!local.name.is_engine_room());
             self.rooms.remove(room);
             false
         });
