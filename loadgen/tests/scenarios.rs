@@ -1,0 +1,213 @@
+//! Every scenario against the real engine, short; what it writes, and how it ends when the run is cut off.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// A running engine; it ends with its owner.
+struct Engine {
+    child: Child,
+    port: u16,
+}
+
+impl Engine {
+    fn start(shards: u32) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let child = Command::new(binary())
+            .args(["--listen", &format!("127.0.0.1:{port}"), "--shards", &shards.to_string()])
+            .env("FANFARE_LIMITS_COMMANDS_PER_MINUTE", "0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let engine = Self { child, port };
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < deadline, "the engine does not listen");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        engine
+    }
+
+    fn url(&self) -> String {
+        format!("ws://127.0.0.1:{}/v1/ws", self.port)
+    }
+
+    /// Runs a scenario and returns its exit code, its table and its results.
+    fn run(&self, line: &str) -> (Option<i32>, String, Value) {
+        let json = file("json");
+        let output = loadgen()
+            .args(line.split(' '))
+            .args(["--dev", "--url", &self.url(), "--timeout", "5s", "--json"])
+            .arg(&json)
+            .output()
+            .unwrap();
+        let report = std::fs::read(&json).map_or(Value::Null, |text| serde_json::from_slice(&text).unwrap());
+        // A run that failed early wrote none.
+        let _ = std::fs::remove_file(&json);
+        (output.status.code(), text(&output), report["results"].clone())
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // It may have been killed by its test.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The engine beside the load generator; built once if this package is tested alone.
+fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let path = Path::new(env!("CARGO_BIN_EXE_fanfare-loadgen")).with_file_name("fanfare");
+        let cargo = Command::new(env!("CARGO")).args(["build", "--quiet", "--package", "fanfare"]).status();
+        assert!(cargo.unwrap().success() && path.is_file(), "the engine cannot be built");
+        path
+    })
+}
+
+fn loadgen() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_fanfare-loadgen"))
+}
+
+/// A file name of this test alone.
+fn file(extension: &str) -> PathBuf {
+    static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    std::env::temp_dir().join(format!("fanfare-scenario-{}-{number}.{extension}", std::process::id()))
+}
+
+fn text(output: &Output) -> String {
+    [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat()
+}
+
+#[test]
+fn rooms_and_mesh_deliver_all_and_the_mesh_reaches_every_shard() {
+    let engine = Engine::start(2);
+    let (code, told, results) =
+        engine.run("rooms --rooms 5 --members 4 --rate 100 --warmup 50ms --duration 500ms");
+    assert_eq!(code, Some(0), "{told}");
+    assert_eq!(results["deliveries"].as_u64(), results["sent"].as_u64().map(|sent| sent * 4));
+    let metrics = format!("http://127.0.0.1:{}/metrics", engine.port);
+    let line = "mesh --rooms 10 --members 20 --connections 40 --rate 100 --warmup 50ms --duration 500ms";
+    let (code, told, results) =
+        engine.run(&format!("{line} --encoding msgpack --deflate --metrics {metrics}"));
+    assert_eq!(code, Some(0), "{told}");
+    assert!(results["shards_per_room"].as_f64().unwrap() > 1.5, "{told}");
+    assert!(results["server_rss_bytes"].as_f64().unwrap() > 1e6, "{told}");
+}
+
+#[test]
+fn slow_members_are_told_apart_from_failures() {
+    let engine = Engine::start(1);
+    let (code, told, results) =
+        engine.run("slow --members 8 --slow 2 --size 60000 --rate 200 --warmup 50ms --duration 1s");
+    assert_eq!(code, Some(0), "{told}");
+    assert_eq!(results["slow_ended"], 2, "{told}");
+    assert!(results["p99_ratio"].as_f64().unwrap() > 0.0 && told.contains("SLOW_CONSUMER"), "{told}");
+}
+
+#[test]
+fn publishes_are_answered_over_both_transports_and_refusals_are_counted() {
+    let engine = Engine::start(1);
+    for how in ["--over ws --in-flight 4", "--over http", "--over http --rate 100", "--over ws --rate 100"] {
+        let (code, told, results) = engine.run(&format!("publish {how} --warmup 50ms --duration 300ms"));
+        assert_eq!(code, Some(0), "{how}: {told}");
+        assert_eq!(results["published"], results["sent"], "{how}");
+        assert!(results["latency_us"]["p99"].as_f64().unwrap() > 0.0, "{how}");
+    }
+    for over in ["ws", "http"] {
+        let (code, told, _) = engine
+            .run(&format!("publish --over {over} --size 3000000 --rate 20 --warmup 50ms --duration 300ms"));
+        assert_eq!(code, Some(1), "{over}: {told}");
+        assert!(told.contains("failure: "), "{over}: {told}");
+    }
+}
+
+#[test]
+fn a_script_of_joins_leaves_and_reconnects_loses_nothing() {
+    let engine = Engine::start(2);
+    let (code, told, results) = engine
+        .run("mixed --connections 20 --rooms 5 --members 8 --rate 400 --seed 7 --warmup 50ms --duration 1s");
+    assert_eq!(code, Some(0), "{told}");
+    for deed in ["publishes", "joins", "leaves", "reconnects"] {
+        assert!(results[deed].as_u64().unwrap() > 0, "{deed}: {told}");
+    }
+}
+
+#[test]
+fn after_every_storm_all_members_are_back() {
+    let engine = Engine::start(2);
+    for rate in ["", " --rate 200"] {
+        let (code, told, results) = engine.run(&format!("storm --connections 60 --rooms 3 --rounds 2{rate}"));
+        assert_eq!(code, Some(0), "{told}");
+        assert_eq!(results["returned"], 120, "{told}");
+        assert_eq!(results["deliveries"], 120, "{told}");
+    }
+}
+
+#[test]
+fn a_file_of_runs_ends_with_the_worst_verdict() {
+    let engine = Engine::start(1);
+    let path = file("toml");
+    let common =
+        "dev = true\nwarmup = '50ms'\nduration = '200ms'\n[[run]]\nscenario = 'fanout'\nmembers = 3\n";
+    let second = "[[run]]\nscenario = 'publish'\nthreshold = ['p50<1us']\n";
+    for (file, code) in
+        [(common.to_owned(), 0), (format!("{common}{second}"), 99), (format!("{common}x = 1"), 2)]
+    {
+        std::fs::write(&path, file).unwrap();
+        let output = loadgen().arg("run").arg(&path).args(["--url", &engine.url()]).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{}", text(&output));
+    }
+    std::fs::remove_file(&path).unwrap();
+}
+
+/// Starts a long run and waits until it tells that it measures.
+fn long_run(engine: &Engine) -> (Child, BufReader<std::process::ChildStderr>) {
+    let mut child = loadgen()
+        .args(["fanout", "--dev", "--members", "5", "--duration", "1h", "--warmup", "10ms", "--drain", "1s"])
+        .args(["--url", &engine.url()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("measuring") {
+        line.clear();
+        assert!(lines.read_line(&mut line).unwrap() > 0, "the run ended before it measured");
+    }
+    (child, lines)
+}
+
+#[test]
+fn an_interrupt_ends_the_run_with_the_report_so_far() {
+    let engine = Engine::start(1);
+    let (child, _lines) = long_run(&engine);
+    let signal = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(signal.success());
+    let output = child.wait_with_output().unwrap();
+    let told = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("ended early by a signal") && told.contains("p99"), "{told}");
+}
+
+#[test]
+fn a_server_that_dies_is_counted_and_ends_the_run() {
+    let mut engine = Engine::start(1);
+    let (child, _lines) = long_run(&engine);
+    engine.child.kill().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let told = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("all members were lost") && told.contains("p99"), "{told}");
+}
