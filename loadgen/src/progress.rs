@@ -4,11 +4,16 @@
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+/// When something is told at the latest.
+const FIRST: Duration = Duration::from_secs(2);
+
 /// Tells how far a run has come, on standard error.
 pub(crate) struct Progress {
     terminal: bool,
     every: Duration,
     told: Instant,
+    /// Since when `deliveries` counts.
+    counted: Instant,
     deliveries: u64,
     anything: bool,
 }
@@ -35,7 +40,9 @@ impl Progress {
     pub(crate) fn new() -> Self {
         let terminal = std::io::stderr().is_terminal();
         let every = if terminal { Duration::from_millis(500) } else { Duration::from_secs(5) };
-        Self { terminal, every, told: Instant::now(), deliveries: 0, anything: false }
+        // The first word comes early: whoever waits longer than that wonders.
+        let told = Instant::now().checked_sub(every.saturating_sub(FIRST)).unwrap_or_else(Instant::now);
+        Self { terminal, every, told, counted: Instant::now(), deliveries: 0, anything: false }
     }
 
     /// Whether it is time to tell something.
@@ -53,8 +60,9 @@ impl Progress {
 
     /// Tells where the run stands.
     pub(crate) fn tell(&mut self, standing: Standing<'_>) {
-        let seconds = self.told.elapsed().as_secs_f64();
+        let seconds = self.counted.elapsed().as_secs_f64();
         let rate = standing.deliveries.saturating_sub(self.deliveries) as f64 / seconds.max(1e-3);
+        self.counted = Instant::now();
         self.deliveries = standing.deliveries;
         self.say(&line(standing, rate), standing.failures);
     }

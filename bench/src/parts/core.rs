@@ -1,4 +1,4 @@
-//! The core's share of a broadcast, sockets left out, and the queue between two shards.
+//! The core's share of a broadcast, sockets left out.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -6,11 +6,10 @@ use std::sync::Arc;
 use fanfare_core::{ConnectionId, Core, Effects, Identity, Input, Now, Opening, Options, ShardId};
 use fanfare_protocol::wire::Join;
 use fanfare_protocol::{Body, Command, Encoding, EventName, Publish, Request, RoomName, Target};
-use fanfare_sys::Inbox;
 
 use super::{Make, Part};
 
-pub(super) const PARTS: &[Make] = &[fanout_10, fanout_1_000, fanout_100_000, join_and_leave, hop];
+pub(super) const PARTS: &[Make] = &[fanout_10, fanout_1_000, fanout_100_000, join_and_leave];
 
 /// One shard with members in one room.
 struct Shard {
@@ -36,6 +35,7 @@ impl Shard {
             expires_at_unix_ms: u64::MAX,
         };
         let opening = Opening {
+            head: Vec::new(),
             encoding: Encoding::Json,
             window_bits: None,
             client_id: None,
@@ -110,13 +110,5 @@ fn join_and_leave() -> Part {
         shard.command(id, Command::Join(Join { room: name.clone(), recover: None, last: None }));
         shard.command(id, Command::Leave { room: name.clone() });
         shard.flush();
-    })
-}
-
-fn hop() -> Part {
-    let inbox = Inbox::new(1_024).expect("an eventfd can be made");
-    Part::new("mesh/push_and_pop_awake", None, move || {
-        assert!(inbox.push(black_box(7_u64)).is_ok());
-        black_box(inbox.pop());
     })
 }

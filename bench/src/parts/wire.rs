@@ -1,15 +1,12 @@
-//! Reading commands, writing messages, frames, deflate, tokens.
+//! Reading commands, writing messages, frames, deflate.
 
 use std::hint::black_box;
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
-use fanfare::auth::Verifier;
-use fanfare::config::Config;
 use fanfare_protocol::deflate::{Deflater, Inflater};
 use fanfare_protocol::ws::{self, MessageReader, OpCode, ReaderLimits, Role};
-use fanfare_protocol::{Body, DEVELOPMENT_SECRET, Message, json, msgpack};
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use fanfare_protocol::{Body, Message, json, msgpack};
 
 use super::{Make, Part};
 
@@ -25,7 +22,6 @@ pub(super) const PARTS: &[Make] = &[
     utf8,
     deflate,
     inflate,
-    verify_token,
 ];
 
 /// A publish of 149 bytes, as small as chat messages are.
@@ -170,17 +166,5 @@ fn inflate() -> Part {
         out.clear();
         assert!(inflater.inflate(black_box(&compressed), 65_536, &mut out).is_ok());
         black_box(&out);
-    })
-}
-
-fn verify_token() -> Part {
-    let config = Config::parse("", &|_| None, &|_| None).expect("the defaults are right");
-    let verifier = Verifier::new(&config.auth);
-    let claims = serde_json::json!({"sub": "u-42", "role": "nurse", "exp": 4_000_000_000_u64});
-    let key = EncodingKey::from_secret(DEVELOPMENT_SECRET.as_bytes());
-    let token =
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).expect("a token can be signed");
-    Part::new("auth/verify_hs256", None, move || {
-        assert!(verifier.verify(black_box(&token), 1_800_000_000).is_ok());
     })
 }

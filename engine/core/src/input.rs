@@ -12,6 +12,8 @@ use crate::view::Question;
 /// A connection that was just upgraded.
 #[derive(Debug)]
 pub struct Opening {
+    /// What goes out before the first frame: the HTTP answer, which so shares a packet with the welcome.
+    pub head: Vec<u8>,
     /// By its subprotocol.
     pub encoding: Encoding,
     /// 9 to 15 when permessage-deflate was agreed upon.

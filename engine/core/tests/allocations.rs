@@ -57,6 +57,7 @@ impl Shard {
             expires_at_unix_ms: u64::MAX,
         };
         let opening = Opening {
+            head: Vec::new(),
             encoding,
             window_bits,
             client_id: None,

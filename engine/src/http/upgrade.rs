@@ -6,6 +6,7 @@ use fanfare_core::{Identity, Opening};
 use fanfare_protocol::deflate::{Policy, negotiate};
 use fanfare_protocol::name::{RoomName, check_id};
 use fanfare_protocol::{Code, Encoding};
+use fanfare_sys::socket;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tungstenite::error::ProtocolError;
 use tungstenite::handshake::server::{create_response, write_response};
@@ -21,8 +22,7 @@ use crate::shard::Handle;
 
 /// An upgrade that was agreed to.
 pub(crate) struct Accepted {
-    /// The 101 and its headers.
-    response: Vec<u8>,
+    /// Its head is the 101 and its headers.
     opening: Opening,
     /// For `/echo`: the window to answer with.
     echo: Option<u8>,
@@ -48,16 +48,16 @@ pub(crate) async fn upgrade(process: &Arc<Process>, connection: &mut Connection,
 
 type Refused = (&'static str, Response);
 
-fn decide(process: &Process, connection: &Connection, head: &Head) -> Result<Accepted, Refused> {
-    let echo = head.uri.path() == "/echo";
+fn decide(process: &Process, connection: &Connection, request: &Head) -> Result<Accepted, Refused> {
+    let echo = request.uri.path() == "/echo";
     if echo && !process.config.echo {
         let message = "the echo service is off; start with --echo";
         return Err(("path", Response::error(StatusCode::NOT_FOUND, message)));
     }
-    if head.method != Method::GET {
+    if request.method != Method::GET {
         return Err(("method", not_allowed("GET")));
     }
-    if head.has_body() {
+    if request.has_body() {
         return Err(("body", Response::error(StatusCode::BAD_REQUEST, "an upgrade has no body")));
     }
     if process.is_draining() {
@@ -65,10 +65,10 @@ fn decide(process: &Process, connection: &Connection, head: &Head) -> Result<Acc
         let response = Response::error(StatusCode::SERVICE_UNAVAILABLE, message).with("retry-after", "1");
         return Err(("draining", response));
     }
-    let mut answer = create_response(&request(head)).map_err(|error| handshake_error(&error))?;
-    check_origin(process, connection, head)?;
-    let (encoding, subprotocol) = subprotocol(&head.headers)?;
-    let agreed = deflate(process, &head.headers);
+    let mut answer = create_response(&checked(request)).map_err(|error| handshake_error(&error))?;
+    check_origin(process, connection, request)?;
+    let (encoding, subprotocol) = subprotocol(&request.headers)?;
+    let agreed = deflate(process, &request.headers);
     let headers = answer.headers_mut();
     if let Some(subprotocol) = subprotocol.filter(|_| !echo) {
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
@@ -78,23 +78,30 @@ fn decide(process: &Process, connection: &Connection, head: &Head) -> Result<Acc
         let value = HeaderValue::from_str(&extension).expect("invariant: the answer is ASCII");
         headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, value);
     }
-    let mut response = Vec::new();
-    if write_response(&mut response, &answer).is_err() {
+    let mut head = Vec::with_capacity(256);
+    if write_response(&mut head, &answer).is_err() {
         return Err(("internal", Response::error(StatusCode::INTERNAL_SERVER_ERROR, "the answer failed")));
     }
-    let opening =
-        Opening { encoding, window_bits, client_id: None, rooms: Vec::new(), identity: None, bare: echo };
+    let opening = Opening {
+        head,
+        encoding,
+        window_bits,
+        client_id: None,
+        rooms: Vec::new(),
+        identity: None,
+        bare: echo,
+    };
     if echo {
-        return Ok(Accepted { response, opening, echo: Some(window_bits.unwrap_or(0)), refusal: None });
+        return Ok(Accepted { opening, echo: Some(window_bits.unwrap_or(0)), refusal: None });
     }
-    let query = head.uri.query().unwrap_or_default();
-    let (identity, refusal) = authenticate(process, &head.headers, query);
+    let query = request.uri.query().unwrap_or_default();
+    let (identity, refusal) = authenticate(process, &request.headers, query);
     let opening = Opening { identity, ..with_query(opening, query)? };
-    Ok(Accepted { response, opening, echo: None, refusal })
+    Ok(Accepted { opening, echo: None, refusal })
 }
 
 /// The request as the handshake's checks want it.
-fn request(head: &Head) -> http::Request<()> {
+fn checked(head: &Head) -> http::Request<()> {
     let mut request = http::Request::new(());
     *request.method_mut() = head.method.clone();
     *request.uri_mut() = head.uri.clone();
@@ -222,14 +229,14 @@ fn form_urlencoded(query: &str) -> impl Iterator<Item = (String, String)> {
     })
 }
 
-/// Sends the 101 and hands the socket over to the shard.
+/// Hands the socket over to the shard, which sends the 101; who is refused is told here.
 pub(crate) async fn finish(
     handle: &Handle,
     process: &Arc<Process>,
     mut connection: Connection,
     accepted: Accepted,
 ) {
-    let Accepted { response, opening, echo, refusal } = accepted;
+    let Accepted { mut opening, echo, refusal } = accepted;
     let refusal = refusal.or_else(|| {
         let full = (Code::ConnectionLimit, "the server has as many connections as it may".to_owned());
         (!process.take_connection()).then_some(full)
@@ -238,33 +245,22 @@ pub(crate) async fn finish(
     if let Some((code, message)) = refusal {
         process.metrics.handshake_failed(code.name());
         tracing::info!(target: "audit", action = "connect_denied", code = code.name(), peer = %connection.peer);
-        let farewell = refuse::frames(opening.encoding, code, &message);
-        if connection.send(&[response, farewell].concat(), patience).await.is_ok() {
+        opening.head.extend(refuse::frames(opening.encoding, code, &message));
+        if connection.send(&opening.head, patience).await.is_ok() {
             connection.linger().await;
         }
         return;
     }
-    let adopted = match connection.send(&response, patience).await {
-        Ok(()) => adopt(handle, &mut connection, opening, echo),
-        Err(error) => Err(error),
-    };
+    // The runtime's own descriptor may still be named by a cancelled wait: the shard takes a copy.
+    let adopted = socket::duplicate(connection.fd()).and_then(|fd| {
+        let mut state = handle.borrow_mut();
+        let adopted = state.adopt(fd, opening, echo, &mut connection.buffer);
+        state.port.rouse();
+        adopted
+    });
     if let Err(error) = adopted {
         tracing::debug!(%error, "an upgraded connection could not be taken over");
         process.metrics.handshake_failed("takeover");
         process.connections.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
     }
-}
-
-fn adopt(
-    handle: &Handle,
-    connection: &mut Connection,
-    opening: Opening,
-    echo: Option<u8>,
-) -> std::io::Result<()> {
-    // The runtime's own descriptor may still be named by a cancelled wait: the shard takes a copy.
-    let fd = fanfare_sys::socket::duplicate(connection.fd())?;
-    let mut state = handle.borrow_mut();
-    let adopted = state.adopt(fd, opening, echo, &mut connection.buffer);
-    state.port.inbox().signal();
-    adopted
 }

@@ -65,6 +65,8 @@ pub(crate) struct Port {
     outboxes: Vec<VecDeque<Mesh>>,
     touched: Vec<bool>,
     held: usize,
+    /// Whether this shard has told itself to take another turn since it last woke.
+    roused: bool,
 }
 
 impl Port {
@@ -76,11 +78,25 @@ impl Port {
             outboxes: (0..shards).map(|_| VecDeque::new()).collect(),
             touched: vec![false; shards],
             held: 0,
+            roused: false,
         }
     }
 
     pub(crate) fn inbox(&self) -> &Inbox<Mesh> {
         &self.exchange.place(self.shard).inbox
+    }
+
+    /// For tasks of the shard's own thread: another turn has to follow. One system call for all of them.
+    pub(crate) fn rouse(&mut self) {
+        if !std::mem::replace(&mut self.roused, true) {
+            self.inbox().signal();
+        }
+    }
+
+    /// The shard is awake: takes the event down.
+    pub(crate) fn clear(&mut self) {
+        self.roused = false;
+        self.inbox().clear();
     }
 
     /// Takes the oldest message for this shard.

@@ -56,7 +56,7 @@ pub(crate) async fn run(
         };
         if more {
             // The next wait must not last, but it must be: the runtime looks after sockets of HTTP there.
-            handle.borrow().port.inbox().signal();
+            handle.borrow_mut().port.rouse();
         }
         let now_ms = process.clock.now().mono_ms();
         churn.look(handle.borrow().core.opened(), now_ms);
@@ -65,7 +65,7 @@ pub(crate) async fn run(
             patience = patience.min(DRAIN_STEP);
         }
         waiter.wait(!paused, patience).await;
-        handle.borrow().port.inbox().clear();
+        handle.borrow_mut().port.clear();
     }
 }
 

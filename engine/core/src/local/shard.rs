@@ -88,7 +88,7 @@ impl Local {
 
     /// A connection was upgraded.
     pub(crate) fn open(&mut self, now: Now, opening: Opening, out: &mut Effects) -> ConnectionId {
-        let Opening { encoding, window_bits, client_id, rooms, identity, bare } = opening;
+        let Opening { head, encoding, window_bits, client_id, rooms, identity, bare } = opening;
         let client_id = client_id.unwrap_or_else(|| self.random.client_id().into());
         let role = self.roles.enter("", u16::MAX).expect("invariant: the empty role always has a place");
         let now_ms = now.mono_ms();
@@ -116,6 +116,9 @@ impl Local {
         });
         self.stats.opened += 1;
         self.schedule(now, id);
+        if !head.is_empty() {
+            self.write(id.slot, |bytes| bytes.extend_from_slice(&head));
+        }
         if let Some(identity) = identity {
             self.admit(now, id, identity, out);
         }

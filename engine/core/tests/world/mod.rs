@@ -83,6 +83,7 @@ impl World {
             expires_at_unix_ms: self.now.unix_ms + 3_600_000,
         };
         let opening = Opening {
+            head: Vec::new(),
             encoding,
             window_bits: None,
             client_id: None,

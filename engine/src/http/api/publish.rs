@@ -85,7 +85,7 @@ async fn perform(handle: &Handle, process: &Process, caller: &Caller, body: &[u8
             let input = Input::Publish { request, index, publish, user: user.clone() };
             state.core.handle(now, input, &mut state.effects);
         }
-        state.port.inbox().signal();
+        state.port.rouse();
         request
     };
     let Some(answers) = wait::answers(handle, request).await else {

@@ -75,7 +75,7 @@ async fn ask(handle: &Handle, process: &Process, question: Question) -> Option<V
         let now = state.now();
         let state = &mut *state;
         state.core.handle(now, Input::Ask(request, question), &mut state.effects);
-        state.port.inbox().signal();
+        state.port.rouse();
         request
     };
     let answers = wait::answers(handle, request).await?;

@@ -161,10 +161,7 @@ impl Run<'_> {
         }
         let last = self.moment();
         let deadline = self.clock.now() + nanos(self.args.time.drain);
-        while self.account.unanswered() > 0 && self.clock.now() < deadline && !interrupt::happened() {
-            if !self.any_live() {
-                break;
-            }
+        while self.any_answer_to_come() && self.clock.now() < deadline && !interrupt::happened() {
             self.turn(NAP)?;
         }
         progress.end();
@@ -179,6 +176,11 @@ impl Run<'_> {
 
     fn any_live(&self) -> bool {
         (0..self.args.publishers).any(|publisher| self.carrier.is_live(publisher))
+    }
+
+    fn any_answer_to_come(&self) -> bool {
+        let waits = |publisher| self.account.unanswered_of(publisher) > 0 && self.carrier.is_live(publisher);
+        (0..self.args.publishers).any(waits)
     }
 
     fn turn(&mut self, wait: Duration) -> Result<(), RunError> {
