@@ -108,7 +108,7 @@ pub(crate) struct CommonArgs {
     /// What room names begin with; the room's number follows.
     #[arg(long, default_value = "load:", value_name = "PREFIX")]
     pub(crate) room_prefix: String,
-    /// Pin the load generator to this core.
+    /// Pin the load generator to this core, further threads to those after it.
     #[arg(long, value_name = "CORE")]
     pub(crate) cpu: Option<usize>,
     /// The server's process id on this machine: adds its CPU time and memory to the report.
@@ -162,6 +162,9 @@ pub(crate) struct FanoutArgs {
     /// Closed loop instead: so many messages are under way at any time; a new one follows each that all members have.
     #[arg(long, value_name = "COUNT", conflicts_with = "rate", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub(crate) in_flight: Option<u32>,
+    /// Threads of the load generator, each with a share of the members; each takes a core.
+    #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(crate) threads: u32,
     /// Members that join and then never read.
     #[arg(long, default_value_t = 0, value_name = "COUNT")]
     pub(crate) slow: u32,

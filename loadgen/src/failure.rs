@@ -109,6 +109,13 @@ impl Failures {
         *self.counts.entry(kind).or_default() += 1;
     }
 
+    /// Adds what another thread counted.
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (kind, count) in &other.counts {
+            *self.counts.entry(kind.clone()).or_default() += count;
+        }
+    }
+
     /// All kinds together.
     pub(crate) fn total(&self) -> u64 {
         self.counts.values().sum()

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::ops::Range;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -105,26 +106,24 @@ impl<'p> Fleet<'p> {
         })
     }
 
-    /// Opens all connections, as many at once as the plan allows, until each is live or failed.
+    /// Opens these connections, as many at once as the plan allows, until each is live or failed.
     ///
     /// # Errors
     /// Waiting itself failed; a failing connection is counted and no error.
-    pub(crate) fn open(&mut self, sink: &mut impl FnMut(u32, u64, Event<'_>)) -> io::Result<()> {
-        for index in 0..self.plan.connections() {
-            self.open_one(index);
-        }
+    pub(crate) fn open(
+        &mut self,
+        connections: Range<u32>,
+        sink: &mut impl FnMut(u32, u64, Event<'_>),
+    ) -> io::Result<()> {
+        let all = connections.end.saturating_sub(connections.start);
+        connections.for_each(|index| self.open_one(index));
         let (mut progress, clock) = (Progress::new(), self.clock);
         let begin = clock.now();
         while self.is_opening() && !interrupt::happened() {
             self.turn(Duration::from_millis(100), sink)?;
             if progress.is_due() {
                 let done = u64::from(self.live);
-                progress.tell_opening(
-                    done,
-                    self.failures.total(),
-                    self.plan.connections(),
-                    clock.now() - begin,
-                );
+                progress.tell_opening(done, self.failures.total(), all, clock.now() - begin);
             }
         }
         progress.end();

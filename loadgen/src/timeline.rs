@@ -49,6 +49,18 @@ impl Timeline {
         }
     }
 
+    /// Adds what another thread counted over the same measurement.
+    ///
+    /// # Errors
+    /// The histograms' bounds differ (never).
+    pub(crate) fn add(&mut self, other: &Self) -> Result<(), String> {
+        for (part, other) in self.parts.iter_mut().zip(&other.parts) {
+            part.deliveries += other.deliveries;
+            part.latency.add(&other.latency).map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
     /// Seconds of one part.
     pub(crate) fn part_s(&self) -> f64 {
         self.part_ns as f64 / 1e9

@@ -113,6 +113,15 @@ impl Verifier {
         self.faults.lost = self.faults.lost.saturating_add(missing);
     }
 
+    /// Adds what another verifier found.
+    pub(crate) fn add(&mut self, other: Faults) {
+        let Faults { lost, duplicates, out_of_order, stray } = &mut self.faults;
+        *lost = lost.saturating_add(other.lost);
+        *duplicates += other.duplicates;
+        *out_of_order += other.out_of_order;
+        *stray += other.stray;
+    }
+
     /// What went wrong so far.
     pub(crate) fn faults(&self) -> Faults {
         self.faults

@@ -106,6 +106,23 @@ fn rooms_and_mesh_deliver_all_and_the_mesh_reaches_every_shard() {
 }
 
 #[test]
+fn several_threads_share_the_members_and_count_together() {
+    let engine = Engine::start(2);
+    for how in ["--rate 100", "--in-flight 4", "--rate 100 --slow 3 --encoding msgpack --deflate"] {
+        let line = format!("fanout --threads 3 --members 10 --warmup 50ms --duration 500ms {how}");
+        let (code, told, results) = engine.run(&line);
+        assert_eq!(code, Some(0), "{how}: {told}");
+        let readers = if how.contains("slow") { 7 } else { 10 };
+        assert!(results["published"].as_u64().unwrap() > 20, "{how}: {told}");
+        assert_eq!(
+            results["deliveries"].as_u64(),
+            results["published"].as_u64().map(|count| count * readers)
+        );
+        assert!(results["latency_us"]["count"].as_u64().unwrap() > 100, "{how}: {told}");
+    }
+}
+
+#[test]
 fn slow_members_are_told_apart_from_failures() {
     let engine = Engine::start(1);
     let (code, told, results) =

@@ -36,7 +36,7 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Report, RunError> {
     let mut welcomed_at = vec![0; plan.connections() as usize];
     let before = server.usage();
     let begin = clock.now();
-    fleet.open(&mut |index, now, event| {
+    fleet.open(0..plan.connections(), &mut |index, now, event| {
         if event == Event::Welcomed {
             welcomed_at[index as usize] = now;
         }

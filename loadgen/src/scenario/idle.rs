@@ -25,7 +25,7 @@ pub(super) fn run(args: &IdleArgs) -> Result<Report, RunError> {
     let mut fleet = Fleet::new(&plan, clock)?;
     let before = server.usage();
     let mut ignore = |_: u32, _: u64, _: Event<'_>| {};
-    fleet.open(&mut ignore)?;
+    fleet.open(0..plan.connections(), &mut ignore)?;
     let opened = fleet.live();
 
     let quiet = server.usage();

@@ -140,7 +140,9 @@ impl Script<'_> {
             }),
         );
         let tally = &mut self.tally;
-        self.fleet.open(&mut |connection, now, event| tally.on(connection, now, event))?;
+        self.fleet.open(0..self.plan.connections(), &mut |connection, now, event| {
+            tally.on(connection, now, event);
+        })?;
         let begin = self.clock.now();
         let from = begin + nanos(args.time.warmup);
         let to = from + nanos(args.time.duration);
@@ -203,7 +205,7 @@ impl Script<'_> {
         if let Some((at, usage, own_cpu, before)) = at_start {
             let seconds = last.0.saturating_sub(at).max(1) as f64 / 1e9;
             last.1.tell_cpu(&usage, seconds, ("delivery", deliveries - before), &mut report);
-            own::tell_cpu(own_cpu, last.2, seconds, &mut report);
+            own::tell_cpu(own_cpu, last.2, seconds, 1, &mut report);
         }
         if still_waiting > 0 {
             report.problem("people were never answered");

@@ -9,12 +9,20 @@ const CPU_PERCENT_MAX: f64 = 90.0;
 const LATE_NS_MAX: u64 = 250_000_000;
 
 /// Tells how busy the load generator was.
-pub(super) fn tell_cpu(first: Option<Cpu>, last: Option<Cpu>, seconds: f64, report: &mut Report) {
+pub(super) fn tell_cpu(
+    first: Option<Cpu>,
+    last: Option<Cpu>,
+    seconds: f64,
+    threads: u32,
+    report: &mut Report,
+) {
     let (Some(first), Some(last)) = (first, last) else { return };
     let busy = last.since(first).total_ns as f64 / 1e7 / seconds.max(1e-9);
     report.number("client_cpu_percent", "load generator CPU", busy, 1, "% of a core");
-    if busy > CPU_PERCENT_MAX {
-        report.invalid("the load generator's own core was the bottleneck: use several, or a smaller load");
+    if busy > CPU_PERCENT_MAX * f64::from(threads) {
+        report.invalid(
+            "the load generator's own core was the bottleneck: give it --threads, or a smaller load",
+        );
     }
 }
 

@@ -80,7 +80,9 @@ impl Storm<'_> {
         );
         let tally = &mut self.tally;
         let begin = self.clock.now();
-        self.fleet.open(&mut |connection, now, event| tally.on(connection, now, event))?;
+        self.fleet.open(0..self.plan.connections(), &mut |connection, now, event| {
+            tally.on(connection, now, event);
+        })?;
         let first_s = (self.clock.now() - begin) as f64 / 1e9;
         report.count("connected", "connected at first", u64::from(self.fleet.live()));
         report.number("first_seconds", "time for all at first", first_s, 3, "s");

@@ -104,6 +104,31 @@ impl Tally {
         self.in_flight.sent(room, self.members[room as usize]);
     }
 
+    /// Where each room stands, as far as answers told.
+    pub(super) fn last_offsets(&self) -> &[u64] {
+        &self.last_offset
+    }
+
+    /// A room stands there: what was published up to that is to come.
+    pub(super) fn stands_at(&mut self, room: u32, offset: u64) {
+        let last = &mut self.last_offset[room as usize];
+        *last = offset.max(*last);
+    }
+
+    /// Adds what another thread counted.
+    ///
+    /// # Errors
+    /// The histograms' bounds differ (never).
+    pub(super) fn add(&mut self, other: &Self) -> Result<(), String> {
+        self.verifier.add(other.verifier.faults());
+        self.deliveries += other.deliveries;
+        self.latency.add(&other.latency).map_err(|error| error.to_string())?;
+        match (&mut self.timeline, &other.timeline) {
+            (Some(timeline), Some(other)) => timeline.add(other),
+            _ => Ok(()),
+        }
+    }
+
     /// Publishes that nobody answered yet.
     pub(super) fn unanswered(&self) -> u64 {
         self.sent.saturating_sub(self.published + self.refused)

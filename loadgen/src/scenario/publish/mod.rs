@@ -230,7 +230,7 @@ impl Run<'_> {
         report.times("latency", "publish to answer", &account.latency);
         if let Some((usage, own_cpu)) = first {
             last.0.tell_cpu(&usage, seconds, ("message", account.accepted_in_window), report);
-            own::tell_cpu(own_cpu, last.1, seconds, report);
+            own::tell_cpu(own_cpu, last.1, seconds, 1, report);
         }
         if account.unanswered() > 0 {
             report.problem("publishes were never answered");

@@ -24,7 +24,7 @@ impl<'p> OverWs<'p> {
     /// Waiting failed; connections that fail are counted.
     pub(super) fn open(plan: &'p Plan, clock: Clock) -> io::Result<Self> {
         let mut fleet = Fleet::new(plan, clock)?;
-        fleet.open(&mut |_, _, _| {})?;
+        fleet.open(0..plan.connections(), &mut |_, _, _| {})?;
         Ok(Self { fleet, queued: Vec::new() })
     }
 }
