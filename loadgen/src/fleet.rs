@@ -5,13 +5,12 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::ops::Range;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
 use fanfare_protocol::deflate::Inflater;
-use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::client::{Client, Event, Shared};
 use crate::clock::{Clock, nanos};
@@ -21,6 +20,7 @@ use crate::memo::Memo;
 use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::scan::Scanner;
+use crate::socket;
 use crate::sys::{Epoll, Events, READABLE, WRITABLE};
 use crate::upgrade;
 
@@ -259,7 +259,7 @@ impl<'p> Fleet<'p> {
         self.berths[index as usize] = berth;
         self.opening.push_back((started + nanos(self.plan.timeout), index));
         self.in_progress += 1;
-        let watched = connect(self.plan, index).and_then(|stream| {
+        let watched = socket::connect(self.plan.target.addr, self.plan.source(index)).and_then(|stream| {
             self.epoll.add(stream.as_fd(), u64::from(index), READABLE | WRITABLE)?;
             self.berths[index as usize].stream = Some(stream);
             Ok(())
@@ -355,23 +355,6 @@ impl<'p> Fleet<'p> {
             }
         }
     }
-}
-
-/// Begins a TCP connection without waiting for it.
-fn connect(plan: &Plan, index: u32) -> io::Result<TcpStream> {
-    let addr = plan.target.addr;
-    let kind = Type::STREAM.nonblocking().cloexec();
-    let socket = Socket::new(Domain::for_address(addr), kind, Some(Protocol::TCP))?;
-    socket.set_tcp_nodelay(true)?;
-    if let Some(source) = plan.source(index) {
-        socket.bind(&SocketAddr::new(source, 0).into())?;
-    }
-    match socket.connect(&addr.into()) {
-        Ok(()) => {}
-        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
-        Err(error) => return Err(error),
-    }
-    Ok(socket.into())
 }
 
 /// Sends queued bytes; asks epoll for writability while some are left, and no longer than that.

@@ -26,6 +26,7 @@ mod report;
 mod scan;
 mod scenario;
 mod server_side;
+mod socket;
 mod stamp;
 mod sys;
 mod threshold;
