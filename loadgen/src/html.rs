@@ -28,6 +28,8 @@ pub(crate) struct Page<'p> {
     pub(crate) problems: &'p [String],
     /// Publish to delivery, in nanoseconds.
     pub(crate) latency: Option<&'p Histogram<u64>>,
+    /// What that is, in words.
+    pub(crate) heading: &'p str,
     /// The same and the rate, by time.
     pub(crate) timeline: Option<&'p Timeline>,
 }
@@ -49,7 +51,7 @@ impl Page<'_> {
             let _ = write!(page, "<p class=problem>{}</p>", escaped(problem));
         }
         if let Some(latency) = self.latency.filter(|latency| !latency.is_empty()) {
-            let _ = write!(page, "<h2>Latency by percentile</h2>{}", percentiles(latency));
+            let _ = write!(page, "<h2>{} by percentile</h2>{}", escaped(self.heading), percentiles(latency));
         }
         if let Some(timeline) = self.timeline {
             let _ = write!(page, "<h2>Latency over time</h2>{}", latencies(timeline));
@@ -117,7 +119,10 @@ fn second(timeline: &Timeline, number: usize) -> f64 {
 
 fn seconds(timeline: &Timeline) -> (f64, Vec<(f64, String)>) {
     let end = timeline.parts.len() as f64 * timeline.part_s();
-    let ticks = (0..=4).map(|tick| end * f64::from(tick) / 4.0).map(|x| (x, format!("{x:.0} s"))).collect();
+    // Quarters of an odd number of seconds would look alike without their fractions.
+    let digits = if end < 40.0 && end % 4.0 != 0.0 { 2 } else { 0 };
+    let ticks =
+        (0..=4).map(|tick| end * f64::from(tick) / 4.0).map(|x| (x, format!("{x:.digits$} s"))).collect();
     (end, ticks)
 }
 
@@ -241,6 +246,7 @@ mod tests {
             rows: &rows,
             problems: &[],
             latency: Some(&latency),
+            heading: "Latency",
             timeline: Some(&timeline),
         }
         .render()
@@ -274,6 +280,7 @@ mod tests {
             rows: &[],
             problems: &["no member joined".to_owned()],
             latency: None,
+            heading: "Latency",
             timeline: Some(&timeline),
         };
         let page = page.render();

@@ -64,7 +64,9 @@ pub(crate) struct Report {
     verdict: Verdict,
     /// The threshold that decided, if one did.
     missed: Vec<String>,
+    /// What the picture by percentile shows, and its heading.
     latency: Option<Histogram<u64>>,
+    heading: &'static str,
     timeline: Option<Timeline>,
 }
 
@@ -85,6 +87,7 @@ impl Report {
             verdict: Verdict::Ok,
             missed: Vec::new(),
             latency: None,
+            heading: "Latency",
             timeline: None,
         }
     }
@@ -94,7 +97,12 @@ impl Report {
         (self.latency, self.timeline) = (Some(latency), Some(timeline));
     }
 
-    /// Publish to delivery, where the scenario has it.
+    /// What the picture is made of where no messages are measured.
+    pub(crate) fn plot(&mut self, heading: &'static str, times: Histogram<u64>) {
+        (self.latency, self.heading) = (Some(times), heading);
+    }
+
+    /// What the pictures are made of, where the scenario has something.
     pub(crate) fn latency(&self) -> Option<&Histogram<u64>> {
         self.latency.as_ref()
     }
@@ -198,12 +206,17 @@ impl Report {
         self.verdict
     }
 
+    /// What was asked for; what was not is left out.
+    fn parameters_line(&self) -> String {
+        let given = self.parameters.iter().filter(|(_, value)| !value.is_null());
+        let given: Vec<String> = given.map(|(key, value)| format!("{key} {}", plain(value))).collect();
+        given.join(", ")
+    }
+
     /// The table.
     pub(crate) fn text(&self) -> String {
         let mut text = format!("{}\n", self.scenario);
-        let parameters: Vec<String> =
-            self.parameters.iter().map(|(key, value)| format!("{key} {}", plain(value))).collect();
-        let _ = writeln!(text, "  {}\n", parameters.join(", "));
+        let _ = writeln!(text, "  {}\n", self.parameters_line());
         let width = self.rows.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
         for (label, value) in &self.rows {
             let _ = writeln!(text, "  {label:<width$}  {value}");
@@ -224,19 +237,18 @@ impl Report {
 
     /// One self-contained page.
     pub(crate) fn html(&self) -> String {
-        let parameters: Vec<String> =
-            self.parameters.iter().map(|(key, value)| format!("{key} {}", plain(value))).collect();
         let mut problems: Vec<String> =
             self.missed.iter().map(|broken| format!("threshold broken: {broken}")).collect();
         problems.extend(self.failures.iter().map(|(kind, count)| format!("{kind}: {}", grouped(*count))));
         problems.extend(self.problems.iter().cloned());
         let page = Page {
             title: &format!("fanfare-loadgen {}", self.scenario),
-            parameters: &parameters.join(", "),
+            parameters: &self.parameters_line(),
             verdict: (self.verdict.text(), self.verdict == Verdict::Ok),
             rows: &self.rows,
             problems: &problems,
             latency: self.latency.as_ref(),
+            heading: self.heading,
             timeline: self.timeline.as_ref(),
         };
         page.render()

@@ -59,6 +59,7 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Report, RunError> {
     after.tell_cpu(&before, seconds, ("connection", u64::from(fleet.live())), &mut report);
     report.times("time_to_welcome", "TCP connect to welcome", &times);
     report.failures(fleet.failures());
+    report.plot("TCP connect to welcome", times);
     Ok(report)
 }
 

@@ -125,6 +125,7 @@ impl Storm<'_> {
         }
         report.failures(&self.tally.refusals);
         report.failures(self.fleet.failures());
+        report.plot("Loss of all connections to welcome", self.back);
         Ok(report)
     }
 
