@@ -38,13 +38,21 @@ pub struct Running {
     shards: Vec<JoinHandle<()>>,
 }
 
+/// Descriptors beside those of connections: listeners, rings, logs.
+const OTHER_DESCRIPTORS: u64 = 1_024;
+/// What is reserved at most: the kernel's table takes eight bytes for each.
+const RESERVED_DESCRIPTORS_MAX: u64 = 1 << 20;
+
 /// Starts all shards. They listen when this returns.
 ///
 /// # Errors
 /// The address cannot be listened on, the driver asked for is refused, or a thread cannot be started.
 pub fn start(config: Config) -> Result<Running, String> {
     // Descriptors are what connections are made of; a refusal shows in `doctor`.
-    let _ = sys::raise_descriptor_limit();
+    let descriptors = sys::raise_descriptor_limit().unwrap_or(0);
+    let wanted = config.limits.connections as u64 + config.limits.http_connections as u64 + OTHER_DESCRIPTORS;
+    // A table that is not reserved grows later: slower, not wrong.
+    let _ = sys::reserve_descriptors(wanted.min(descriptors).min(RESERVED_DESCRIPTORS_MAX));
     let cores = cpu::allowed();
     let count = if config.shards == 0 { cores.len().min(64) } else { config.shards };
     let shards = u8::try_from(count).map_err(|_| "`shards` must be 64 at most".to_owned())?;

@@ -1,6 +1,7 @@
 //! Facts about this process.
 
 use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
 /// Raises the soft limit of open descriptors to the hard one and returns it.
@@ -19,6 +20,27 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
         return Err(io::Error::last_os_error());
     }
     Ok(limit.rlim_cur)
+}
+
+/// Makes the kernel's table of this process's descriptors large enough for `count` of them now. It grows by doubling
+/// otherwise, and in a process of several threads each time costs all of them about ten milliseconds
+/// (`expand_fdtable` waits for an RCU grace period), in the middle of a rush of connections.
+///
+/// # Errors
+/// `count` is above the soft limit, or the system is out of descriptors; the table then grows as it always did.
+pub fn reserve_descriptors(count: u64) -> io::Result<()> {
+    let Some(highest) = count.checked_sub(1).and_then(|highest| libc::c_int::try_from(highest).ok()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let any = std::fs::File::open("/dev/null")?;
+    // SAFETY: a plain system call on a descriptor that lives until the end of this function.
+    let copy = unsafe { libc::fcntl(any.as_raw_fd(), libc::F_DUPFD_CLOEXEC, highest) };
+    if copy < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor is fresh and nobody else owns it. The table stays large when it is closed.
+    drop(unsafe { OwnedFd::from_raw_fd(copy) });
+    Ok(())
 }
 
 /// CPU time that all threads used so far: in user mode and in the kernel, in microseconds' resolution.
@@ -40,4 +62,20 @@ pub fn resident_bytes() -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
     kib.unwrap_or(0) * 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reserved_table_is_as_large_as_asked_for() {
+        let limit = raise_descriptor_limit().unwrap();
+        let count = limit.min(5_000);
+        reserve_descriptors(count).unwrap();
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let size = status.lines().find_map(|line| line.strip_prefix("FDSize:")).unwrap();
+        assert!(size.trim().parse::<u64>().unwrap() >= count, "{size}");
+        assert!(reserve_descriptors(limit + 1).is_err() && reserve_descriptors(0).is_err());
+    }
 }
