@@ -5,6 +5,8 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde_json::Value;
 
+use crate::results::DISTURBANCE;
+
 /// A kind of server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
@@ -12,6 +14,8 @@ pub(crate) enum Kind {
     Floor,
     /// tokio-tungstenite, two tasks per connection.
     Plain,
+    /// The engine's send ring driven by nothing but a loop.
+    Ring,
     /// Fanfare.
     Engine,
     /// Fanfare on epoll.
@@ -20,7 +24,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// All of them, baselines first.
-    pub(crate) const ALL: [Self; 4] = [Self::Floor, Self::Plain, Self::Engine, Self::Epoll];
+    pub(crate) const ALL: [Self; 5] = [Self::Floor, Self::Plain, Self::Ring, Self::Engine, Self::Epoll];
 }
 
 /// One column of a case: a server and how the load generator talks to it.
@@ -36,6 +40,7 @@ pub(crate) struct Contestant {
 
 const FLOOR: Contestant = Contestant { name: "floor", kind: Kind::Floor, more: &[] };
 const PLAIN: Contestant = Contestant { name: "plain", kind: Kind::Plain, more: &[] };
+const RING: Contestant = Contestant { name: "ring", kind: Kind::Ring, more: &[] };
 const ENGINE: Contestant = Contestant { name: "engine", kind: Kind::Engine, more: &[] };
 const EPOLL: Contestant = Contestant { name: "epoll", kind: Kind::Epoll, more: &[] };
 const DEFLATE: Contestant = Contestant { name: "engine+deflate", kind: Kind::Engine, more: &["--deflate"] };
@@ -51,12 +56,10 @@ pub(crate) struct Metric {
     pub(crate) digits: usize,
 }
 
-const fn metric(path: &'static str, label: &'static str, digits: usize) -> Metric {
+/// A [`Metric`] in one line.
+pub(crate) const fn metric(path: &'static str, label: &'static str, digits: usize) -> Metric {
     Metric { path, label, digits }
 }
-
-/// CPU of programs that do not belong to the comparison, in percent of a core.
-pub(crate) const DISTURBANCE: &str = "foreign_cpu_percent";
 
 const FANOUT: &[Metric] = &[
     metric("server_cpu_us_per_delivery", "server CPU per delivery, us", 3),
@@ -112,6 +115,8 @@ impl Case {
 /// All cases, in the order in which they run.
 pub(crate) fn all(quick: bool) -> Vec<Case> {
     const ALL: &[Contestant] = &[FLOOR, PLAIN, EPOLL, ENGINE];
+    // Where sending is what costs.
+    const ALL_AND_RING: &[Contestant] = &[FLOOR, PLAIN, RING, EPOLL, ENGINE];
     const ALL_AND_DEFLATE: &[Contestant] = &[FLOOR, PLAIN, ENGINE, DEFLATE];
     let (warmup, duration, quiet) = if quick { ("1s", "2s", "1s") } else { ("2s", "5s", "5s") };
     let case = |name, what, args: &str, contestants, metrics: &'static [Metric]| {
@@ -128,14 +133,14 @@ pub(crate) fn all(quick: bool) -> Vec<Case> {
             "paced",
             "1,000 members, 100 messages/s, 128 B",
             "fanout --members 1000 --rate 100 --size 128",
-            ALL,
+            ALL_AND_RING,
             FANOUT,
         ),
         case(
             "saturated",
             "1,000 members, 16 messages in flight, 128 B",
             "fanout --members 1000 --in-flight 16 --size 128",
-            ALL,
+            ALL_AND_RING,
             FANOUT,
         ),
         case(
@@ -149,7 +154,7 @@ pub(crate) fn all(quick: bool) -> Vec<Case> {
             "rooms",
             "100 rooms of 10 members, 10,000 messages/s, 128 B",
             "fanout --rooms 100 --members 10 --rate 10000 --size 128",
-            ALL,
+            ALL_AND_RING,
             FANOUT,
         ),
         case("idle", "10,000 quiet members of one room", "idle --connections 10000", ALL, IDLE),

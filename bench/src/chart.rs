@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::case::Case;
 
-const WIDTH: f64 = 760.0;
+/// How wide every picture is.
+pub(crate) const WIDTH: f64 = 760.0;
 const LEFT: f64 = 130.0;
 const RIGHT: f64 = 110.0;
 const BAR: f64 = 18.0;
@@ -50,10 +51,14 @@ pub(crate) fn draw(results: &Value, cases: &[Case]) -> String {
         }
         y += 8.0;
     }
+    page("Fanfare beside its baselines", y + 10.0, "", &body)
+}
+
+/// A picture with the common look, and `style` for what it alone has.
+pub(crate) fn page(title: &str, height: f64, style: &str, body: &str) -> String {
     format!(
-        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {WIDTH} {}' role='img'><title>Fanfare beside its baselines</title>{STYLE}\
+        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {WIDTH} {height}' role='img'><title>{title}</title>{STYLE}{style}\
          <rect class='back' width='100%' height='100%' rx='10'/>{body}</svg>\n",
-        y + 10.0
     )
 }
 

@@ -1,6 +1,6 @@
 //! [`parts`]: the parts of the hot path, to be timed and counted. [`wire`]: what the baselines share, just enough of
-//! Fanfare's wire (JSON) for the load generator to drive them. [`baseline`]: what the two without a runtime share beside
-//! it, all but their way of sending.
+//! Fanfare's wire (JSON) for the load generator to drive them. [`baseline`]: what the two without a runtime share
+//! beside it, all but their way of sending.
 //!
 //! The baselines answer the same commands with messages of the same size, so that a comparison measures the
 //! way of sending and nothing else. They check no token, keep no history and limit nothing: all are faster

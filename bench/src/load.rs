@@ -4,12 +4,12 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::case::{Case, Contestant};
 use crate::poll;
-use crate::server::{Binaries, Server};
+use crate::server::{Binaries, Server, Setup};
 
 /// How a run ended.
 #[derive(Clone, Debug)]
@@ -20,42 +20,41 @@ pub(crate) enum Outcome {
     Failed(String),
 }
 
-/// What all runs share.
+/// One run: the server, and what the load generator does to it.
 #[derive(Debug)]
-pub(crate) struct Load<'a> {
-    /// The programs.
-    pub(crate) binaries: &'a Binaries,
-    /// Core of the server.
-    pub(crate) server_core: u32,
-    /// Core of the load generator.
-    pub(crate) client_core: u32,
+pub(crate) struct Run<'a> {
+    /// How the server is started.
+    pub(crate) setup: Setup,
+    /// Core of the load generator; none: wherever the kernel puts it.
+    pub(crate) client_core: Option<u32>,
+    /// The load generator's arguments, without address and core.
+    pub(crate) args: Vec<&'a str>,
+    /// After this time the run counts as hanging.
+    pub(crate) limit: Duration,
 }
 
-impl Load<'_> {
-    /// Runs one contestant of a case once.
-    pub(crate) fn run(&self, case: &Case, contestant: &Contestant) -> Outcome {
-        match self.try_run(case, contestant) {
+impl Run<'_> {
+    /// Runs it once.
+    pub(crate) fn run(&self, binaries: &Binaries) -> Outcome {
+        match self.try_run(binaries) {
             Ok(outcome) => outcome,
             Err(error) => Outcome::Failed(error.to_string()),
         }
     }
 
-    fn try_run(&self, case: &Case, contestant: &Contestant) -> io::Result<Outcome> {
-        let server = Server::start(self.binaries, contestant.kind, self.server_core)?;
+    fn try_run(&self, binaries: &Binaries) -> io::Result<Outcome> {
+        let server = Server::start(binaries, &self.setup)?;
         let report = ReportFile::new();
-        let mut child = Command::new(&self.binaries.loadgen)
-            .args(&case.args)
-            .args(contestant.more)
-            .args(["--dev", "--url", &server.url(), "--pid", &server.pid().to_string()])
-            .args(["--cpu", &self.client_core.to_string()])
-            .arg("--json")
-            .arg(&report.0)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
+        let mut command = Command::new(&binaries.loadgen);
+        command.args(&self.args);
+        command.args(["--dev", "--url", &server.url(), "--pid", &server.pid().to_string()]);
+        if let Some(core) = self.client_core {
+            command.args(["--cpu", &core.to_string()]);
+        }
+        command.arg("--json").arg(&report.0);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         let mut status = None;
-        let ended = poll(case.limit, || {
+        let ended = poll(self.limit, || {
             status = child.try_wait()?;
             Ok(status.is_some())
         });

@@ -3,10 +3,13 @@
 //! Machines differ, and a noisy one differs from itself a minute later. So no number here stands alone: each
 //! round runs every contestant of a case one after the other, rounds start with another contestant each, and
 //! what counts is the ratio of medians. The server has one core and the load generator another.
+//! With `--scaling` it measures instead how the engine's own cost grows with the load.
 
 mod case;
 mod chart;
 mod load;
+mod results;
+mod scaling;
 mod server;
 mod summary;
 
@@ -16,13 +19,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use fanfare_sys::Flusher;
 
 use crate::case::{Case, Kind};
-use crate::load::{Load, Outcome};
-use crate::server::Binaries;
+use crate::load::{Outcome, Run};
+use crate::scaling::Scaling;
+use crate::server::{Binaries, Setup};
 use crate::summary::Summary;
 
-/// Compares the engine with the kernel's floor and with a plain tokio server.
+/// Compares the engine with the kernel's floor, with its own send ring alone, and with a plain tokio server.
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -31,13 +36,16 @@ use crate::summary::Summary;
     2 wrong usage, or slower than --gate allows."
 )]
 struct Args {
-    /// Two short rounds: for a look, not for a claim.
+    /// Measure instead how the engine's cost grows with members, rooms, bytes and shards.
+    #[arg(long, conflicts_with_all = ["gate", "servers"])]
+    scaling: bool,
+    /// Two short rounds, of --scaling one: for a look, not for a claim.
     #[arg(long)]
     quick: bool,
-    /// Rounds, each with every contestant [default: 5; 2 with --quick].
+    /// Rounds, each with every contestant [default: 5, 2 with --quick; of --scaling 3, 1 with --quick].
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: Option<u32>,
-    /// Only cases whose name contains this (repeatable).
+    /// Only cases, or series, whose name contains this (repeatable).
     #[arg(long, value_name = "TEXT")]
     only: Vec<String>,
     /// Only these servers (repeatable).
@@ -64,9 +72,20 @@ struct Args {
     /// Measure nothing: draw the chart of the results that are there already.
     #[arg(long, requires = "chart")]
     redraw: bool,
-    /// Where the results go as JSON.
-    #[arg(long, default_value = "docs/data/performance.json", value_name = "FILE")]
-    out: PathBuf,
+    /// Where the results go as JSON [default: docs/data/performance.json, of --scaling docs/data/scaling.json].
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+impl Args {
+    fn out(&self) -> PathBuf {
+        let default = if self.scaling { "docs/data/scaling.json" } else { "docs/data/performance.json" };
+        self.out.clone().unwrap_or_else(|| default.into())
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|text| name.contains(text.as_str()))
+    }
 }
 
 fn main() -> ExitCode {
@@ -83,39 +102,84 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the cases; returns how many runs failed.
+/// Measures and draws; returns how many runs failed.
 fn run(args: &Args) -> Result<usize, String> {
     if args.redraw {
         return draw(args).map(|()| 0);
     }
     let binaries =
         Binaries::find(args.engine.clone(), args.loadgen.clone()).map_err(|error| error.to_string())?;
-    let servers = if args.servers.is_empty() { Kind::ALL.to_vec() } else { args.servers.clone() };
+    if args.scaling { measure_scaling(args, &binaries) } else { compare(args, &binaries) }
+}
+
+fn compare(args: &Args, binaries: &Binaries) -> Result<usize, String> {
+    let servers = servers(args)?;
     for kind in &servers {
         binaries.check(*kind)?;
     }
-    let wanted =
-        |case: &Case| args.only.is_empty() || args.only.iter().any(|text| case.name.contains(text.as_str()));
-    let cases: Vec<Case> = case::all(args.quick).into_iter().filter(wanted).collect();
+    let cases: Vec<Case> = case::all(args.quick).into_iter().filter(|case| args.wants(case.name)).collect();
     if cases.is_empty() {
         return Err("--only matches no case".into());
     }
     let rounds = args.rounds.unwrap_or(if args.quick { 2 } else { 5 });
-    let load = Load { binaries: &binaries, server_core: args.server_core, client_core: args.client_core };
 
     let mut summary = Summary::new(rounds, args.quick);
     for (number, case) in (1..).zip(&cases) {
         eprintln!("[{number}/{}] {}: {}", cases.len(), case.name, case.what);
-        let outcomes = run_case(&load, case, &servers, rounds);
+        let outcomes = run_case(args, binaries, case, &servers, rounds);
         println!("{}", summary.add(case, outcomes));
     }
-    summary.write(&args.out).map_err(|error| format!("--out {}: {error}", args.out.display()))?;
-    eprintln!("results: {}", args.out.display());
-    draw(args)?;
+    written(args, summary.write(&args.out()))?;
     if let Some(above) = args.gate.map(|ratio| summary.above(ratio)).filter(|above| !above.is_empty()) {
         return Err(format!("slower than the gate allows\n  {}", above.join("\n  ")));
     }
     Ok(summary.failed())
+}
+
+fn measure_scaling(args: &Args, binaries: &Binaries) -> Result<usize, String> {
+    for kind in [Kind::Engine, Kind::Floor] {
+        binaries.check(kind)?;
+    }
+    let wanted: Vec<_> = scaling::all().into_iter().filter(|series| args.wants(series.name)).collect();
+    if wanted.is_empty() {
+        return Err("--only matches no series".into());
+    }
+    let rounds = args.rounds.unwrap_or(if args.quick { 1 } else { 3 });
+    let (server_core, client_core) = (args.server_core, args.client_core);
+    let scaling = Scaling { binaries, server_core, client_core, rounds };
+    let (mut entries, mut failed) = (Vec::new(), 0);
+    for (number, series) in (1..).zip(&wanted) {
+        eprintln!("[{number}/{}] {}: {}", wanted.len(), series.name, series.what);
+        let (entry, failures) = scaling.measure(series);
+        entries.push(entry);
+        failed += failures;
+    }
+    written(args, results::write(&args.out(), rounds, args.quick, "series", &entries))?;
+    Ok(failed)
+}
+
+/// Tells where the results are, and draws them.
+fn written(args: &Args, result: io::Result<()>) -> Result<(), String> {
+    let out = args.out();
+    result.map_err(|error| format!("--out {}: {error}", out.display()))?;
+    eprintln!("results: {}", out.display());
+    draw(args)
+}
+
+/// Those that were asked for, else all that can run here.
+fn servers(args: &Args) -> Result<Vec<Kind>, String> {
+    let mut servers = if args.servers.is_empty() { Kind::ALL.to_vec() } else { args.servers.clone() };
+    if servers.contains(&Kind::Ring)
+        && let Err(error) = Flusher::ring(8)
+    {
+        // The engine goes on without io_uring; a baseline that did would be the floor by another name.
+        if !args.servers.is_empty() {
+            return Err(format!("--server ring: io_uring is refused here: {error}"));
+        }
+        eprintln!("io_uring is refused here, so the ring is left out: {error}");
+        servers.retain(|kind| *kind != Kind::Ring);
+    }
+    Ok(servers)
 }
 
 /// Draws the results that were written, if a chart is wanted.
@@ -123,13 +187,24 @@ fn draw(args: &Args) -> Result<(), String> {
     let Some(chart) = &args.chart else { return Ok(()) };
     let failed =
         |path: &std::path::Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let text = std::fs::read(&args.out).map_err(|error| failed(&args.out, &error))?;
-    let results = serde_json::from_slice(&text).map_err(|error| failed(&args.out, &error))?;
-    std::fs::write(chart, chart::draw(&results, &case::all(args.quick)))
-        .map_err(|error| failed(chart, &error))
+    let out = args.out();
+    let text = std::fs::read(&out).map_err(|error| failed(&out, &error))?;
+    let results = serde_json::from_slice(&text).map_err(|error| failed(&out, &error))?;
+    let svg = if args.scaling {
+        scaling::draw(&results, &scaling::all())
+    } else {
+        chart::draw(&results, &case::all(args.quick))
+    };
+    std::fs::write(chart, svg).map_err(|error| failed(chart, &error))
 }
 
-fn run_case(load: &Load<'_>, case: &Case, servers: &[Kind], rounds: u32) -> Vec<(&'static str, Outcome)> {
+fn run_case(
+    args: &Args,
+    binaries: &Binaries,
+    case: &Case,
+    servers: &[Kind],
+    rounds: u32,
+) -> Vec<(&'static str, Outcome)> {
     let contestants: Vec<_> =
         case.contestants.iter().filter(|contestant| servers.contains(&contestant.kind)).collect();
     let mut outcomes = Vec::new();
@@ -137,7 +212,10 @@ fn run_case(load: &Load<'_>, case: &Case, servers: &[Kind], rounds: u32) -> Vec<
         // Each round begins with another one, so that no place in the order is always the same server's.
         for turn in 0..contestants.len() {
             let contestant = contestants[(round + turn) % contestants.len()];
-            let outcome = load.run(case, contestant);
+            let setup = Setup { kind: contestant.kind, core: Some(args.server_core), shards: 1 };
+            let client_core = Some(args.client_core);
+            let load = case.args.iter().map(String::as_str).chain(contestant.more.iter().copied()).collect();
+            let outcome = Run { setup, client_core, args: load, limit: case.limit }.run(binaries);
             let told = match &outcome {
                 Outcome::Done(results) => case.headline(results),
                 Outcome::Failed(why) => format!("FAILED: {why}"),
@@ -159,4 +237,25 @@ fn poll(limit: Duration, mut done: impl FnMut() -> io::Result<bool>) -> io::Resu
         std::thread::sleep(Duration::from_millis(10));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn scaling_has_its_own_file_and_neither_gate_nor_choice_of_servers() {
+        let parse = |more: &[&str]| Args::try_parse_from([&["fanfare-bench"], more].concat());
+        assert_eq!(parse(&[]).unwrap().out(), PathBuf::from("docs/data/performance.json"));
+        assert_eq!(parse(&["--scaling"]).unwrap().out(), PathBuf::from("docs/data/scaling.json"));
+        assert_eq!(parse(&["--scaling", "--out", "x"]).unwrap().out(), PathBuf::from("x"));
+        assert!(parse(&["--scaling", "--gate", "1.5"]).is_err());
+        assert!(parse(&["--scaling", "--server", "floor"]).is_err());
+    }
 }

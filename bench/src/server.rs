@@ -19,6 +19,7 @@ pub(crate) struct Binaries {
     engine: PathBuf,
     floor: PathBuf,
     plain: PathBuf,
+    ring: PathBuf,
     /// The load generator.
     pub(crate) loadgen: PathBuf,
 }
@@ -35,6 +36,7 @@ impl Binaries {
             engine: engine.unwrap_or_else(|| beside("fanfare")),
             floor: beside("floor"),
             plain: beside("plain"),
+            ring: beside("ring"),
             loadgen: loadgen.unwrap_or_else(|| beside("fanfare-loadgen")),
         })
     }
@@ -56,9 +58,21 @@ impl Binaries {
         match kind {
             Kind::Floor => &self.floor,
             Kind::Plain => &self.plain,
+            Kind::Ring => &self.ring,
             Kind::Engine | Kind::Epoll => &self.engine,
         }
     }
+}
+
+/// How a server is started.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setup {
+    /// Which one.
+    pub(crate) kind: Kind,
+    /// The only core it may use; none: all of them.
+    pub(crate) core: Option<u32>,
+    /// The engine's shards; the others have one thread.
+    pub(crate) shards: u32,
 }
 
 /// A running server; dropping it ends it.
@@ -69,23 +83,30 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server on a free port, pinned to a core, and waits until it accepts connections.
+    /// Starts a server on a free port and waits until it accepts connections.
     ///
     /// # Errors
     /// It cannot be started, ends at once or never listens.
-    pub(crate) fn start(binaries: &Binaries, kind: Kind, core: u32) -> io::Result<Self> {
+    pub(crate) fn start(binaries: &Binaries, setup: &Setup) -> io::Result<Self> {
         let addr = free_port()?;
-        // taskset replaces itself by the server, so the child's id is the server's.
-        let mut command = Command::new("taskset");
-        command.args(["-c", &core.to_string()]).arg(binaries.path(kind));
-        if let Some(driver) = match kind {
+        let program = binaries.path(setup.kind);
+        let mut command = match setup.core {
+            // taskset replaces itself by the server, so the child's id is the server's.
+            Some(core) => {
+                let mut command = Command::new("taskset");
+                command.args(["-c", &core.to_string()]).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
+        if let Some(driver) = match setup.kind {
             Kind::Engine => Some("auto"),
             Kind::Epoll => Some("epoll"),
-            Kind::Floor | Kind::Plain => None,
+            Kind::Floor | Kind::Plain | Kind::Ring => None,
         } {
             // One publisher is far above what a client may send by default.
             command
-                .args(["serve", "--shards", "1", "--driver", driver])
+                .args(["serve", "--shards", &setup.shards.to_string(), "--driver", driver])
                 .env("FANFARE_LIMITS_COMMANDS_PER_MINUTE", "0");
         }
         command.args(["--listen", &addr.to_string()]);

@@ -2,17 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
 use std::io;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use crate::case::{Case, DISTURBANCE, value_at};
+use crate::case::{Case, value_at};
 use crate::load::Outcome;
-
-/// Other programs' CPU, in percent of a core, from which on a run counts as disturbed.
-const DISTURBANCE_PERCENT_MAX: f64 = 15.0;
+use crate::results::{self, is_disturbed, median};
 
 /// What all cases found.
 #[derive(Debug)]
@@ -104,10 +101,7 @@ impl Summary {
         let headline =
             ratios.get("engine/floor").and_then(|ratios| ratios.get(case.metrics[0].path)?.as_f64());
         self.to_floor.push((case.name, headline.unwrap_or(f64::NAN)));
-        let disturbed = runs.values().flatten().filter(|results| {
-            value_at(results, DISTURBANCE).is_some_and(|percent| percent > DISTURBANCE_PERCENT_MAX)
-        });
-        let disturbed = disturbed.count();
+        let disturbed = runs.values().flatten().filter(|results| is_disturbed(results)).count();
         if disturbed > 0 {
             let _ =
                 writeln!(table, "  {disturbed} runs were disturbed by other programs: trust no time above");
@@ -128,60 +122,14 @@ impl Summary {
     /// # Errors
     /// The file cannot be written.
     pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            fs::create_dir_all(folder)?;
-        }
-        let all = json!({
-            "made_by": "fanfare-bench",
-            "at": fanfare_bench::wire::now(),
-            "quick": self.quick,
-            "rounds": self.rounds,
-            "machine": machine(),
-            "cases": self.cases,
-        });
-        fs::write(path, format!("{all:#}\n"))
+        results::write(path, self.rounds, self.quick, "cases", &self.cases)
     }
-}
-
-/// The middle value, or the mean of the two in the middle.
-fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    match sorted.len() {
-        0 => None,
-        len if len % 2 == 1 => Some(sorted[middle]),
-        _ => Some(f64::midpoint(sorted[middle - 1], sorted[middle])),
-    }
-}
-
-/// What the numbers were made on.
-fn machine() -> Value {
-    let first_line = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
-    let cpu_info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let models: Vec<&str> = cpu_info
-        .lines()
-        .filter_map(|line| line.strip_prefix("model name")?.split_once(':'))
-        .map(|(_, name)| name.trim())
-        .collect();
-    json!({
-        "kernel": first_line("/proc/sys/kernel/osrelease"),
-        "cpu": models.first().copied().unwrap_or("unknown"),
-        "cores": models.len(),
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::case::all;
-
-    #[test]
-    fn the_median_is_the_middle() {
-        assert_eq!(median(&[]), None);
-        assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), Some(2.5));
-    }
 
     #[test]
     fn a_table_holds_medians_ratios_and_failures() {
