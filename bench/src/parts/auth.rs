@@ -36,7 +36,7 @@ fn verify_hs256() -> Part {
 /// What the first connection with a token costs: the shards keep the result for the next one with the same.
 fn verify_es256() -> Part {
     let (auth, key) = es256();
-    verify("jwt/verify_es256", &auth, Algorithm::ES256, &key)
+    verify("auth/verify_es256", &auth, Algorithm::ES256, &key)
 }
 
 /// Settings with the benchmark's key, and what signs for it.
