@@ -246,6 +246,9 @@ pub(crate) struct StormArgs {
     /// How often all connections are lost at once.
     #[arg(long, default_value_t = 3, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rounds: u32,
+    /// Messages to each room while all are away, which they must get when they come back; 0: come back without asking.
+    #[arg(long, default_value_t = 10, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(..=1_000))]
+    pub(crate) missed: u32,
     /// Connections per second that come back [default: as many as --opening allows].
     #[arg(long, value_name = "PER_SECOND")]
     pub(crate) rate: Option<f64>,

@@ -2,6 +2,7 @@
 //! loop ([`crate::fleet`]) and not what a scenario makes of its events.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use fanfare_protocol::Encoding;
 use fanfare_protocol::deflate::Inflater;
@@ -31,8 +32,12 @@ pub(crate) enum Event<'a> {
     Joined {
         /// The room's number.
         room: u32,
-        /// Where the room stands.
+        /// The next message is the one after this.
         offset: u64,
+        /// Which count that belongs to; empty where there is only one.
+        epoch: &'a str,
+        /// Whether that is the place an earlier connection had come to.
+        recovered: bool,
     },
     /// A leave was answered.
     Left {
@@ -59,6 +64,17 @@ pub(crate) enum Event<'a> {
     Gone,
 }
 
+/// How far an earlier connection had come in a room.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// The room's number.
+    pub(crate) room: u32,
+    /// Its epoch then.
+    pub(crate) epoch: Arc<str>,
+    /// The last offset that arrived.
+    pub(crate) offset: u64,
+}
+
 /// What connections share while they read.
 pub(crate) struct Shared<'p> {
     pub(crate) plan: &'p Plan,
@@ -80,6 +96,8 @@ struct Session {
     index: u32,
     stage: Stage,
     joins_left: u32,
+    /// Where to go on, for one that comes back.
+    places: Vec<Place>,
     /// Whether the greeting of another server came.
     greeted: bool,
     /// Bytes to send; before the upgrade is answered: bytes of its head that were read.
@@ -92,8 +110,14 @@ const LIMITS: ReaderLimits =
 impl Client {
     /// Connection `index`, not yet opened.
     pub(crate) fn new(index: u32, deflate: bool) -> Self {
-        let session =
-            Session { index, stage: Stage::Unopened, joins_left: 0, greeted: false, out: Vec::new() };
+        let session = Session {
+            index,
+            stage: Stage::Unopened,
+            joins_left: 0,
+            places: Vec::new(),
+            greeted: false,
+            out: Vec::new(),
+        };
         Self { reader: MessageReader::new(deflate), session }
     }
 
@@ -108,6 +132,11 @@ impl Client {
         if stage == Stage::Gone {
             self.session.out = Vec::new();
         }
+    }
+
+    /// Where the next connection in its place is to go on.
+    pub(crate) fn places(&mut self) -> &mut Vec<Place> {
+        &mut self.session.places
     }
 
     /// Bytes that wait to be sent.
@@ -236,8 +265,15 @@ impl Session {
     }
 
     /// A join was answered.
-    fn joined(&mut self, room: u32, offset: u64, sink: &mut impl FnMut(Event<'_>)) {
-        sink(Event::Joined { room, offset });
+    fn joined(
+        &mut self,
+        room: u32,
+        offset: u64,
+        epoch: &str,
+        recovered: bool,
+        sink: &mut impl FnMut(Event<'_>),
+    ) {
+        sink(Event::Joined { room, offset, epoch, recovered });
         if self.stage == Stage::Joining {
             self.joins_left = self.joins_left.saturating_sub(1);
             if self.joins_left == 0 {

@@ -15,6 +15,12 @@ pub(crate) struct Answer {
     /// The place in the room.
     #[serde(default)]
     pub(crate) offset: Option<u64>,
+    /// Which count the offset belongs to.
+    #[serde(default)]
+    pub(crate) epoch: Option<String>,
+    /// Whether all that was missed follows.
+    #[serde(default)]
+    pub(crate) recovered: bool,
     /// The name of an error.
     #[serde(default)]
     pub(crate) name: Option<String>,
@@ -45,11 +51,28 @@ struct MembershipCommand<'a> {
     r#type: &'a str,
     id: u32,
     room: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recover: Option<Recover<'a>>,
+}
+
+/// Where an earlier connection stopped.
+#[derive(Clone, Copy, Serialize)]
+pub(crate) struct Recover<'a> {
+    /// The room's epoch.
+    pub(crate) epoch: &'a str,
+    /// The last offset that arrived.
+    pub(crate) offset: u64,
 }
 
 /// The payload of a `join` or `leave` of room `number`; empty only if the encoder refused.
-pub(crate) fn membership(encoding: Encoding, kind: &str, number: u32, room: &str) -> Vec<u8> {
-    let command = MembershipCommand { r#type: kind, id: number, room };
+pub(crate) fn membership(
+    encoding: Encoding,
+    kind: &str,
+    number: u32,
+    room: &str,
+    recover: Option<Recover<'_>>,
+) -> Vec<u8> {
+    let command = MembershipCommand { r#type: kind, id: number, room, recover };
     match encoding {
         Encoding::Json => serde_json::to_vec(&command).unwrap_or_default(),
         Encoding::MessagePack => rmp_serde::to_vec_named(&command).unwrap_or_default(),
@@ -80,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_join_is_the_same_command_in_both_encodings() {
-        let join = |encoding| membership(encoding, "join", 3, "load:3");
+        let join = |encoding| membership(encoding, "join", 3, "load:3", None);
         let json: serde_json::Value = serde_json::from_slice(&join(Encoding::Json)).unwrap();
         let msgpack: serde_json::Value = rmp_serde::from_slice(&join(Encoding::MessagePack)).unwrap();
         assert_eq!(json, msgpack);

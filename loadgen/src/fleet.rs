@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use fanfare_protocol::deflate::Inflater;
 
-use crate::client::{Client, Event, Shared};
+use crate::client::{Client, Event, Place, Shared};
 use crate::clock::{Clock, nanos};
 use crate::failure::{Failure, Failures, Stage};
 use crate::interrupt;
@@ -137,6 +137,12 @@ impl<'p> Fleet<'p> {
         self.waiting.push_back(index);
     }
 
+    /// The same for one that comes back and goes on where it had come to.
+    pub(crate) fn open_again(&mut self, index: u32, places: Vec<Place>) {
+        *self.berths[index as usize].client.places() = places;
+        self.open_one(index);
+    }
+
     /// Whether connections are opening, or wait to.
     pub(crate) fn is_opening(&self) -> bool {
         self.in_progress > 0 || !self.waiting.is_empty()
@@ -256,6 +262,7 @@ impl<'p> Fleet<'p> {
         let started = self.clock.now();
         let mut berth = Berth { wants_write: true, started, ..Berth::new(self.plan, index) };
         berth.client.set_stage(Stage::Connecting);
+        *berth.client.places() = std::mem::take(self.berths[index as usize].client.places());
         self.berths[index as usize] = berth;
         self.opening.push_back((started + nanos(self.plan.timeout), index));
         self.in_progress += 1;

@@ -67,6 +67,11 @@ impl Verifier {
         self.members[member].expected != 0
     }
 
+    /// The last offset that the member has got, or its join told; `None` when it is no member.
+    pub(crate) fn place(&self, member: usize) -> Option<u64> {
+        self.members[member].expected.checked_sub(1)
+    }
+
     /// A message arrived.
     #[inline]
     pub(crate) fn delivered(&mut self, member: usize, offset: u64) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use fanfare_protocol::wire::History;
 use fanfare_protocol::ws::{OpCode, encode_frame};
 use fanfare_protocol::{Code, RoomName};
 use foldhash::quality::FixedState;
@@ -14,7 +15,7 @@ use crate::id::{ConnectionId, Random, RequestId, ShardId};
 use crate::input::{Input, Opening};
 use crate::latency::Latency;
 use crate::local::{Batch, Local, Rest, State};
-use crate::mesh::{Mesh, Origin, ToLocal};
+use crate::mesh::{Asker, Lookup, Mesh, Origin, ToHome, ToLocal};
 use crate::options::Options;
 use crate::stats::Stats;
 use crate::time::Now;
@@ -83,6 +84,7 @@ impl Core {
                 command::publish::send(&mut self.local, now, &publish, user, None, origin, out);
             }
             Input::Ask(request, question) => self.ask(request, &question, out),
+            Input::History(request, history) => self.look_up(request, history, out),
             Input::Tick => {
                 self.local.tick(now, out);
                 self.home.sweep(now);
@@ -104,9 +106,13 @@ impl Core {
     fn mesh(&mut self, now: Now, message: Mesh, out: &mut Effects) {
         match message {
             Mesh::Home(message) => self.home.handle(now, message, out),
-            Mesh::Local(ToLocal::Joined { connection, room, class, kind, outcome }) => {
-                self.local.joined(now, connection, room, class, kind, outcome, out);
+            Mesh::Local(ToLocal::Joined { connection, room, class, kind, outcome, replay }) => {
+                self.local.joined(now, connection, room, class, kind, outcome, replay, out);
                 command::go_on(&mut self.local, now, connection, out);
+            }
+            Mesh::Local(ToLocal::Reply(id, payload)) => self.local.finished_reply(id, &payload),
+            Mesh::Local(ToLocal::Kept(request, payload)) => {
+                out.answers.push((request, Answer::Kept(payload)));
             }
             Mesh::Local(ToLocal::Deliver(prepared)) => self.local.deliver(&prepared),
             Mesh::Local(ToLocal::Published(origin, outcome)) => match origin {
@@ -125,6 +131,12 @@ impl Core {
             }
             Mesh::Local(ToLocal::Answer(request, rows)) => out.answers.push((request, Answer::Rows(rows))),
         }
+    }
+
+    fn look_up(&mut self, request: RequestId, history: History, out: &mut Effects) {
+        let to = self.local.home_of(&history.room);
+        let asker = Asker::Http(self.shard, request);
+        out.send(to, Mesh::Home(ToHome::History(Box::new(Lookup { history, role: None, asker }))));
     }
 
     fn ask(&mut self, request: RequestId, question: &Question, out: &mut Effects) {
@@ -269,6 +281,13 @@ impl Core {
         stats.local_rooms = self.local.rooms.len() as u64;
         stats.home_rooms = self.home.len() as u64;
         stats.published = self.home.published;
+        stats.repeated = self.home.repeated;
+        stats.recovered = self.home.recovered;
+        stats.unrecovered = self.home.unrecovered;
+        stats.kept_messages = self.home.ledger.messages() as u64;
+        stats.kept_bytes = self.home.ledger.bytes() as u64;
+        stats.evicted = self.home.ledger.evicted;
+        stats.message_ids = self.home.recent.len() as u64;
         stats.encoded = self.home.encoder.encoded;
         stats.compressed = self.home.encoder.compressions;
         stats

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use fanfare_protocol::Refusal;
 
 use crate::id::{ConnectionId, RequestId, ShardId};
@@ -66,6 +67,8 @@ pub enum Answer {
     Published(u32, Result<Placed, Refusal>),
     /// One shard's rows.
     Rows(Rows),
+    /// Kept messages, as a JSON object.
+    Kept(Bytes),
 }
 
 /// Who did what. Never what a message said.

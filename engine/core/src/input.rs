@@ -1,6 +1,6 @@
 //! What the shell tells the core.
 
-use fanfare_protocol::wire::CommandId;
+use fanfare_protocol::wire::{CommandId, History};
 use fanfare_protocol::{Encoding, Publish, Refusal, Request, RoomName};
 
 use crate::close::Close;
@@ -64,6 +64,8 @@ pub enum Input {
     },
     /// A question of HTTP to all shards.
     Ask(RequestId, Question),
+    /// A question of HTTP for the kept messages of one room.
+    History(RequestId, History),
     /// Time has passed.
     Tick,
     /// Tells some more connections that the server restarts.

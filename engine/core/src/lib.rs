@@ -49,8 +49,10 @@ pub use identity::Identity;
 pub use input::{Input, Opening};
 pub use latency::Latency;
 pub use local::{Batch, Rest};
-pub use mesh::{JoinKind, Mesh, Origin, Placed, Publication, ToHome, ToLocal};
-pub use options::{Compression, Heartbeat, Limits, Options, RoomType};
+pub use mesh::{
+    Asker, CatchUp, JoinKind, Lookup, Mesh, Origin, Placed, Publication, Replay, ToHome, ToLocal,
+};
+pub use options::{Compression, Heartbeat, HistoryRule, Limits, Options, RoomType};
 pub use pattern::RoomPattern;
 pub use prepared::Prepared;
 pub use stats::Stats;

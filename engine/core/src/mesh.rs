@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use fanfare_protocol::wire::CommandId;
-use fanfare_protocol::{Body, EventName, Publish, Refusal, RoomName};
+use bytes::Bytes;
+use fanfare_protocol::wire::{CommandId, History, Position};
+use fanfare_protocol::{Body, Encoding, EventName, Publish, Refusal, RoomName};
 
 use crate::class::Class;
 use crate::id::{Address, ConnectionId, Epoch, RequestId, ShardId};
@@ -26,6 +27,10 @@ impl Mesh {
         match self {
             Self::Home(ToHome::Publish(publication)) => publication.body.len(),
             Self::Local(ToLocal::Deliver(prepared)) => prepared.len(),
+            Self::Local(ToLocal::Joined { replay: Some(replay), .. }) => {
+                replay.frames.iter().map(|(frame, _)| frame.len()).sum()
+            }
+            Self::Local(ToLocal::Reply(_, bytes) | ToLocal::Kept(_, bytes)) => bytes.len(),
             _ => 0,
         }
     }
@@ -53,6 +58,8 @@ pub enum ToHome {
         class: Class,
         /// For rooms of one user: a keyed hash of that user, else 0.
         owner: u64,
+        /// What it wants to be sent of the past.
+        catch_up: Option<Box<CatchUp>>,
         /// Why.
         kind: JoinKind,
     },
@@ -67,6 +74,46 @@ pub enum ToHome {
     },
     /// A message wants its place.
     Publish(Box<Publication>),
+    /// Somebody wants kept messages.
+    History(Box<Lookup>),
+}
+
+/// What a join wants to be sent of the past.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CatchUp {
+    /// Everything after this place.
+    pub recover: Option<Position>,
+    /// Otherwise so many of the latest.
+    pub last: Option<u32>,
+}
+
+/// Missed messages, on their way to the one who joins.
+#[derive(Debug)]
+pub struct Replay {
+    /// Whether these are all since the place that was asked for.
+    pub recovered: bool,
+    /// A finished frame each, oldest first, with the roles it is for (none: everybody).
+    pub frames: Vec<(Bytes, Vec<Box<str>>)>,
+}
+
+/// A question for kept messages.
+#[derive(Debug)]
+pub struct Lookup {
+    /// What is asked.
+    pub history: History,
+    /// Messages for other roles only are left out; none: nothing is left out.
+    pub role: Option<Box<str>>,
+    /// Who asks.
+    pub asker: Asker,
+}
+
+/// Who asks for kept messages.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Asker {
+    /// A connection's command.
+    Connection(Address, Encoding, Option<CommandId>),
+    /// An HTTP request.
+    Http(ShardId, RequestId),
 }
 
 /// Who is told of a publish's place.
@@ -97,6 +144,8 @@ pub struct Publication {
     pub exclude: Option<Address>,
     /// The publisher's own id.
     pub message_id: Option<Box<str>>,
+    /// Seconds after which it is of no use.
+    pub ttl: Option<u32>,
     /// Who is told.
     pub origin: Origin,
     /// When the command was read.
@@ -114,6 +163,7 @@ impl Publication {
             roles: publish.roles.clone(),
             exclude: None,
             message_id: publish.message_id.clone(),
+            ttl: publish.ttl,
             origin,
             received_us,
         }
@@ -148,7 +198,13 @@ pub enum ToLocal {
         kind: JoinKind,
         /// Where the stream stands and how many members there are, or why not.
         outcome: Result<(Epoch, u64, u32), Box<Refusal>>,
+        /// What it asked for of the past.
+        replay: Option<Box<Replay>>,
     },
+    /// A finished answer for one connection: the payload of its frame.
+    Reply(ConnectionId, Bytes),
+    /// Kept messages for an HTTP request, as a JSON object.
+    Kept(RequestId, Bytes),
     /// A message for the members on this shard.
     Deliver(Arc<Prepared>),
     /// A publish got its place or was refused.
@@ -159,4 +215,4 @@ pub enum ToLocal {
     Answer(RequestId, Rows),
 }
 
-const _: () = assert!(size_of::<Mesh>() <= 80, "the mesh's queues are sized for small messages");
+const _: () = assert!(size_of::<Mesh>() <= 88, "the mesh's queues are sized for small messages");

@@ -42,6 +42,16 @@ pub struct Limits {
     pub message_bytes: usize,
     /// Bytes that may wait for one connection that reads too slowly.
     pub backlog_bytes: usize,
+    /// Bytes that the rooms which one shard orders may keep of their messages; the oldest of all make room.
+    pub history_bytes: usize,
+    /// Bytes that one room may keep of its messages.
+    pub room_history_bytes: usize,
+    /// Bytes of missed messages that a join may bring; who missed more is told that they cannot be recovered.
+    pub replay_bytes: usize,
+    /// Publishers' own message ids that one shard remembers, so that a retry is answered and not done twice.
+    pub message_ids: usize,
+    /// Milliseconds for which it does.
+    pub message_id_window_ms: u64,
     /// Different roles that may be connected to one shard at a time (1 to 65,535).
     pub roles: u16,
 }
@@ -79,12 +89,35 @@ pub struct RoomType {
     pub publish: Vec<String>,
     /// Members of one room; 0: no limit.
     pub max_members: u32,
+    /// What a room keeps of its messages.
+    pub history: HistoryRule,
+}
+
+/// How much a room keeps of its messages, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HistoryRule {
+    /// Messages at most; 0: none are kept, and nothing can be recovered.
+    pub size: u32,
+    /// Milliseconds after which a message is let go.
+    pub ttl_ms: u64,
+}
+
+impl Default for HistoryRule {
+    fn default() -> Self {
+        Self { size: 1_000, ttl_ms: 300_000 }
+    }
 }
 
 impl RoomType {
     /// A type that everybody may join and publish to.
     pub fn open(name: &str) -> Self {
-        Self { name: name.into(), join: vec!["*".into()], publish: vec!["*".into()], max_members: 0 }
+        Self {
+            name: name.into(),
+            join: vec!["*".into()],
+            publish: vec!["*".into()],
+            max_members: 0,
+            history: HistoryRule::default(),
+        }
     }
 }
 
@@ -115,6 +148,11 @@ impl Default for Options {
                 burst: 100,
                 message_bytes: 65_536,
                 backlog_bytes: 1 << 20,
+                history_bytes: 256 << 20,
+                room_history_bytes: 16 << 20,
+                replay_bytes: 512 << 10,
+                message_ids: 100_000,
+                message_id_window_ms: 300_000,
                 roles: 64,
             },
             heartbeat: Heartbeat {

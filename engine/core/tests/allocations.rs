@@ -156,6 +156,8 @@ fn the_cost_of_a_broadcast_does_not_depend_on_the_number_of_members() {
     ];
     let (few, many) = (cost(10, &mixed), cost(10_000, &mixed));
     eprintln!("mixed: {few:?} for 10 members, {many:?} for 10,000");
-    assert_eq!(few, many);
+    assert_eq!((few.0, few.2, few.3), (many.0, many.2, many.3));
+    // The messages have ids of their own, random ones, and do not compress to the very same length.
+    assert!(few.1.abs_diff(many.1) < 64, "bytes: {few:?}, {many:?}");
     assert_eq!((many.2, many.3), (2, 3), "once for each encoding, once for each encoding and window");
 }

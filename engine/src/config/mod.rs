@@ -96,6 +96,14 @@ pub struct Limits {
     pub burst: u32,
     /// Bytes that may wait for a connection that reads too slowly.
     pub backlog: usize,
+    /// Bytes that all rooms together may keep of their messages.
+    pub history: usize,
+    /// Bytes that one room may keep of its messages.
+    pub room_history: usize,
+    /// Bytes of missed messages that one join may bring.
+    pub replay: usize,
+    /// Publishers' own message ids that are remembered.
+    pub message_ids: usize,
     /// Different roles connected to one shard at a time.
     pub roles: u16,
     /// Bytes of the largest HTTP body.
@@ -132,6 +140,8 @@ pub struct Timeouts {
     pub http_request: Duration,
     /// From the first signal to the end.
     pub drain: Duration,
+    /// For how long a publisher's own message id is remembered.
+    pub message_ids: Duration,
 }
 
 /// Outgoing permessage-deflate.
@@ -211,6 +221,11 @@ impl Config {
                 burst: self.limits.burst,
                 message_bytes: self.limits.message_size,
                 backlog_bytes: self.limits.backlog,
+                history_bytes: self.limits.history / usize::from(shards),
+                room_history_bytes: self.limits.room_history,
+                replay_bytes: self.limits.replay,
+                message_ids: self.limits.message_ids / usize::from(shards),
+                message_id_window_ms: ms(self.timeouts.message_ids),
                 roles: self.limits.roles,
             },
             heartbeat: fanfare_core::Heartbeat {

@@ -1,6 +1,8 @@
 //! `[[room_type]]`: what rooms of one type have in common.
 
-use fanfare_core::RoomType;
+use std::time::Duration;
+
+use fanfare_core::{HistoryRule, RoomType};
 
 use super::problem::Problems;
 use super::section::Section;
@@ -39,7 +41,21 @@ fn room_type(mut section: Section<'_>) -> Option<RoomType> {
         join: section.texts("join", &["*"]),
         publish: section.texts("publish", &["*"]),
         max_members: section.number("max_members", 0, 0..=10_000_000),
+        history: history(section.section("history")),
     };
     section.finish();
     name.map(|_| room_type)
+}
+
+/// `history = { size = 1000, ttl = "5m" }`.
+fn history(mut section: Section<'_>) -> HistoryRule {
+    const TTL_MS_MAX: u64 = 30 * 24 * 3_600_000;
+    let default = HistoryRule::default();
+    let ttl = section.duration("ttl", Duration::from_millis(default.ttl_ms), 1..=TTL_MS_MAX);
+    let rule = HistoryRule {
+        size: section.number("size", default.size, 0..=1_000_000),
+        ttl_ms: ttl.as_millis() as u64,
+    };
+    section.finish();
+    rule
 }

@@ -78,6 +78,10 @@ fn limits(mut section: Section<'_>) -> Limits {
         commands_per_minute: section.number("commands_per_minute", 600, 0..=60_000_000),
         burst: section.number("burst", 100, 1..=1_000_000),
         backlog: section.size("backlog", 1 << 20, 65_536..=1 << 30),
+        history: section.size("history", 256 << 20, 0..=1 << 40),
+        room_history: section.size("room_history", 16 << 20, 1_024..=1 << 40),
+        replay: section.size("replay", 512 << 10, 1_024..=1 << 30),
+        message_ids: section.number("message_ids", 100_000, 0..=100_000_000),
         roles: section.number("roles", 64, 1..=65_535),
         http_body: section.size("http_body", 1 << 20, 1_024..=64 << 20),
         http_head: section.size("http_head", 16 << 10, 1_024..=1 << 20),
@@ -87,6 +91,10 @@ fn limits(mut section: Section<'_>) -> Limits {
     if limits.backlog < 2 * limits.message_size {
         let message = format!("must be at least twice message_size, {} bytes", 2 * limits.message_size);
         section.problem("backlog", message);
+    }
+    if limits.replay > limits.backlog {
+        // What is replayed waits like anything else for a connection that reads slowly.
+        section.problem("replay", format!("must be at most backlog, {} bytes", limits.backlog));
     }
     section.finish();
     limits
@@ -108,6 +116,7 @@ fn timeouts(mut section: Section<'_>) -> Timeouts {
         auth: section.duration("auth", Duration::from_secs(5), 100..=600_000),
         http_keep_alive: section.duration("http_keep_alive", Duration::from_secs(75), 100..=DAY_MS),
         http_request: section.duration("http_request", Duration::from_secs(10), 100..=600_000),
+        message_ids: section.duration("message_ids", Duration::from_secs(300), 1..=DAY_MS),
         drain: section.duration("drain", Duration::from_secs(30), 100..=600_000),
     };
     section.finish();

@@ -130,6 +130,21 @@ fn of_shards(snapshots: &[Snapshot]) -> Vec<Family> {
         family("delivered_payload", "Bytes handed to connections", bytes(), false, |of| {
             of.stats.delivered_bytes
         }),
+        family("kept_messages", "Messages that rooms keep", None, true, |of| of.stats.kept_messages),
+        family("kept", "Bytes that rooms keep of their messages", bytes(), true, |of| of.stats.kept_bytes),
+        family("evicted", "Kept messages that went early because all took too much", None, false, |of| {
+            of.stats.evicted
+        }),
+        family("message_ids", "Publishers' own message ids remembered", None, true, |of| {
+            of.stats.message_ids
+        }),
+        family("repeated", "Publishes that had been done before and were only answered", None, false, |of| {
+            of.stats.repeated
+        }),
+        family("recovered", "Joins that got all they had missed", None, false, |of| of.stats.recovered),
+        family("unrecovered", "Joins that could not get all they had missed", None, false, |of| {
+            of.stats.unrecovered
+        }),
         family("flushes", "Ticks that sent something", None, false, |of| of.stats.flushes),
         family("sends", "Buffers sent to members", None, false, |of| of.stats.flushed_sends),
         family("slow_disconnects", "Connections ended because they read too slowly", None, false, |of| {

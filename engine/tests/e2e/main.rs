@@ -14,5 +14,6 @@ mod http_api;
 mod limits;
 mod panics;
 mod privacy;
+mod recovery;
 mod slow_reader;
 mod targets;

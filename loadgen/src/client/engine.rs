@@ -1,7 +1,7 @@
 //! What the engine's own messages mean.
 
 use super::{Event, Session};
-use crate::command::{self, Answer, Id};
+use crate::command::{self, Answer, Id, Recover};
 use crate::failure::{Failure, Stage, printable_name};
 use crate::plan::Plan;
 use crate::scan::{EVENT, Scanner};
@@ -37,14 +37,20 @@ impl Session {
                 sink(Event::Welcomed);
                 for room in plan.memberships.rooms_of(self.index) {
                     self.joins_left += 1;
-                    let join = command::membership(plan.encoding, "join", room, &plan.room(room));
+                    let place = self.places.iter().find(|place| place.room == room);
+                    let recover = place.map(|place| Recover { epoch: &place.epoch, offset: place.offset });
+                    let join = command::membership(plan.encoding, "join", room, &plan.room(room), recover);
                     self.send(plan.encoding, &join);
                 }
                 self.stage = if self.joins_left == 0 { Stage::Live } else { Stage::Joining };
             }
             ("joined", Some(Id::Number(room))) if matches!(self.stage, Stage::Joining | Stage::Live) => {
                 let room = u32::try_from(room).map_err(|_| Failure::Unreadable)?;
-                self.joined(room, answer.offset.ok_or(Failure::Unreadable)?, sink);
+                let stands = answer.offset.ok_or(Failure::Unreadable)?;
+                let place = self.places.iter().find(|place| place.room == room && answer.recovered);
+                // What was missed follows: the next message is the one after the place that was given.
+                let offset = place.map_or(stands, |place| place.offset);
+                self.joined(room, offset, answer.epoch.as_deref().unwrap_or_default(), place.is_some(), sink);
             }
             ("left", Some(Id::Number(room))) => {
                 sink(Event::Left { room: u32::try_from(room).map_err(|_| Failure::Unreadable)? });

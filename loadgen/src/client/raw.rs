@@ -58,7 +58,7 @@ impl Session {
         let all = plan.memberships.rooms_of(self.index).count();
         let done = all.saturating_sub(self.joins_left as usize);
         for room in plan.memberships.rooms_of(self.index).skip(done).take(count as usize) {
-            self.joined(room, 0, sink);
+            self.joined(room, 0, "", false, sink);
         }
     }
 

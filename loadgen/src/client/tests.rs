@@ -92,7 +92,7 @@ fn a_connection_becomes_live_however_its_bytes_are_cut() {
         }
         let wanted = [
             "Welcomed".into(),
-            format!("{:?}", Event::Joined { room: 1, offset: 4 }),
+            format!("{:?}", Event::Joined { room: 1, offset: 4, epoch: "e", recovered: false }),
             delivered(5),
             format!("{:?}", Event::Published { number: 42, offset: 6 }),
             format!("{:?}", Event::Refused { number: 43, name: "RATE_LIMIT_EXCEEDED" }),

@@ -258,7 +258,7 @@ impl Script<'_> {
     }
 
     fn membership(&mut self, person: u32, kind: &'static str, room: u32) {
-        let command = command::membership(self.plan.encoding, kind, room, &self.plan.room(room));
+        let command = command::membership(self.plan.encoding, kind, room, &self.plan.room(room), None);
         self.fleet.send(person, &command);
         if kind == "join" {
             self.deeds.joins += 1;

@@ -1,6 +1,7 @@
-//! `storm`: all connections are lost at once and come back, several times; after each time one message to every
-//! room shows that all are members again.
+//! `storm`: all connections are lost at once and come back, several times. What is published while they are away
+//! they must get when they return, and one message to every room afterwards shows that all are members again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -9,7 +10,7 @@ use serde_json::json;
 use super::tally::Tally;
 use super::{RunError, check_rate, connect::evenly, prepare};
 use crate::cli::{PayloadArgs, StormArgs};
-use crate::client::Event;
+use crate::client::{Event, Place};
 use crate::clock::{Clock, Schedule, nanos};
 use crate::fleet::Fleet;
 use crate::interrupt;
@@ -31,8 +32,20 @@ struct Storm<'p> {
     templates: Vec<Template>,
     /// TCP connect to `welcome`, of connections that came back.
     welcome: Histogram<u64>,
-    /// From the loss of all connections to this one's `welcome`.
+    /// From the first reconnect of a storm to this one's `welcome`.
     back: Histogram<u64>,
+    /// TCP connect to the first message that was missed.
+    first_missed: Histogram<u64>,
+    /// The rooms' epochs, once known.
+    epochs: Vec<Arc<str>>,
+    recovered: u64,
+}
+
+/// What one storm is measured by.
+#[derive(Clone, Copy, Default)]
+struct Return {
+    welcomed_at: u64,
+    first_message_at: u64,
 }
 
 /// Runs the scenario.
@@ -63,6 +76,9 @@ pub(super) fn run(args: &StormArgs) -> Result<Report, RunError> {
         templates,
         welcome: histogram().map_err(RunError::Failed)?,
         back: histogram().map_err(RunError::Failed)?,
+        first_missed: histogram().map_err(RunError::Failed)?,
+        epochs: vec!["".into(); args.rooms as usize],
+        recovered: 0,
     };
     storm.run(&server)
 }
@@ -74,13 +90,18 @@ impl Storm<'_> {
             "storm",
             json!({
                 "url": args.common.url, "connections": args.connections, "rooms": args.rooms, "rounds": args.rounds,
-                "rate": args.rate, "opening": args.common.opening, "encoding": self.plan.protocol(),
+                "missed": args.missed, "rate": args.rate, "opening": args.common.opening, "encoding": self.plan.protocol(),
                 "deflate": args.common.deflate,
             }),
         );
-        let tally = &mut self.tally;
+        let (tally, epochs) = (&mut self.tally, &mut self.epochs);
         let begin = self.clock.now();
         self.fleet.open(0..self.plan.connections(), &mut |connection, now, event| {
+            if let Event::Joined { room, epoch, .. } = event
+                && let Some(known) = epochs.get_mut(room as usize).filter(|known| known.is_empty())
+            {
+                *known = epoch.into();
+            }
             tally.on(connection, now, event);
         })?;
         let first_s = (self.clock.now() - begin) as f64 / 1e9;
@@ -101,7 +122,8 @@ impl Storm<'_> {
             let seconds = self.lose_all()?;
             slowest_s = slowest_s.max(seconds);
             returned += u64::from(self.fleet.live().saturating_sub(1));
-            self.message_to_all()?;
+            self.publish(1)?;
+            self.await_all()?;
             eprintln!(
                 "storm {} of {}: {} back after {seconds:.2} s",
                 round + 1,
@@ -116,8 +138,15 @@ impl Storm<'_> {
         let rate = f64::from(args.connections) / slowest_s.max(1e-9);
         report.number("connections_per_second", "rate of the slowest storm", rate, 0, "connections/s");
         report.times("time_to_welcome", "TCP connect to welcome", &self.welcome);
-        report.times("back", "loss to welcome", &self.back);
-        report.count("deliveries", "messages after the storms", self.tally.deliveries);
+        report.times("back", "first reconnect to welcome", &self.back);
+        if args.missed > 0 {
+            report.count("recovered", "recovered, in all storms", self.recovered);
+            report.times("first_missed", "TCP connect to first missed message", &self.first_missed);
+            if self.recovered < returned {
+                report.problem("not all who came back got what they had missed");
+            }
+        }
+        report.count("deliveries", "messages received", self.tally.deliveries);
         report.faults(self.tally.verifier.faults());
         server.usage().tell_cpu(&usage, seconds, ("connection", returned), &mut report);
         if self.tally.members() < u64::from(args.connections) {
@@ -125,7 +154,7 @@ impl Storm<'_> {
         }
         report.failures(&self.tally.refusals);
         report.failures(self.fleet.failures());
-        report.plot("Loss of all connections to welcome", self.back);
+        report.plot("First reconnect to welcome", self.back);
         Ok(report)
     }
 
@@ -133,55 +162,100 @@ impl Storm<'_> {
     fn lose_all(&mut self) -> Result<f64, RunError> {
         let members = self.plan.memberships.connections;
         let lost: Vec<u32> = (0..members).filter(|&index| self.fleet.is_live(index)).collect();
+        let places: Vec<Vec<Place>> = lost.iter().map(|&index| self.places(index)).collect();
         let tally = &mut self.tally;
         for &index in &lost {
             self.fleet.hang_up(index, &mut |connection, now, event| tally.on(connection, now, event));
         }
+        self.publish(self.args.missed)?;
+        self.await_all()?;
         let begin = self.clock.now();
         let mut schedule = self.args.rate.map(|rate| Schedule::new(begin, rate));
-        let mut welcomed_at = vec![0; members as usize];
-        let mut returning = lost.iter();
+        let mut returns = vec![Return::default(); members as usize];
+        let mut returning = lost.iter().copied().zip(places);
         while (returning.len() > 0 || self.fleet.is_opening()) && !interrupt::happened() {
             let now = self.clock.now();
             let due = |schedule: &mut Option<Schedule>| {
                 schedule.as_mut().is_none_or(|schedule| schedule.take(now).is_some())
             };
             while returning.len() > 0 && due(&mut schedule) {
-                let Some(&index) = returning.next() else { break };
-                self.fleet.open_one(index);
+                let Some((index, places)) = returning.next() else { break };
+                self.fleet.open_again(index, places);
             }
             let next = schedule.as_ref().map_or(u64::MAX, |schedule| schedule.due().saturating_sub(now));
-            let tally = &mut self.tally;
-            self.fleet.turn(NAP.min(Duration::from_nanos(next)), &mut |connection, now, event| {
-                if event == Event::Welcomed && connection < members {
-                    welcomed_at[connection as usize] = now;
-                }
-                tally.on(connection, now, event);
-            })?;
+            self.turn(NAP.min(Duration::from_nanos(next)), &mut returns)?;
+        }
+        let seconds = (self.clock.now() - begin) as f64 / 1e9;
+        // The last ones are members, but what they missed may be on its way.
+        let deadline = self.clock.now() + nanos(self.args.common.timeout);
+        while self.tally.missing() > 0 && self.clock.now() < deadline && !interrupt::happened() {
+            self.turn(NAP, &mut returns)?;
         }
         for index in lost {
-            let welcomed = welcomed_at[index as usize];
-            if welcomed > 0 {
-                let started = self.fleet.started(index);
-                self.welcome.saturating_record(welcomed.saturating_sub(started).max(1));
-                self.back.saturating_record(welcomed.saturating_sub(begin).max(1));
+            let Return { welcomed_at, first_message_at } = returns[index as usize];
+            let started = self.fleet.started(index);
+            if welcomed_at > 0 {
+                self.welcome.saturating_record(welcomed_at.saturating_sub(started).max(1));
+                self.back.saturating_record(welcomed_at.saturating_sub(begin).max(1));
+            }
+            if first_message_at > 0 {
+                self.first_missed.saturating_record(first_message_at.saturating_sub(started).max(1));
             }
         }
-        Ok((self.clock.now() - begin) as f64 / 1e9)
+        Ok(seconds)
     }
 
-    /// One message to each room; waits until every member has it.
-    fn message_to_all(&mut self) -> Result<(), RunError> {
-        let publisher = self.plan.memberships.connections;
-        for room in 0..self.args.rooms {
-            let stamp = Stamp { intended: self.clock.now(), number: self.tally.next_number() };
-            let command = self.templates[room as usize].stamped(stamp);
-            if self.fleet.send(publisher, command) {
-                self.tally.sent(room, stamp.intended);
-            }
+    /// Where a member is to go on.
+    fn places(&self, index: u32) -> Vec<Place> {
+        if self.args.missed == 0 {
+            return Vec::new();
         }
-        let tally = &mut self.tally;
-        self.fleet.flush(publisher, &mut |connection, now, event| tally.on(connection, now, event));
+        let rooms = self.plan.memberships.rooms_of(index);
+        let place = |room: u32| {
+            let (epoch, offset) = (Arc::clone(&self.epochs[room as usize]), self.tally.place(index, room)?);
+            Some(Place { room, epoch, offset })
+        };
+        rooms.filter_map(place).collect()
+    }
+
+    fn turn(&mut self, wait: Duration, returns: &mut [Return]) -> Result<(), RunError> {
+        let (tally, recovered) = (&mut self.tally, &mut self.recovered);
+        self.fleet.turn(wait, &mut |connection, now, event| {
+            if let Some(of) = returns.get_mut(connection as usize) {
+                match event {
+                    Event::Welcomed => of.welcomed_at = now,
+                    Event::Joined { recovered: true, .. } => *recovered += 1,
+                    Event::Delivered(_) if of.first_message_at == 0 => of.first_message_at = now,
+                    _ => {}
+                }
+            }
+            tally.on(connection, now, event);
+        })?;
+        Ok(())
+    }
+
+    /// So many messages to each room.
+    fn publish(&mut self, count: u32) -> Result<(), RunError> {
+        let publisher = self.plan.memberships.connections;
+        for _ in 0..count {
+            for room in 0..self.args.rooms {
+                let stamp = Stamp { intended: self.clock.now(), number: self.tally.next_number() };
+                let command = self.templates[room as usize].stamped(stamp);
+                if self.fleet.send(publisher, command) {
+                    self.tally.sent(room, stamp.intended);
+                }
+            }
+            let tally = &mut self.tally;
+            self.fleet.flush(publisher, &mut |connection, now, event| tally.on(connection, now, event));
+            self.fleet
+                .turn(Duration::ZERO, &mut |connection, now, event| tally.on(connection, now, event))?;
+        }
+        Ok(())
+    }
+
+    /// Waits until every message is answered and every member has it.
+    fn await_all(&mut self) -> Result<(), RunError> {
+        let publisher = self.plan.memberships.connections;
         let deadline = self.clock.now() + nanos(self.args.common.timeout);
         while (self.tally.unanswered() > 0 || self.tally.missing() > 0) && self.clock.now() < deadline {
             if interrupt::happened() || !self.fleet.is_live(publisher) {

@@ -86,6 +86,11 @@ impl Tally {
         self.memberships.index(room, connection).is_some_and(|index| self.verifier.is_member(index))
     }
 
+    /// The last offset that a member has got, or its join told.
+    pub(super) fn place(&self, connection: u32, room: u32) -> Option<u64> {
+        self.memberships.index(room, connection).and_then(|index| self.verifier.place(index))
+    }
+
     /// Members connected, over all rooms.
     pub(super) fn members(&self) -> u64 {
         self.members.iter().copied().map(u64::from).sum()
@@ -157,7 +162,7 @@ impl Tally {
                 self.refusals.count(&format_args!("publish refused: {name}"));
                 self.in_flight.refused(number);
             }
-            Event::Joined { room, offset } => self.joined(connection, room, offset),
+            Event::Joined { room, offset, .. } => self.joined(connection, room, offset),
             Event::Left { room } => self.left(connection, room),
             Event::Gone => self.gone(connection),
             Event::Welcomed => {}
@@ -239,12 +244,16 @@ mod tests {
         Event::Delivered(Delivery { room, offset, stamp: Some(Stamp { intended, number }) })
     }
 
+    fn joined(room: u32, offset: u64) -> Event<'static> {
+        Event::Joined { room, offset, epoch: "e", recovered: false }
+    }
+
     /// Two rooms of two members on two connections, all joined at offset 4, one message sent to each room.
     fn tally() -> Tally {
         let mut tally = Tally::new(Memberships { rooms: 2, members: 2, connections: 2 }).unwrap();
         for connection in 0..2 {
             for room in 0..2 {
-                tally.on(connection, 0, Event::Joined { room, offset: 4 });
+                tally.on(connection, 0, joined(room, 4));
             }
         }
         tally.sent(0, 100);
@@ -285,8 +294,8 @@ mod tests {
     fn nonsense_from_a_server_is_counted() {
         let mut tally = tally();
         tally.on(0, 0, delivery(7, 1, 0, 0));
-        tally.on(0, 0, Event::Joined { room: 7, offset: 0 });
-        tally.on(0, 0, Event::Joined { room: 0, offset: 0 });
+        tally.on(0, 0, joined(7, 0));
+        tally.on(0, 0, joined(0, 0));
         tally.on(0, 0, Event::Refused { number: 4_000_000_000, name: "X" });
         assert_eq!(tally.verifier.faults(), Faults { stray: 3, ..Faults::default() });
         assert_eq!(tally.refusals.total(), 1);

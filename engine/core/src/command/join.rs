@@ -1,15 +1,21 @@
 //! `join`: the connection wants to be a member of a room.
 
 use fanfare_protocol::wire::{CommandId, Join, Position};
-use fanfare_protocol::{Code, Refusal, Reply};
+use fanfare_protocol::{Code, Refusal, Reply, RoomName};
 
 use crate::effect::Effects;
 use crate::id::{Address, ConnectionId};
 use crate::identity::covers;
-use crate::local::Local;
-use crate::mesh::{JoinKind, Mesh, ToHome};
+use crate::local::{Connection, Local};
+use crate::mesh::{CatchUp, JoinKind, Mesh, ToHome};
 use crate::options::lists;
 use crate::time::Now;
+
+/// Whether the connection's token and its role allow it to be in a room.
+pub(super) fn may_join(local: &Local, connection: &Connection, room: &RoomName) -> bool {
+    covers(connection.patterns.as_deref(), room.as_str())
+        && lists(&local.options.type_of(room).join, local.roles.name(connection.role))
+}
 
 /// Checks the right to join and asks the room's home. Joining twice is answered with where the room stands.
 pub(crate) fn join(
@@ -20,7 +26,7 @@ pub(crate) fn join(
     join: Join,
     out: &mut Effects,
 ) {
-    let Join { room, .. } = join;
+    let Join { room, recover, last } = join;
     let connection = local.connections.get(id).expect("invariant: the caller holds it");
     let number = local.rooms.find(&room);
     let member = number.filter(|number| connection.memberships.iter().any(|m| m.room == *number));
@@ -31,9 +37,7 @@ pub(crate) fn join(
         local.reply(id, command.as_ref(), &again);
         return;
     }
-    let role = local.roles.name(connection.role);
-    let may = covers(connection.patterns.as_deref(), room.as_str())
-        && lists(&local.options.type_of(&room).join, role);
+    let may = may_join(local, connection, &room);
     let max = local.options.limits.rooms_per_connection;
     let refusal = if !may {
         Some((Code::Forbidden, "the token does not allow to join this `room`".to_owned()))
@@ -53,5 +57,7 @@ pub(crate) fn join(
     let class = connection.class;
     let to = local.home_of(&room);
     let kind = JoinKind::Command(command);
-    out.send(to, Mesh::Home(ToHome::Join { room, from, class, owner: 0, kind }));
+    let wants_past = recover.is_some() || last.is_some_and(|last| last > 0);
+    let catch_up = wants_past.then(|| Box::new(CatchUp { recover, last }));
+    out.send(to, Mesh::Home(ToHome::Join { room, from, class, owner: 0, catch_up, kind }));
 }

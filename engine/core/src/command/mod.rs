@@ -2,6 +2,7 @@
 
 mod auth;
 mod heartbeat;
+mod history;
 mod join;
 mod leave;
 pub(crate) mod publish;
@@ -107,7 +108,7 @@ fn perform(local: &mut Local, now: Now, id: ConnectionId, request: Request, out:
         Command::Publish(publish) => publish::publish(local, now, id, command, &publish, out),
         Command::Heartbeat { data } => heartbeat::heartbeat(local, now, id, command.as_ref(), data.as_ref()),
         Command::Ack { .. } => refuse_unkept(local, id, command, "`ack`: this server keeps no receipts"),
-        Command::History(_) => refuse_unkept(local, id, command, "`history`: this server keeps no messages"),
+        Command::History(history) => history::history(local, id, command, history, out),
         Command::Presence { .. } => {
             refuse_unkept(local, id, command, "`presence`: this server keeps no rosters");
         }

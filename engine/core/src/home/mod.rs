@@ -2,6 +2,12 @@
 //! order.
 
 mod audience;
+mod catch_up;
+mod history;
+mod keep;
+mod ledger;
+mod log;
+mod recent;
 mod room;
 mod rooms;
 

@@ -3,6 +3,7 @@
 use fanfare_protocol::RoomName;
 
 use crate::home::audience::Audience;
+use crate::home::log::Log;
 use crate::id::Epoch;
 use crate::names::Named;
 
@@ -17,6 +18,8 @@ pub(crate) struct HomeRoom {
     pub(crate) epoch: Epoch,
     /// Seconds of the steady clock at the last join, leave or message.
     pub(crate) used_s: u32,
+    /// Kept messages; nothing until there are some, since most rooms are the engine's own and keep none.
+    pub(crate) log: Option<Box<Log>>,
 }
 
 impl HomeRoom {

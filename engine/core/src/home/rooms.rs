@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use fanfare_protocol::{Code, Message, Refusal, RoomName};
 use foldhash::quality::FixedState;
+use smallvec::SmallVec;
 
 use crate::class::Class;
 use crate::effect::Effects;
 use crate::home::audience::Audience;
+use crate::home::ledger::Ledger;
+use crate::home::log::Kept;
+use crate::home::recent::{Place, Recent};
 use crate::home::room::HomeRoom;
 use crate::id::{Address, Epoch, Random, ShardId};
-use crate::mesh::{JoinKind, Mesh, Origin, Placed, Publication, ToHome, ToLocal};
+use crate::mesh::{CatchUp, JoinKind, Mesh, Origin, Placed, Publication, ToHome, ToLocal};
 use crate::names::Names;
 use crate::options::Options;
 use crate::prepared::{Encoder, Prepared};
@@ -24,20 +28,44 @@ const SWEPT_AT_ONCE: u32 = 4_096;
 
 #[derive(Debug)]
 pub(crate) struct HomeRooms {
-    options: Arc<Options>,
-    rooms: Names<HomeRoom>,
+    pub(super) options: Arc<Options>,
+    pub(super) rooms: Names<HomeRoom>,
+    pub(crate) ledger: Ledger,
+    pub(crate) recent: Recent,
     pub(crate) encoder: Encoder,
     random: Random,
     swept: u32,
     /// Rooms that are not the engine's own.
     named: usize,
     pub(crate) published: u64,
+    /// Publishes that had been done before.
+    pub(crate) repeated: u64,
+    /// Joins that got all they had missed, and those that could not.
+    pub(crate) recovered: u64,
+    pub(crate) unrecovered: u64,
 }
 
 impl HomeRooms {
     pub(crate) fn new(options: Arc<Options>, hasher: FixedState, random: Random) -> Self {
         let encoder = Encoder::new(options.compression);
-        Self { options, rooms: Names::new(hasher), encoder, random, swept: 0, named: 0, published: 0 }
+        let mut random = random;
+        let limits = &options.limits;
+        let seeds = [random.next_u64(), random.next_u64()];
+        let recent = Recent::new(limits.message_ids, limits.message_id_window_ms, seeds);
+        Self {
+            options,
+            rooms: Names::new(hasher),
+            ledger: Ledger::default(),
+            recent,
+            encoder,
+            random,
+            swept: 0,
+            named: 0,
+            published: 0,
+            repeated: 0,
+            recovered: 0,
+            unrecovered: 0,
+        }
     }
 
     /// How many rooms there are, the engine's own left out.
@@ -47,17 +75,19 @@ impl HomeRooms {
 
     fn forget(&mut self, number: u32) {
         let room = self.rooms.remove(number);
+        debug_assert!(room.log.is_none(), "a room with kept messages is kept");
         self.named -= usize::from(!room.name.is_engine_room());
     }
 
     /// Decides one message and appends what other shards must hear.
     pub(crate) fn handle(&mut self, now: Now, message: ToHome, out: &mut Effects) {
         match message {
-            ToHome::Join { room, from, class, owner, kind } => {
-                self.join(now, room, from, class, owner, kind, out);
+            ToHome::Join { room, from, class, owner, catch_up, kind } => {
+                self.join(now, room, from, class, owner, catch_up, kind, out);
             }
             ToHome::Leave { room, shard, class } => self.leave(now, &room, shard, class),
             ToHome::Publish(publication) => self.publish(now, *publication, out),
+            ToHome::History(lookup) => self.look_up(now, *lookup, out),
         }
     }
 
@@ -68,9 +98,11 @@ impl HomeRooms {
         from: Address,
         class: Class,
         owner: u64,
+        catch_up: Option<Box<CatchUp>>,
         kind: JoinKind,
         out: &mut Effects,
     ) {
+        let mut replay = None;
         let outcome = self.find_or_create(now, &room).and_then(|number| {
             let limit = self.members_max(&room);
             let found = self.rooms.get_mut(number).expect("invariant: just found");
@@ -86,10 +118,12 @@ impl HomeRooms {
             }
             found.audience.add(from.shard, class);
             found.used_s = seconds(now);
-            Ok((found.epoch, found.offset, members + 1))
+            let stands = (found.epoch, found.offset, members + 1);
+            replay = catch_up.map(|catch_up| Box::new(self.catch_up(now, number, &catch_up, class)));
+            Ok(stands)
         });
         let outcome = outcome.map_err(Box::new);
-        let answer = ToLocal::Joined { connection: from.connection, room, class, kind, outcome };
+        let answer = ToLocal::Joined { connection: from.connection, room, class, kind, outcome, replay };
         out.send(from.shard, Mesh::Local(answer));
     }
 
@@ -113,14 +147,24 @@ impl HomeRooms {
         let found = self.rooms.get_mut(number).expect("invariant: just found");
         found.audience.remove(shard, class);
         found.used_s = seconds(now);
-        if found.audience.is_empty() && found.offset == 0 {
+        // Where messages are kept, who comes back may name the place before the first one: the epoch must last.
+        let can_recover = !room.is_engine_room() && self.options.type_of(room).history.size > 0;
+        if found.audience.is_empty() && found.offset == 0 && !can_recover {
             self.forget(number);
         }
     }
 
     fn publish(&mut self, now: Now, publication: Publication, out: &mut Effects) {
-        let Publication { room, event, body, user, roles, exclude, message_id, origin, received_us } =
+        let Publication { room, event, body, user, roles, exclude, message_id, ttl, origin, received_us } =
             publication;
+        let key = message_id.as_deref().map(|id| self.recent.key(&room, user.as_ref(), id));
+        if let Some(place) = key.and_then(|key| self.recent.find(now, key)) {
+            self.repeated += 1;
+            let message_id = message_id.expect("invariant: it made the key");
+            let Place { epoch, offset } = place;
+            tell(origin, Ok(Placed { room, epoch, offset, message_id }), out);
+            return;
+        }
         let number = match self.find_or_create(now, &room) {
             Ok(number) => number,
             Err(refusal) => {
@@ -134,6 +178,9 @@ impl HomeRooms {
         self.published += 1;
         let message_id = message_id.unwrap_or_else(|| self.random.message_id(now.unix_ms).into());
         let epoch_of_room = found.epoch;
+        if let Some(key) = key {
+            self.recent.note(now, key, Place { epoch: epoch_of_room, offset });
+        }
         if !found.audience.is_empty() {
             let epoch = epoch_of_room.to_string();
             let message = Message {
@@ -147,13 +194,25 @@ impl HomeRooms {
                 body: &body,
             };
             let frames = self.encoder.prepare(&message, found.audience.classes());
-            let prepared =
-                Prepared::new(room.clone(), (epoch_of_room, offset), frames, roles, exclude, received_us);
+            let place = (epoch_of_room, offset);
+            let prepared = Prepared::new(room.clone(), place, frames, roles.clone(), exclude, received_us);
             let prepared = Arc::new(prepared);
             for shard in found.audience.shards() {
                 out.send(shard, Mesh::Local(ToLocal::Deliver(Arc::clone(&prepared))));
             }
         }
+        self.keep(number, now, |at_ms| Kept {
+            offset,
+            at_ms,
+            expires_ms: ttl.map_or(u64::MAX, |seconds| at_ms + u64::from(seconds) * 1_000),
+            timestamp_unix_ms: now.unix_ms,
+            event,
+            user,
+            body,
+            message_id: message_id.clone(),
+            roles,
+            frames: SmallVec::new(),
+        });
         tell(origin, Ok(Placed { room, epoch: epoch_of_room, offset, message_id }), out);
     }
 
@@ -175,6 +234,7 @@ impl HomeRooms {
             owner: 0,
             epoch: Epoch(self.random.next_u64() as u32),
             used_s: seconds(now),
+            log: None,
         }))
     }
 
@@ -183,8 +243,12 @@ impl HomeRooms {
         let numbers = self.rooms.numbers();
         for _ in 0..SWEPT_AT_ONCE.min(numbers) {
             self.swept = if self.swept + 1 < numbers { self.swept + 1 } else { 0 };
+            self.expire(self.swept, now);
             let Some(room) = self.rooms.get(self.swept) else { continue };
-            if room.audience.is_empty() && seconds(now).saturating_sub(room.used_s) >= KEPT_EMPTY_S {
+            if room.log.is_none()
+                && room.audience.is_empty()
+                && seconds(now).saturating_sub(room.used_s) >= KEPT_EMPTY_S
+            {
                 self.forget(self.swept);
             }
         }

@@ -11,7 +11,7 @@ use crate::local::connection::{Membership, State};
 use crate::local::roles::RoleId;
 use crate::local::room::LocalRoom;
 use crate::local::shard::Local;
-use crate::mesh::{JoinKind, Mesh, ToHome};
+use crate::mesh::{JoinKind, Mesh, Replay, ToHome};
 use crate::prepared::Prepared;
 use crate::time::Now;
 
@@ -25,6 +25,7 @@ impl Local {
         class: Class,
         kind: JoinKind,
         outcome: Result<(Epoch, u64, u32), Box<Refusal>>,
+        replay: Option<Box<Replay>>,
         out: &mut Effects,
     ) {
         let gone = self.connections.get(id).is_none_or(|connection| connection.state == State::Closing);
@@ -46,10 +47,13 @@ impl Local {
                     let joined = Reply::Joined {
                         room: room.as_str(),
                         position: &position,
-                        recovered: false,
+                        recovered: replay.as_ref().is_some_and(|replay| replay.recovered),
                         members: Some(u64::from(members)),
                     };
                     self.reply(id, command.as_ref(), &joined);
+                    if let Some(replay) = replay {
+                        self.replay(id, &replay);
+                    }
                     self.audit(id, "join", room.to_string(), out);
                 }
             }
@@ -70,6 +74,19 @@ impl Local {
         let connection = self.connections.get(id).expect("invariant: still held");
         if connection.state == State::Admitting && connection.joins_pending == 0 {
             self.welcome(now, id, out);
+        }
+    }
+
+    /// What a new member has missed, before anything live.
+    fn replay(&mut self, id: ConnectionId, replay: &Replay) {
+        let connection = self.connections.get(id).expect("invariant: the caller holds it");
+        let role = self.roles.name(connection.role).to_owned();
+        for (frame, roles) in &replay.frames {
+            if roles.is_empty() || roles.iter().any(|of| **of == *role) {
+                self.stats.delivered += 1;
+                self.stats.delivered_bytes += frame.len() as u64;
+                self.write(id.slot, |bytes| bytes.extend_from_slice(frame));
+            }
         }
     }
 

@@ -147,7 +147,7 @@ impl Local {
         let from = Address { shard: self.shard, connection: id };
         for (room, owner) in rooms {
             let to = self.home_of(&room);
-            let join = ToHome::Join { room, from, class, owner, kind: JoinKind::Admission };
+            let join = ToHome::Join { room, from, class, owner, catch_up: None, kind: JoinKind::Admission };
             out.send(to, Mesh::Home(join));
         }
         self.reschedule(now, id);
@@ -191,6 +191,16 @@ impl Local {
             Encoding::MessagePack => msgpack::encode_reply(reply, command, &mut payload),
         }
         self.write(id.slot, |bytes| ws::encode_frame(bytes, opcode(encoding), false, &payload));
+    }
+
+    /// An answer that another shard has made.
+    pub(crate) fn finished_reply(&mut self, id: ConnectionId, payload: &[u8]) {
+        let Some(connection) = self.connections.get(id) else { return };
+        if connection.state == State::Closing {
+            return;
+        }
+        let opcode = opcode(connection.class.encoding());
+        self.write(id.slot, |bytes| ws::encode_frame(bytes, opcode, false, payload));
     }
 
     /// Answers a command that was not done.

@@ -3,6 +3,7 @@
 mod access;
 pub(crate) mod console;
 pub(crate) mod health;
+mod history;
 pub(crate) mod publish;
 pub(crate) mod query;
 mod wait;

@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::http::api::access::{self, Caller};
-use crate::http::api::wait;
+use crate::http::api::{history, wait};
 use crate::http::head::Head;
 use crate::http::respond::Response;
 use crate::http::route::not_allowed;
@@ -24,13 +24,16 @@ pub(crate) async fn answer(handle: &Handle, process: &Process, head: &Head, path
         Ok(caller) => caller,
         Err(response) => return response,
     };
+    let segments: Vec<String> =
+        path.trim_start_matches("/v1/").split('/').map(crate::percent::decode).collect();
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    if let ["rooms", room, "history"] = segments[..] {
+        return history::answer(handle, head, room).await;
+    }
     let limit = match limit(head.uri.query().unwrap_or_default()) {
         Ok(limit) => limit,
         Err(response) => return response,
     };
-    let segments: Vec<String> =
-        path.trim_start_matches("/v1/").split('/').map(crate::percent::decode).collect();
-    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let get = head.method == Method::GET || head.method == Method::HEAD;
     let connections = |user_id: Option<&str>, client_id: Option<&str>| Question::Connections {
         user_id: user_id.map(Into::into),
@@ -81,12 +84,12 @@ async fn ask(handle: &Handle, process: &Process, question: Question) -> Option<V
     let answers = wait::answers(handle, request).await?;
     let rows = answers.into_iter().filter_map(|answer| match answer {
         Answer::Rows(rows) => Some(rows),
-        Answer::Published(..) => None,
+        Answer::Published(..) | Answer::Kept(_) => None,
     });
     Some(rows.collect())
 }
 
-fn late() -> Response {
+pub(super) fn late() -> Response {
     Response::error(StatusCode::SERVICE_UNAVAILABLE, "a shard did not answer in time")
 }
 

@@ -1,0 +1,32 @@
+//! `history`: kept messages of a room.
+
+use fanfare_protocol::wire::{CommandId, History};
+use fanfare_protocol::{Code, Refusal};
+
+use super::join::may_join;
+use crate::effect::Effects;
+use crate::id::{Address, ConnectionId};
+use crate::local::Local;
+use crate::mesh::{Asker, Lookup, Mesh, ToHome};
+
+/// Who may join a room may read what it keeps.
+pub(crate) fn history(
+    local: &mut Local,
+    id: ConnectionId,
+    command: Option<CommandId>,
+    history: History,
+    out: &mut Effects,
+) {
+    let connection = local.connections.get(id).expect("invariant: the caller holds it");
+    if !may_join(local, connection, &history.room) || history.room.is_engine_room() {
+        local.audit(id, "history_denied", history.room.to_string(), out);
+        let message = "the token does not allow to read this `room`".to_owned();
+        local.refuse(id, &Refusal { id: command, code: Code::Forbidden, message, field: Some("room") });
+        return;
+    }
+    let encoding = connection.class.encoding();
+    let role = Some(local.roles.name(connection.role).into());
+    let asker = Asker::Connection(Address { shard: local.shard, connection: id }, encoding, command);
+    let to = local.home_of(&history.room);
+    out.send(to, Mesh::Home(ToHome::History(Box::new(Lookup { history, role, asker }))));
+}

@@ -1,0 +1,92 @@
+//! Keeping messages within every bound: the room's number, age and bytes, and the bytes of all rooms together.
+
+use crate::home::HomeRooms;
+use crate::home::ledger::Mark;
+use crate::home::log::{Kept, Log};
+use crate::time::Now;
+
+/// Size of a log that is none.
+const NOTHING: (usize, usize) = (0, 0);
+
+impl HomeRooms {
+    /// Keeps a message of a room if rooms of its type keep any. `kept` is told the steady clock's milliseconds.
+    pub(super) fn keep(&mut self, number: u32, now: Now, kept: impl FnOnce(u64) -> Kept) {
+        let room = self.rooms.get_mut(number).expect("invariant: the caller has just found it");
+        let rule = self.options.type_of(&room.name).history;
+        if rule.size == 0 || room.name.is_engine_room() {
+            return;
+        }
+        let limits = &self.options.limits;
+        let log = room.log.get_or_insert_default();
+        let before = size(Some(log));
+        log.expire(now, rule.ttl_ms);
+        log.push(kept(now.mono_ms()));
+        // The newest always stays, or else a room with large messages would keep nothing at all.
+        while log.len() > rule.size as usize || (log.bytes() > limits.room_history_bytes && log.len() > 1) {
+            log.drop_oldest();
+        }
+        self.ledger.changed(before, size(Some(log)));
+        self.ledger.mark(Mark { room: number, epoch: room.epoch, offset: room.offset });
+        self.evict();
+        if self.ledger.is_stale() {
+            let rooms = &self.rooms;
+            self.ledger.keep(|mark| {
+                let room = rooms.get(mark.room).filter(|room| room.epoch == mark.epoch);
+                let log = room.and_then(|room| room.log.as_ref());
+                log.and_then(|log| log.first_offset()).is_some_and(|first| first <= mark.offset)
+            });
+        }
+    }
+
+    /// The oldest messages of all go while all together take too much.
+    fn evict(&mut self) {
+        while self.ledger.bytes() > self.options.limits.history_bytes {
+            let Some(mark) = self.ledger.oldest() else { return };
+            let room = self.rooms.get_mut(mark.room).filter(|room| room.epoch == mark.epoch);
+            let Some(room) = room else { continue };
+            let Some(log) = &mut room.log else { continue };
+            if log.first_offset() != Some(mark.offset) {
+                continue;
+            }
+            let before = size(Some(log));
+            log.drop_oldest();
+            self.ledger.changed(before, size(Some(log)));
+            self.ledger.evicted += 1;
+            if log.is_empty() {
+                room.log = None;
+            }
+        }
+    }
+
+    /// Lets go what a room has kept for long enough.
+    pub(super) fn expire(&mut self, number: u32, now: Now) {
+        let Some(room) = self.rooms.get_mut(number) else { return };
+        let before = size(room.log.as_deref());
+        let Some(log) = &mut room.log else { return };
+        log.expire(now, self.options.type_of(&room.name).history.ttl_ms);
+        if log.is_empty() {
+            room.log = None;
+        }
+        self.ledger.changed(before, size(room.log.as_deref()));
+    }
+
+    /// Does something to a room's log and keeps the account right.
+    pub(super) fn with_log<T>(
+        &mut self,
+        number: u32,
+        now: Now,
+        act: impl FnOnce(&mut Self, &mut Log) -> T,
+    ) -> Option<T> {
+        self.expire(number, now);
+        let mut log = self.rooms.get_mut(number)?.log.take()?;
+        let before = size(Some(&log));
+        let result = act(self, &mut log);
+        self.ledger.changed(before, size(Some(&log)));
+        self.rooms.get_mut(number)?.log = Some(log);
+        Some(result)
+    }
+}
+
+fn size(log: Option<&Log>) -> (usize, usize) {
+    log.map_or(NOTHING, |log| (log.len(), log.bytes()))
+}
