@@ -93,7 +93,9 @@ fn what_is_not_there_yet_is_refused_in_words() {
     let server = Server::start(Default::default());
     let mut client = Client::join_server(&server, "ada", "user");
     client.join("a");
-    for command in [json!({"type": "ack", "room": "a", "offset": 1}), json!({"type": "presence", "room": "a"})] {
+    for command in
+        [json!({"type": "ack", "room": "a", "offset": 1}), json!({"type": "presence", "room": "a"})]
+    {
         let answer = client.ask(command);
         assert_eq!(answer["type"], "error", "{answer}");
         assert!(!answer["message"].as_str().unwrap().is_empty());
