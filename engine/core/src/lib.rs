@@ -52,7 +52,7 @@ pub use local::{Batch, Rest};
 pub use mesh::{
     Asker, CatchUp, JoinKind, Lookup, Mesh, Origin, Placed, Publication, Replay, ToHome, ToLocal,
 };
-pub use options::{Compression, Heartbeat, HistoryRule, Limits, Options, RoomType};
+pub use options::{Compression, Heartbeat, HistoryRule, Limits, Options, RoomType, Slow};
 pub use pattern::RoomPattern;
 pub use prepared::Prepared;
 pub use stats::Stats;

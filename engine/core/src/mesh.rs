@@ -144,6 +144,8 @@ pub struct Publication {
     pub exclude: Option<Address>,
     /// The publisher's own id.
     pub message_id: Option<Box<str>>,
+    /// What a conflating room keeps the newest of.
+    pub key: Option<Box<str>>,
     /// Seconds after which it is of no use.
     pub ttl: Option<u32>,
     /// Who is told.
@@ -163,6 +165,7 @@ impl Publication {
             roles: publish.roles.clone(),
             exclude: None,
             message_id: publish.message_id.clone(),
+            key: publish.key.clone(),
             ttl: publish.ttl,
             origin,
             received_us,

@@ -91,6 +91,20 @@ pub struct RoomType {
     pub max_members: u32,
     /// What a room keeps of its messages.
     pub history: HistoryRule,
+    /// What becomes of members that read too slowly.
+    pub slow: Slow,
+}
+
+/// What becomes of a member for whom more waits than may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Slow {
+    /// Its connection is ended with [`fanfare_protocol::Code::SlowConsumer`]; it can come back and recover.
+    #[default]
+    Disconnect,
+    /// The oldest of the room's messages that wait for it are dropped, and it is told which.
+    DropOldest,
+    /// Of messages with the same key only the newest waits for it; then as above.
+    Conflate,
 }
 
 /// How much a room keeps of its messages, and for how long.
@@ -117,6 +131,7 @@ impl RoomType {
             publish: vec!["*".into()],
             max_members: 0,
             history: HistoryRule::default(),
+            slow: Slow::default(),
         }
     }
 }

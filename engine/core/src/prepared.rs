@@ -27,6 +27,8 @@ pub struct Prepared {
     pub exclude: Option<Address>,
     /// When the publish command was read.
     pub received_us: u64,
+    /// What stands for the message's key where rooms conflate; 0: it has none.
+    pub key: u64,
     frames: SmallVec<[(Class, Bytes); 2]>,
 }
 
@@ -132,8 +134,9 @@ impl Prepared {
         roles: Vec<Box<str>>,
         exclude: Option<Address>,
         received_us: u64,
+        key: u64,
     ) -> Self {
-        Self { room, epoch, offset, roles, exclude, received_us, frames }
+        Self { room, epoch, offset, roles, exclude, received_us, key, frames }
     }
 }
 

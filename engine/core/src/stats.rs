@@ -31,6 +31,7 @@ pub struct Stats {
     pub backlog_bytes: u64,
     pub backlogs: u64,
     pub slow_disconnects: u64,
+    pub shed: u64,
     /// Connections ended, by close code: index is `number - 1000` for RFC 6455's, `number - 4000 + 16` for ours.
     pub closes: [u64; 32],
 }

@@ -5,7 +5,7 @@ mod world;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use fanfare_core::Options;
+use fanfare_core::{Options, Slow};
 use fanfare_protocol::Encoding;
 use serde_json::{Value, json};
 use world::World;
@@ -159,6 +159,18 @@ impl Play {
                         assert!(!meant, "{context}: offset {missed} is missing");
                     }
                 }
+                Some("gap") => {
+                    let context = format!("seed {seed}, client {client}: {message}");
+                    assert!(members.contains(&room()), "{context}: not a member");
+                    let (from, to) = (message["from"].as_u64().unwrap(), message["to"].as_u64().unwrap());
+                    let last = at.insert(room(), to).unwrap();
+                    assert!(last < from && from <= to, "{context}: after {last}");
+                    for missed in last + 1..from {
+                        let number = places.get(&(room(), missed));
+                        let meant = number.is_some_and(|number| for_this_client(*number));
+                        assert!(!meant, "{context}: offset {missed} is missing before it");
+                    }
+                }
                 _ => {}
             }
         }
@@ -176,7 +188,12 @@ impl Play {
 }
 
 fn play(seed: u64, shards: u8, window: usize, backlog_bytes: usize) -> Play {
+    play_with(seed, shards, window, backlog_bytes, Slow::Disconnect)
+}
+
+fn play_with(seed: u64, shards: u8, window: usize, backlog_bytes: usize, slow: Slow) -> Play {
     let mut options = Options::default();
+    options.default_type.slow = slow;
     options.limits.backlog_bytes = backlog_bytes;
     let mut world = World::new(shards, seed, options);
     world.window = window;
@@ -186,6 +203,29 @@ fn play(seed: u64, shards: u8, window: usize, backlog_bytes: usize) -> Play {
         world.open(shard, &format!("user-{client}"), role, Encoding::Json);
     }
     Play { world, published: HashMap::new() }
+}
+
+#[test]
+fn whoever_reads_too_slowly_is_told_what_it_does_not_get_and_stays() {
+    let (mut gaps, mut shed) = (0, 0);
+    for seed in 1..150 {
+        let mut play = play_with(seed, 1 + (seed % 3) as u8, 300, 2_000, Slow::DropOldest);
+        for _ in 0..600 {
+            play.step();
+        }
+        for _ in 0..2_000 {
+            play.world.settle();
+            for client in 0..play.world.clients.len() {
+                play.world.reads(client, 10_000);
+            }
+        }
+        play.world.settle();
+        play.check(seed);
+        let clients = 0..play.world.clients.len();
+        gaps += clients.flat_map(|client| play.world.messages(client)).filter(|m| m["type"] == "gap").count();
+        shed += play.world.cores.iter().map(|core| core.stats().shed).sum::<u64>();
+    }
+    assert!(gaps > 50 && shed > 200, "{gaps} gaps, {shed} dropped: nothing was tried");
 }
 
 #[test]

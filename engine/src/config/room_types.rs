@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fanfare_core::{HistoryRule, RoomType};
+use fanfare_core::{HistoryRule, RoomType, Slow};
 
 use super::problem::Problems;
 use super::section::Section;
@@ -42,6 +42,15 @@ fn room_type(mut section: Section<'_>) -> Option<RoomType> {
         publish: section.texts("publish", &["*"]),
         max_members: section.number("max_members", 0, 0..=10_000_000),
         history: history(section.section("history")),
+        slow: section.choice(
+            "slow",
+            Slow::default(),
+            &[
+                ("disconnect", Slow::Disconnect),
+                ("drop_oldest", Slow::DropOldest),
+                ("conflate", Slow::Conflate),
+            ],
+        ),
     };
     section.finish();
     name.map(|_| room_type)

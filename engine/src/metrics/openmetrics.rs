@@ -147,6 +147,9 @@ fn of_shards(snapshots: &[Snapshot]) -> Vec<Family> {
         }),
         family("flushes", "Ticks that sent something", None, false, |of| of.stats.flushes),
         family("sends", "Buffers sent to members", None, false, |of| of.stats.flushed_sends),
+        family("shed", "Messages dropped for connections that read too slowly", None, false, |of| {
+            of.stats.shed
+        }),
         family("slow_disconnects", "Connections ended because they read too slowly", None, false, |of| {
             of.stats.slow_disconnects
         }),

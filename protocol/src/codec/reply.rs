@@ -57,6 +57,12 @@ pub(crate) fn write_reply(reply: &Reply<'_>, id: Option<&CommandId>, mut object:
             }
         }
         Reply::Left { room } => object.text("room", room),
+        Reply::Gap { room, epoch, from, to } => {
+            object.text("room", room);
+            object.text("epoch", epoch);
+            object.unsigned("from", from);
+            object.unsigned("to", to);
+        }
         Reply::Published { room, position, message_id } => {
             place(&mut object, room, position);
             object.text("message_id", message_id);
@@ -98,6 +104,7 @@ const fn name(reply: &Reply<'_>) -> &'static str {
         Reply::Welcome { .. } => "welcome",
         Reply::Joined { .. } => "joined",
         Reply::Left { .. } => "left",
+        Reply::Gap { .. } => "gap",
         Reply::Published { .. } => "published",
         Reply::Ok => "ok",
         Reply::History { .. } => "history",

@@ -39,6 +39,17 @@ pub enum Reply<'a> {
         /// The room.
         room: &'a str,
     },
+    /// Messages that this connection read too slowly to get (`gap`): from one offset to another, both included.
+    Gap {
+        /// The room.
+        room: &'a str,
+        /// The epoch of both offsets.
+        epoch: &'a str,
+        /// The first message that is missing.
+        from: u64,
+        /// The last message that is missing.
+        to: u64,
+    },
     /// A publish got its place (`published`).
     Published {
         /// The room underneath the target.

@@ -155,8 +155,19 @@ impl HomeRooms {
     }
 
     fn publish(&mut self, now: Now, publication: Publication, out: &mut Effects) {
-        let Publication { room, event, body, user, roles, exclude, message_id, ttl, origin, received_us } =
-            publication;
+        let Publication {
+            room,
+            event,
+            body,
+            user,
+            roles,
+            exclude,
+            message_id,
+            key: conflates,
+            ttl,
+            origin,
+            received_us,
+        } = publication;
         let key = message_id.as_deref().map(|id| self.recent.key(&room, user.as_ref(), id));
         if let Some(place) = key.and_then(|key| self.recent.find(now, key)) {
             self.repeated += 1;
@@ -195,7 +206,9 @@ impl HomeRooms {
             };
             let frames = self.encoder.prepare(&message, found.audience.classes());
             let place = (epoch_of_room, offset);
-            let prepared = Prepared::new(room.clone(), place, frames, roles.clone(), exclude, received_us);
+            let key = conflates.map_or(0, |key| self.recent.key(&room, None, &key) as u64 | 1);
+            let prepared =
+                Prepared::new(room.clone(), place, frames, roles.clone(), exclude, received_us, key);
             let prepared = Arc::new(prepared);
             for shard in found.audience.shards() {
                 out.send(shard, Mesh::Local(ToLocal::Deliver(Arc::clone(&prepared))));

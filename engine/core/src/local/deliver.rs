@@ -8,10 +8,12 @@ use crate::close::Close;
 use crate::effect::Effects;
 use crate::id::{ConnectionId, Epoch};
 use crate::local::connection::{Membership, State};
+use crate::local::group::Mark;
 use crate::local::roles::RoleId;
 use crate::local::room::LocalRoom;
 use crate::local::shard::Local;
 use crate::mesh::{JoinKind, Mesh, Replay, ToHome};
+use crate::options::Slow;
 use crate::prepared::Prepared;
 use crate::time::Now;
 
@@ -96,7 +98,10 @@ impl Local {
             Some(number) => number,
             None => {
                 self.stats.member_rooms += u64::from(!room.is_engine_room());
-                self.rooms.insert(LocalRoom::new(room, epoch, offset))
+                // The engine's own rooms bring what must not be dropped without a word.
+                let slow =
+                    if room.is_engine_room() { Slow::Disconnect } else { self.options.type_of(&room).slow };
+                self.rooms.insert(LocalRoom::new(room, epoch, offset, slow))
             }
         };
         let connection = self.connections.get(id).expect("invariant: the caller holds it");
@@ -170,7 +175,9 @@ impl Local {
             let Some(frame) = prepared.frame(group.class) else {
                 unreachable!("invariant: a home encodes for every class that has a member");
             };
-            if group.append(frame, prepared.received_us, &mut self.spare) {
+            let mark = Mark { end: 0, offset: prepared.offset, key: prepared.key };
+            let mark = (room.slow != Slow::Disconnect).then_some(mark);
+            if group.append(frame, mark, prepared.received_us, &mut self.spare) {
                 self.flush.dirty(number, index as u16);
             }
             self.stats.tick_bytes = self.stats.tick_bytes.max(group.filling_bytes() as u64);

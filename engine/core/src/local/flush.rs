@@ -10,8 +10,10 @@ use smallvec::SmallVec;
 use crate::effect::Effects;
 use crate::id::ConnectionId;
 use crate::latency::Latency;
-use crate::local::backlog::Backlog;
+use crate::local::backlog::{Backlog, Stretch};
 use crate::local::connection::{Membership, State};
+use crate::local::group::Mark;
+use crate::local::room::LocalRoom;
 use crate::local::shard::Local;
 use crate::time::Now;
 
@@ -77,7 +79,7 @@ impl Local {
             self.begin_group(self.flush.flushing[at]);
         }
         while let Some(id) = self.overflowed.pop() {
-            self.close_slow(now, id, out);
+            self.relieve(now, id, out);
         }
         for slot in self.outgoing.begin() {
             if let Some(connection) = self.connections.in_slot(slot) {
@@ -89,7 +91,8 @@ impl Local {
     fn begin_group(&mut self, (room, group): (u32, u16)) {
         let Self { rooms, connections, outgoing, stats, options, overflowed, .. } = self;
         let local = rooms.get_mut(room).expect("invariant: a room with something to send is kept");
-        let group = &mut local.groups[usize::from(group)];
+        let LocalRoom { name, groups, epoch, slow, .. } = local;
+        let group = &mut groups[usize::from(group)];
         if !group.begin_flush() {
             return;
         }
@@ -109,7 +112,7 @@ impl Local {
             let before = backlog.bytes();
             let bytes = owed.keep();
             stats.backlog_bytes += bytes.len() as u64;
-            backlog.push(bytes);
+            backlog.push_of(bytes, || Stretch::new(name, *epoch, *slow, owed.marks()));
             if before <= max && backlog.bytes() > max {
                 overflowed.push(id);
             }
@@ -188,14 +191,15 @@ impl Local {
         for Membership { room, at } in memberships {
             let mut owed = None;
             let local = self.rooms.get_mut(room).expect("invariant: a room with members is kept");
-            let keep = |_: &mut _, bytes| owed = Some(bytes);
+            let (name, epoch, slow) = (local.name.clone(), local.epoch, local.slow);
+            let keep = |_: &mut _, bytes, marks: &[Mark]| owed = Some((bytes, marks.to_vec()));
             local.group(class, role).set_aside(at, slot, room, &mut self.connections, keep, &mut self.spare);
-            if let Some(owed) = owed {
-                self.push_backlog(slot, owed);
+            if let Some((bytes, marks)) = owed {
+                self.push_backlog(slot, bytes, Stretch::new(&name, epoch, slow, marks));
             }
         }
         if let Some(written) = written {
-            self.push_backlog(slot, written.into());
+            self.push_backlog(slot, written.into(), None);
         }
     }
 

@@ -32,6 +32,17 @@ pub(crate) struct Aside {
     from: u32,
 }
 
+/// One frame of a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// Where it ends.
+    pub(crate) end: u32,
+    /// The message's place in its room.
+    pub(crate) offset: u64,
+    /// What stands for its key; 0: none.
+    pub(crate) key: u64,
+}
+
 /// What one tick is to bring the group. Kept and used again, not made for each tick.
 #[derive(Debug, Default)]
 pub(crate) struct Tick {
@@ -44,6 +55,9 @@ pub(crate) struct Tick {
     aside: Vec<Aside>,
     filling_frames: u32,
     flushing_frames: u32,
+    /// Where each frame ends and which message it is; in rooms only that may drop some of them.
+    filling_marks: Vec<Mark>,
+    flushing_marks: Vec<Mark>,
     /// When the oldest message in `filling` and in `flushing` was read.
     filling_since_us: u64,
     flushing_since_us: u64,
@@ -72,7 +86,13 @@ impl Group {
     }
 
     /// Lays a frame behind the others of this tick. True when it is the first.
-    pub(crate) fn append(&mut self, frame: &[u8], received_us: u64, spare: &mut Vec<Box<Tick>>) -> bool {
+    pub(crate) fn append(
+        &mut self,
+        frame: &[u8],
+        mark: Option<Mark>,
+        received_us: u64,
+        spare: &mut Vec<Box<Tick>>,
+    ) -> bool {
         let tick = self.tick.get_or_insert_with(|| spare.pop().unwrap_or_default());
         let first = tick.filling.is_empty();
         if first {
@@ -80,6 +100,9 @@ impl Group {
         }
         tick.filling.extend_from_slice(frame);
         tick.filling_frames += 1;
+        if let Some(mark) = mark {
+            tick.filling_marks.push(Mark { end: tick.filling.len() as u32, ..mark });
+        }
         first
     }
 
@@ -176,7 +199,7 @@ impl Group {
         slot: u32,
         room: u32,
         connections: &mut Connections,
-        owed: impl FnOnce(&mut Connections, Bytes),
+        owed: impl FnOnce(&mut Connections, Bytes, &[Mark]),
         spare: &mut Vec<Box<Tick>>,
     ) {
         if at & Membership::ASIDE != 0 {
@@ -188,7 +211,7 @@ impl Group {
         let place = (tick.aside.len() - 1) as u32 | Membership::ASIDE;
         if pending {
             let bytes = tick.shared();
-            owed(connections, bytes);
+            owed(connections, bytes, &tick.flushing_marks);
         }
         moved(connections, slot, room, place);
     }
@@ -225,6 +248,7 @@ impl Group {
         std::mem::swap(&mut tick.filling, &mut tick.flushing);
         tick.flushing_since_us = tick.filling_since_us;
         tick.flushing_frames = std::mem::take(&mut tick.filling_frames);
+        std::mem::swap(&mut tick.filling_marks, &mut tick.flushing_marks);
         tick.flushed = 0;
         true
     }
@@ -284,6 +308,7 @@ impl Group {
         assert_eq!(tick.flushed, self.members.len(), "a flush ended before everybody was served");
         let since_us = tick.flushing_since_us;
         tick.flushing.clear();
+        tick.flushing_marks.clear();
         tick.shared = None;
         tick.flushed = 0;
         if tick.flushing.capacity() > KEPT_BYTES_MAX {
@@ -325,6 +350,13 @@ impl Owed<'_> {
     /// The same bytes, shared with others who keep them.
     pub(crate) fn keep(&mut self) -> Bytes {
         self.tick.shared().slice(self.from..)
+    }
+
+    /// The frames in them, where the room may drop some.
+    pub(crate) fn marks(&self) -> Vec<Mark> {
+        let from = self.from as u32;
+        let marks = self.tick.flushing_marks.iter().filter(|mark| mark.end > from);
+        marks.map(|mark| Mark { end: mark.end - from, ..*mark }).collect()
     }
 }
 

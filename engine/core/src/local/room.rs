@@ -8,6 +8,7 @@ use crate::id::Epoch;
 use crate::local::group::Group;
 use crate::local::roles::RoleId;
 use crate::names::Named;
+use crate::options::Slow;
 
 #[derive(Debug)]
 pub(crate) struct LocalRoom {
@@ -16,11 +17,13 @@ pub(crate) struct LocalRoom {
     /// The place of the last message that came, for those who ask.
     pub(crate) epoch: Epoch,
     pub(crate) offset: u64,
+    /// What becomes of members that read too slowly.
+    pub(crate) slow: Slow,
 }
 
 impl LocalRoom {
-    pub(crate) fn new(name: RoomName, epoch: Epoch, offset: u64) -> Self {
-        Self { name, groups: SmallVec::new(), epoch, offset }
+    pub(crate) fn new(name: RoomName, epoch: Epoch, offset: u64, slow: Slow) -> Self {
+        Self { name, groups: SmallVec::new(), epoch, offset, slow }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

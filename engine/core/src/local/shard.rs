@@ -13,6 +13,7 @@ use crate::effect::{Audit, Effects};
 use crate::id::{Address, ConnectionId, Random, ShardId};
 use crate::identity::Identity;
 use crate::input::Opening;
+use crate::local::backlog::Stretch;
 use crate::local::connection::{Connection, Held, State};
 use crate::local::connections::Connections;
 use crate::local::flush::Flush;
@@ -216,13 +217,13 @@ impl Local {
         if connection.is_blocked() {
             let mut bytes = Vec::new();
             write(&mut bytes);
-            self.push_backlog(slot, bytes.into());
+            self.push_backlog(slot, bytes.into(), None);
         } else {
             write(self.outgoing.buffer(slot, &mut connection.outgoing));
         }
     }
 
-    pub(super) fn push_backlog(&mut self, slot: u32, bytes: Bytes) {
+    pub(super) fn push_backlog(&mut self, slot: u32, bytes: Bytes, of: Option<Box<Stretch>>) {
         let max = self.options.limits.backlog_bytes;
         let connection = self.connections.in_slot(slot).expect("invariant: the caller holds it");
         let bare = connection.state == State::Bare;
@@ -230,7 +231,7 @@ impl Local {
         let backlog = connection.backlog.as_mut().expect("invariant: only blocked connections come here");
         let before = backlog.bytes();
         self.stats.backlog_bytes += bytes.len() as u64;
-        backlog.push(bytes);
+        backlog.push_of(bytes, || of);
         if before <= max && backlog.bytes() > max && !bare && !closing {
             self.overflowed.push(self.connections.id_of(slot));
         }
@@ -256,6 +257,25 @@ impl Local {
         self.farewells.push(id);
         self.audit(id, "close", close.number.to_string(), out);
         self.reschedule(now, id);
+    }
+
+    /// More waits for a connection than may: drops what its rooms allow to be dropped, or ends it.
+    pub(super) fn relieve(&mut self, now: Now, id: ConnectionId, out: &mut Effects) {
+        let max = self.options.limits.backlog_bytes;
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        let encoding = connection.class.encoding();
+        let Some(backlog) = connection.backlog.as_mut().filter(|backlog| backlog.bytes() > max) else {
+            return;
+        };
+        let before = backlog.bytes();
+        // To half of it, so that not every further message costs a search.
+        let dropped = backlog.shed(max / 2, |of| gap(encoding, of));
+        let after = backlog.bytes();
+        self.stats.backlog_bytes = self.stats.backlog_bytes + after as u64 - before as u64;
+        self.stats.shed += dropped;
+        if after > max {
+            self.close_slow(now, id, out);
+        }
     }
 
     /// Ends a connection that does not read: all but the frame it is in the middle of is dropped.
@@ -324,4 +344,18 @@ impl Local {
             subject,
         });
     }
+}
+
+/// The frame that tells a slow reader what it will not get.
+fn gap(encoding: Encoding, of: &Stretch) -> Bytes {
+    let (from, to) = of.offsets();
+    let epoch = of.epoch.to_string();
+    let gap = Reply::Gap { room: of.room.as_str(), epoch: &epoch, from, to };
+    let (mut payload, mut frame) = (Vec::with_capacity(128), Vec::with_capacity(132));
+    match encoding {
+        Encoding::Json => json::encode_reply(&gap, None, &mut payload),
+        Encoding::MessagePack => msgpack::encode_reply(&gap, None, &mut payload),
+    }
+    ws::encode_frame(&mut frame, opcode(encoding), false, &payload);
+    frame.into()
 }
