@@ -1,14 +1,11 @@
 //! Whatever happens in whatever order: a member gets every message after its join, once, in order.
-#![allow(missing_docs, unreachable_pub, dead_code)]
-
-mod world;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use fanfare_core::{Options, Slow};
 use fanfare_protocol::Encoding;
+use fanfare_sim::World;
 use serde_json::{Value, json};
-use world::World;
 
 const ROOMS: [&str; 3] = ["a:1", "b:2", "c:3"];
 

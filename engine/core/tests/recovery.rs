@@ -1,12 +1,9 @@
 //! What a room keeps, and who gets it: everything missed once and in order, or a clear word that it is gone.
-#![allow(missing_docs, unreachable_pub, dead_code)]
-
-mod world;
 
 use fanfare_core::{HistoryRule, Options};
 use fanfare_protocol::Encoding;
+use fanfare_sim::World;
 use serde_json::{Value, json};
-use world::World;
 
 const ROOM: &str = "chat:1";
 

@@ -83,6 +83,8 @@ impl HomeRooms {
         let result = act(self, &mut log);
         self.ledger.changed(before, size(Some(&log)));
         self.rooms.get_mut(number)?.log = Some(log);
+        // Frames that were made for a reader count as well.
+        self.evict();
         Some(result)
     }
 }

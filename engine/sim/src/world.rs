@@ -1,5 +1,4 @@
-//! A whole deployment in one thread: shards, the queues between them, sockets that take as much as they like.
-//! Everything happens in an order drawn from a seed, so a failure can be played again.
+//! Shards, the queues between them, and sockets that take as much as they like.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -10,44 +9,41 @@ use fanfare_core::{
 use fanfare_protocol::{Encoding, json};
 use serde_json::Value;
 
-/// Numbers from a seed.
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
-    }
-
-    pub fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % bound as u64) as usize
-    }
-
-    pub fn chance(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-}
+use crate::Random;
 
 /// A client's end: what arrived, and how much more its socket takes.
+#[derive(Debug)]
 pub struct Client {
+    /// The shard that holds it.
     pub shard: usize,
+    /// Its name there.
     pub id: ConnectionId,
+    /// Its role.
     pub role: String,
+    /// Bytes that arrived and were not taken.
     pub received: Vec<u8>,
     /// Bytes the kernel would still take.
     pub room: usize,
+    /// Whether its shard waits for the socket to take more.
     pub waits_for_room: bool,
+    /// Whether its shard has let go of it.
     pub closed: bool,
 }
 
+/// A deployment.
+#[derive(Debug)]
 pub struct World {
+    /// What orders everything.
     pub random: Random,
+    /// The shards.
     pub cores: Vec<Core>,
+    /// The time, the same for all.
     pub now: Now,
+    /// What all shards were started with.
+    pub options: Arc<Options>,
     effects: Vec<Effects>,
     queues: HashMap<(usize, usize), VecDeque<Mesh>>,
+    /// All connections there ever were.
     pub clients: Vec<Client>,
     by_id: HashMap<(usize, u64), usize>,
     /// Room of a socket whose client reads.
@@ -55,6 +51,7 @@ pub struct World {
 }
 
 impl World {
+    /// A deployment of so many shards. Commands have no rate here.
     pub fn new(shards: u8, seed: u64, mut options: Options) -> Self {
         options.shards = shards;
         options.seed = seed;
@@ -66,12 +63,26 @@ impl World {
             random: Random::new(seed),
             cores: ids().map(|shard| Core::new(shard, Arc::clone(&options), now)).collect(),
             now,
+            options: Arc::clone(&options),
             effects: ids().map(Effects::new).collect(),
             queues: HashMap::new(),
             clients: Vec::new(),
             by_id: HashMap::new(),
             window: usize::MAX,
         }
+    }
+
+    /// All processes die and start again with nothing; the time goes on.
+    pub fn restart(&mut self, seed: u64) {
+        let mut options = Options::clone(&self.options);
+        options.seed = seed;
+        self.options = Arc::new(options);
+        let ids = || (0..self.options.shards).map(ShardId);
+        self.cores = ids().map(|shard| Core::new(shard, Arc::clone(&self.options), self.now)).collect();
+        self.effects = ids().map(Effects::new).collect();
+        self.queues.clear();
+        self.by_id.clear();
+        self.clients.iter_mut().for_each(|client| client.closed = true);
     }
 
     /// Opens a connection with a good token.
@@ -107,6 +118,7 @@ impl World {
         client
     }
 
+    /// Something happens to a shard.
     pub fn input(&mut self, shard: usize, input: Input) {
         self.cores[shard].handle(self.now, input, &mut self.effects[shard]);
         self.perform(shard);
@@ -250,6 +262,12 @@ impl World {
         }
     }
 
+    /// Whether no message is on its way and nothing waits to be flushed.
+    pub fn is_quiet(&self) -> bool {
+        self.queues.values().all(VecDeque::is_empty) && !self.cores.iter().any(Core::has_output)
+    }
+
+    /// Time passes, and every shard notices.
     pub fn pass(&mut self, ms: u64) {
         self.now.mono_us += ms * 1_000;
         self.now.unix_ms += ms;
@@ -258,29 +276,50 @@ impl World {
         }
     }
 
-    /// What a client has been sent: JSON messages, and the number of a close frame as a number.
+    /// What a client has been sent: JSON messages, the number of a close frame as a number, `ping` and `pong`.
+    ///
+    /// # Panics
+    /// The bytes are no frames of JSON.
     pub fn messages(&self, client: usize) -> Vec<Value> {
-        let mut bytes = &self.clients[client].received[..];
-        let mut messages = Vec::new();
-        while let [first, second, ..] = bytes {
-            if bytes.len() < 10 && usize::from(*second) + 2 > bytes.len() {
-                break;
-            }
-            let (length, header) = match second {
-                126 => (usize::from(u16::from_be_bytes(bytes[2..4].try_into().unwrap())), 4),
-                127 => (u64::from_be_bytes(bytes[2..10].try_into().unwrap()) as usize, 10),
-                short => (usize::from(*short), 2),
-            };
-            let Some(payload) = bytes.get(header..header + length) else { break };
-            match first & 0x0F {
-                1 => messages.push(serde_json::from_slice(payload).expect("every text is JSON")),
-                8 => messages.push(u16::from_be_bytes(payload[..2].try_into().unwrap()).into()),
-                9 => messages.push("ping".into()),
-                10 => messages.push("pong".into()),
-                other => panic!("opcode {other}: bytes are out of step"),
-            }
-            bytes = &bytes[header + length..];
-        }
+        frames(&self.clients[client].received).0
+    }
+
+    /// The same, once: what was taken is not told again.
+    ///
+    /// # Panics
+    /// The bytes are no frames of JSON.
+    pub fn take_messages(&mut self, client: usize) -> Vec<Value> {
+        let received = &mut self.clients[client].received;
+        let (messages, taken) = frames(received);
+        received.drain(..taken);
         messages
     }
+}
+
+/// The whole frames at the front, and how many bytes they are.
+fn frames(received: &[u8]) -> (Vec<Value>, usize) {
+    let (mut bytes, mut messages) = (received, Vec::new());
+    while let [first, second, ..] = bytes {
+        let (length, header) = match second {
+            126 if bytes.len() < 4 => break,
+            127 if bytes.len() < 10 => break,
+            126 => (usize::from(u16::from_be_bytes([bytes[2], bytes[3]])), 4),
+            127 => {
+                let length = bytes[2..10].iter().fold(0_u64, |length, byte| length << 8 | u64::from(*byte));
+                (length as usize, 10)
+            }
+            short => (usize::from(*short), 2),
+        };
+        let Some(payload) = bytes.get(header..header + length) else { break };
+        match first & 0x0F {
+            1 => messages.push(serde_json::from_slice(payload).expect("every text is JSON")),
+            8 => messages.push(u16::from_be_bytes([payload[0], payload[1]]).into()),
+            9 => messages.push("ping".into()),
+            10 => messages.push("pong".into()),
+            other => panic!("opcode {other}: bytes are out of step"),
+        }
+        bytes = &bytes[header + length..];
+    }
+    let taken = received.len() - bytes.len();
+    (messages, taken)
 }

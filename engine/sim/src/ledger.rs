@@ -1,0 +1,93 @@
+//! What was published and which place it got: known from the answers to publishers and from what readers see. Both
+//! must tell the same story.
+
+use std::collections::{BTreeMap, HashMap};
+
+/// One published message, by its number.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// Where to.
+    pub room: String,
+    /// Who published it.
+    pub by: usize,
+    /// The connection that did, when it wanted no copy.
+    pub exclude: Option<usize>,
+    /// Only for these roles, when not empty.
+    pub roles: Vec<&'static str>,
+    /// What a conflating room keeps the newest of.
+    pub key: Option<usize>,
+    /// Whether it may be of no use before it is replayed.
+    pub expires: bool,
+    /// The publisher's own id.
+    pub message_id: Option<String>,
+    /// The place it was told to have.
+    pub place: Option<(String, u64)>,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    messages: Vec<Published>,
+    /// By room, epoch and offset.
+    places: BTreeMap<(String, String, u64), usize>,
+    last: HashMap<(String, String), u64>,
+}
+
+impl Ledger {
+    /// Notes a message that is about to be published; gives its number.
+    pub fn publish(&mut self, message: Published) -> usize {
+        self.messages.push(message);
+        self.messages.len() - 1
+    }
+
+    /// One message.
+    pub fn message(&self, number: usize) -> &Published {
+        &self.messages[number]
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// Whether nothing was published.
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// The publisher is told a place.
+    ///
+    /// # Panics
+    /// It was told another one before, or another message has it.
+    pub fn answered(&mut self, number: usize, epoch: &str, offset: u64) {
+        let place = (epoch.to_owned(), offset);
+        let known = self.messages[number].place.replace(place.clone());
+        let same = known.as_ref().is_none_or(|known| *known == place || known.0 != place.0);
+        assert!(same, "message {number} was told {known:?} and {place:?}");
+        let room = self.messages[number].room.clone();
+        self.seen(number, &room, epoch, offset);
+    }
+
+    /// A reader sees a message in a place.
+    ///
+    /// # Panics
+    /// Another message has that place.
+    pub fn seen(&mut self, number: usize, room: &str, epoch: &str, offset: u64) {
+        assert_eq!(self.messages[number].room, room, "message {number} is in another room");
+        let key = (room.to_owned(), epoch.to_owned(), offset);
+        let known = *self.places.entry(key).or_insert(number);
+        assert_eq!(known, number, "{room} {epoch} {offset}: two messages in one place");
+        let last = self.last.entry((room.to_owned(), epoch.to_owned())).or_default();
+        *last = offset.max(*last);
+    }
+
+    /// The message in a place, if anybody has seen or been told.
+    pub fn at(&self, room: &str, epoch: &str, offset: u64) -> Option<usize> {
+        self.places.get(&(room.to_owned(), epoch.to_owned(), offset)).copied()
+    }
+
+    /// The last known place of a room in an epoch.
+    pub fn last(&self, room: &str, epoch: &str) -> u64 {
+        self.last.get(&(room.to_owned(), epoch.to_owned())).copied().unwrap_or(0)
+    }
+}

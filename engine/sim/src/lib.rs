@@ -1,0 +1,21 @@
+//! A whole deployment in one thread: shards, the queues between them, sockets that take as much as they like, people
+//! who come and go. Everything happens in an order drawn from a seed, so a failure can be played again, exactly.
+//!
+//! [`World`] is the deployment, [`Person`] one client as an application writes it, [`Play`] what they do; [`shrink`]
+//! finds the shortest play that still fails.
+
+mod deeds;
+mod ledger;
+mod person;
+mod play;
+mod random;
+mod shrink;
+mod world;
+
+pub use deeds::{Deed, Weights};
+pub use ledger::Ledger;
+pub use person::Person;
+pub use play::{Play, Script, Tried, play};
+pub use random::Random;
+pub use shrink::shrink;
+pub use world::{Client, World};

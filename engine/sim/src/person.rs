@@ -1,0 +1,293 @@
+//! One client as an application writes it: it remembers how far it has come in each room, comes back there, and
+//! believes nothing that it cannot check.
+
+use std::collections::{BTreeMap, HashMap};
+
+use fanfare_core::Input;
+use serde_json::{Value, json};
+
+use crate::{Ledger, World};
+
+/// How far somebody has come in a room.
+#[derive(Clone, Debug, Default)]
+struct Membership {
+    epoch: String,
+    offset: u64,
+    /// Whether this connection has asked to join.
+    asked: bool,
+    /// Whether that was answered.
+    joined: bool,
+    /// Whether it has asked to leave.
+    leaving: bool,
+}
+
+/// A place that somebody has not got, on that connection; there must be a reason.
+#[derive(Clone, Debug)]
+struct Hole {
+    room: String,
+    epoch: String,
+    offset: u64,
+    client: usize,
+}
+
+/// See the module's own text.
+#[derive(Debug)]
+pub struct Person {
+    user: String,
+    role: &'static str,
+    client: Option<usize>,
+    rooms: BTreeMap<String, Membership>,
+    /// Publishes that are unanswered, by command id.
+    asked: HashMap<u64, usize>,
+    next_id: u64,
+    holes: Vec<Hole>,
+    /// Joins that brought all that was missed, and notices of messages that were dropped.
+    pub recovered: u64,
+    /// Notices of messages that were dropped.
+    pub gaps: u64,
+}
+
+impl Person {
+    /// Somebody who is not there yet.
+    pub fn new(user: String, role: &'static str) -> Self {
+        Self {
+            user,
+            role,
+            client: None,
+            rooms: BTreeMap::new(),
+            asked: HashMap::new(),
+            next_id: 0,
+            holes: Vec::new(),
+            recovered: 0,
+            gaps: 0,
+        }
+    }
+
+    /// The connection, while there is one.
+    pub fn client(&self) -> Option<usize> {
+        self.client
+    }
+
+    /// What messages may be for.
+    pub fn role(&self) -> &'static str {
+        self.role
+    }
+
+    /// Opens a connection and goes on in every room.
+    pub fn come_back(&mut self, world: &mut World) {
+        if self.client.is_some() {
+            return;
+        }
+        let shard = world.random.below(world.cores.len());
+        self.client = Some(world.open(shard, &self.user, self.role, fanfare_protocol::Encoding::Json));
+        let rooms: Vec<String> = self.rooms.keys().cloned().collect();
+        for room in rooms {
+            self.join(world, &room);
+        }
+    }
+
+    /// The connection breaks.
+    pub fn lose(&mut self, world: &mut World) {
+        if let Some(client) = self.client.take()
+            && !world.clients[client].closed
+        {
+            world.lose(client);
+        }
+        self.asked.clear();
+        for membership in self.rooms.values_mut() {
+            (membership.asked, membership.joined, membership.leaving) = (false, false, false);
+        }
+    }
+
+    /// Joins a room, from where it had come to if it ever was in it.
+    pub fn join(&mut self, world: &mut World, room: &str) {
+        let Some(client) = self.client else { return };
+        let mut command = json!({ "type": "join", "id": "join", "room": room });
+        let membership = self.rooms.entry(room.to_owned()).or_default();
+        if std::mem::replace(&mut membership.asked, true) {
+            return;
+        }
+        if !membership.epoch.is_empty() {
+            command["recover"] = json!({ "epoch": membership.epoch, "offset": membership.offset });
+        }
+        world.command(client, &command);
+    }
+
+    /// Leaves a room and forgets how far it had come.
+    pub fn leave(&mut self, world: &mut World, room: &str) {
+        let Some(client) = self.client else { return };
+        // One that is being joined is not left: whose answer is whose could not be told.
+        if let Some(membership) = self.rooms.get_mut(room).filter(|of| of.joined && !of.leaving) {
+            membership.leaving = true;
+            world.command(client, &json!({ "type": "leave", "id": "leave", "room": room }));
+        }
+    }
+
+    /// Publishes a message of the ledger.
+    pub fn publish(&mut self, world: &mut World, ledger: &Ledger, number: usize) {
+        let Some(client) = self.client else { return };
+        let message = ledger.message(number);
+        let mut command = json!({
+            "type": "publish", "id": self.next_id, "room": message.room, "event": "said",
+            "data": { "number": number, "filler": "x".repeat(number * 37 % 300) },
+            "exclude_self": message.exclude.is_some(), "roles": message.roles,
+        });
+        if let Some(key) = message.key {
+            command["key"] = json!(format!("key-{key}"));
+        }
+        if message.expires {
+            command["ttl"] = json!(1);
+        }
+        if let Some(message_id) = &message.message_id {
+            command["message_id"] = json!(message_id);
+        }
+        self.asked.insert(self.next_id, number);
+        self.next_id += 1;
+        world.command(client, &command);
+    }
+
+    /// Asks for a page of history.
+    pub fn read_history(&mut self, world: &mut World, room: &str) {
+        let Some(client) = self.client else { return };
+        let reverse = world.random.chance(50);
+        let mut command =
+            json!({ "type": "history", "id": "history", "room": room, "limit": 7, "reverse": reverse });
+        if let Some(membership) = self.rooms.get(room).filter(|of| !of.epoch.is_empty()) {
+            command["since"] =
+                json!({ "epoch": membership.epoch, "offset": membership.offset.saturating_sub(5) });
+        }
+        world.command(client, &command);
+    }
+
+    /// Takes what has arrived.
+    ///
+    /// # Panics
+    /// Something came that must not come.
+    pub fn take(&mut self, world: &mut World, ledger: &mut Ledger) {
+        let Some(client) = self.client else { return };
+        let mut ends = false;
+        for message in world.take_messages(client) {
+            match message["type"].as_str() {
+                Some("said") => self.said(client, &message, ledger),
+                Some("joined") => self.joined(&message),
+                Some("left") => drop(self.rooms.remove(text(&message, "room"))),
+                Some("gap") => self.gap(client, &message),
+                Some("published") => {
+                    if let Some(number) = message["id"].as_u64().and_then(|id| self.asked.remove(&id)) {
+                        ledger.answered(number, text(&message, "epoch"), offset(&message, "offset"));
+                    }
+                }
+                Some("history") => check_page(&message, ledger),
+                Some("error" | "welcome") => {}
+                None if message == "ping" => {
+                    let of = &world.clients[client];
+                    world.input(of.shard, Input::Heard(of.id));
+                }
+                // A close frame's number.
+                None if message.is_number() => ends = true,
+                _ => panic!("{}: {message}: nobody knows what that is", self.user),
+            }
+        }
+        if ends || world.clients[client].closed {
+            self.lose(world);
+        }
+    }
+
+    fn joined(&mut self, message: &Value) {
+        let room = text(message, "room");
+        let membership =
+            self.rooms.get_mut(room).unwrap_or_else(|| panic!("{}: {message}: not asked", self.user));
+        membership.joined = true;
+        if message["recovered"] == true {
+            self.recovered += 1;
+            assert_eq!(membership.epoch, text(message, "epoch"), "{}: {message}", self.user);
+            assert!(membership.offset <= offset(message, "offset"), "{}: {message}", self.user);
+        } else {
+            membership.epoch = text(message, "epoch").to_owned();
+            membership.offset = offset(message, "offset");
+        }
+    }
+
+    fn said(&mut self, client: usize, message: &Value, ledger: &mut Ledger) {
+        let (room, epoch, at) = (text(message, "room"), text(message, "epoch"), offset(message, "offset"));
+        let number = message["data"]["number"].as_u64().expect("every message has its number") as usize;
+        ledger.seen(number, room, epoch, at);
+        let published = ledger.message(number);
+        let meant = published.roles.is_empty() || published.roles.contains(&self.role);
+        assert!(meant && published.exclude != Some(client), "{}: {message}: not for it", self.user);
+        self.goes_to(client, message, room, epoch, at, at);
+    }
+
+    fn gap(&mut self, client: usize, message: &Value) {
+        self.gaps += 1;
+        let (room, epoch) = (text(message, "room"), text(message, "epoch"));
+        let (from, to) = (offset(message, "from"), offset(message, "to"));
+        assert!(from <= to, "{}: {message}", self.user);
+        self.goes_to(client, message, room, epoch, from, to);
+    }
+
+    /// The stream of a room went on from `from` to `to`; what lies before is missing for good.
+    fn goes_to(&mut self, client: usize, message: &Value, room: &str, epoch: &str, from: u64, to: u64) {
+        let user = &self.user;
+        let Some(membership) = self.rooms.get_mut(room).filter(|of| of.joined) else {
+            panic!("{user}: {message}: not a member");
+        };
+        assert_eq!(membership.epoch, epoch, "{user}: {message}: another epoch without a join");
+        let last = std::mem::replace(&mut membership.offset, to);
+        assert!(from > last, "{user}: {message}: again, or out of order after {last}");
+        let holes = (last + 1..from).map(|offset| (room.to_owned(), epoch.to_owned(), offset));
+        self.holes.extend(holes.map(|(room, epoch, offset)| Hole { room, epoch, offset, client }));
+    }
+
+    /// When everything has come to rest: nothing may be missing without a reason.
+    ///
+    /// # Panics
+    /// Something is.
+    pub fn check(&self, ledger: &Ledger) {
+        for hole in &self.holes {
+            self.check_hole(ledger, hole);
+        }
+        let Some(client) = self.client else { return };
+        for (room, membership) in self.rooms.iter().filter(|(_, of)| of.joined) {
+            for offset in membership.offset + 1..=ledger.last(room, &membership.epoch) {
+                let (room, epoch) = (room.clone(), membership.epoch.clone());
+                self.check_hole(ledger, &Hole { room, epoch, offset, client });
+            }
+        }
+    }
+
+    fn check_hole(&self, ledger: &Ledger, hole: &Hole) {
+        let Hole { room, epoch, offset, client } = hole;
+        // Whose publisher went before its answer, and which nobody else saw, nobody can judge.
+        let Some(number) = ledger.at(room, epoch, *offset) else { return };
+        let message = ledger.message(number);
+        let not_meant = !message.roles.is_empty() && !message.roles.contains(&self.role);
+        let replaced = message.key.is_some() && room.starts_with("c:");
+        let reason = not_meant || message.exclude == Some(*client) || message.expires || replaced;
+        assert!(
+            reason,
+            "{} ({}): {room} {epoch} {offset}, {number}: {message:?} never came",
+            self.user, self.role
+        );
+    }
+}
+
+fn check_page(message: &Value, ledger: &mut Ledger) {
+    let (room, epoch) = (text(message, "room"), text(message, "epoch"));
+    let page = message["messages"].as_array().expect("a list");
+    let offsets: Vec<u64> = page.iter().map(|of| offset(of, "offset")).collect();
+    let ordered = offsets.is_sorted_by(|a, b| a < b) || offsets.is_sorted_by(|a, b| a > b);
+    assert!(ordered, "{message}: out of order");
+    for of in page {
+        let number = of["data"]["number"].as_u64().expect("every message has its number") as usize;
+        ledger.seen(number, room, epoch, offset(of, "offset"));
+    }
+}
+
+fn text<'m>(message: &'m Value, name: &str) -> &'m str {
+    message[name].as_str().unwrap_or_else(|| panic!("{message}: no {name}"))
+}
+
+fn offset(message: &Value, name: &str) -> u64 {
+    message[name].as_u64().unwrap_or_else(|| panic!("{message}: no {name}"))
+}
