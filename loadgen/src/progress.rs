@@ -35,6 +35,20 @@ pub(crate) struct Standing<'s> {
     pub(crate) failures: u64,
 }
 
+impl Standing<'_> {
+    /// Of a run that began, warms up until `from` and measures until `to`, in clock nanoseconds.
+    pub(crate) fn of_run((begin, from, to): (u64, u64, u64), now: u64) -> Self {
+        Self {
+            phase: if now < from { "warm-up" } else { "measuring" },
+            part: now.saturating_sub(begin) as f64 / to.saturating_sub(begin).max(1) as f64,
+            left_s: to.saturating_sub(now) as f64 / 1e9,
+            deliveries: 0,
+            p99_ns: 0,
+            failures: 0,
+        }
+    }
+}
+
 impl Progress {
     /// Nothing told yet.
     pub(crate) fn new() -> Self {

@@ -31,6 +31,8 @@ pub struct Ledger {
     /// By room, epoch and offset.
     places: BTreeMap<(String, String, u64), usize>,
     last: HashMap<(String, String), u64>,
+    /// The epoch that somebody heard of last, of each room.
+    epochs: HashMap<String, String>,
 }
 
 impl Ledger {
@@ -84,6 +86,25 @@ impl Ledger {
     /// The message in a place, if anybody has seen or been told.
     pub fn at(&self, room: &str, epoch: &str, offset: u64) -> Option<usize> {
         self.places.get(&(room.to_owned(), epoch.to_owned(), offset)).copied()
+    }
+
+    /// The known messages of a room after a place.
+    pub fn after(&self, room: &str, epoch: &str, offset: u64) -> impl Iterator<Item = &Published> {
+        let place = |offset| (room.to_owned(), epoch.to_owned(), offset);
+        self.places.range(place(offset + 1)..=place(u64::MAX)).map(|(_, number)| &self.messages[*number])
+    }
+
+    /// Somebody is told where a room stands: there are messages up to that place.
+    pub fn hear_of(&mut self, room: &str, epoch: &str, offset: u64) {
+        self.epochs.insert(room.to_owned(), epoch.to_owned());
+        let last = self.last.entry((room.to_owned(), epoch.to_owned())).or_default();
+        *last = offset.max(*last);
+    }
+
+    /// Whether every message after a place is known. Of a count that has ended nobody can say where it stood.
+    pub fn knows_all_after(&self, room: &str, epoch: &str, offset: u64) -> bool {
+        self.epochs.get(room).is_some_and(|last| last == epoch)
+            && self.after(room, epoch, offset).count() as u64 >= self.last(room, epoch).saturating_sub(offset)
     }
 
     /// The last known place of a room in an epoch.

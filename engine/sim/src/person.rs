@@ -4,9 +4,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use fanfare_core::Input;
+use fanfare_protocol::RoomName;
 use serde_json::{Value, json};
 
+use crate::ledger::Published;
 use crate::{Ledger, World};
+
+/// For so long a room that nobody is in keeps its epoch.
+const KEPT_MS: u64 = 300_000;
 
 /// How far somebody has come in a room.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +24,11 @@ struct Membership {
     joined: bool,
     /// Whether it has asked to leave.
     leaving: bool,
+    /// When it asked to join last with success, and in which life of the deployment. When its connection ended, it
+    /// often learns much later.
+    seen_ms: u64,
+    life: u64,
+    asked_ms: u64,
 }
 
 /// A place that somebody has not got, on that connection; there must be a reason.
@@ -107,6 +117,7 @@ impl Person {
         if std::mem::replace(&mut membership.asked, true) {
             return;
         }
+        membership.asked_ms = world.now.mono_ms();
         if !membership.epoch.is_empty() {
             command["recover"] = json!({ "epoch": membership.epoch, "offset": membership.offset });
         }
@@ -169,9 +180,16 @@ impl Person {
         for message in world.take_messages(client) {
             match message["type"].as_str() {
                 Some("said") => self.said(client, &message, ledger),
-                Some("joined") => self.joined(&message),
+                Some("joined") => {
+                    ledger.hear_of(
+                        text(&message, "room"),
+                        text(&message, "epoch"),
+                        offset(&message, "offset"),
+                    );
+                    self.joined(world, &message);
+                }
                 Some("left") => drop(self.rooms.remove(text(&message, "room"))),
-                Some("gap") => self.gap(client, &message),
+                Some("gap") => self.gap(client, &message, ledger),
                 Some("published") => {
                     if let Some(number) = message["id"].as_u64().and_then(|id| self.asked.remove(&id)) {
                         ledger.answered(number, text(&message, "epoch"), offset(&message, "offset"));
@@ -193,16 +211,26 @@ impl Person {
         }
     }
 
-    fn joined(&mut self, message: &Value) {
+    fn joined(&mut self, world: &World, message: &Value) {
         let room = text(message, "room");
         let membership =
             self.rooms.get_mut(room).unwrap_or_else(|| panic!("{}: {message}: not asked", self.user));
         membership.joined = true;
+        let (before, life) = (membership.seen_ms, membership.life);
+        (membership.seen_ms, membership.life) = (membership.asked_ms, world.life());
         if message["recovered"] == true {
             self.recovered += 1;
             assert_eq!(membership.epoch, text(message, "epoch"), "{}: {message}", self.user);
             assert!(membership.offset <= offset(message, "offset"), "{}: {message}", self.user);
         } else {
+            let same_life = !membership.epoch.is_empty() && life == world.life();
+            let is_recent = world.now.mono_ms() < before + KEPT_MS;
+            let kind = RoomName::parse(room).expect("rooms are named well");
+            let keeps = world.options.type_of(&kind).history.size > 0;
+            if same_life && is_recent && keeps {
+                let epoch = &membership.epoch;
+                assert_eq!(*epoch, text(message, "epoch"), "{}: {message}: the epoch changed", self.user);
+            }
             membership.epoch = text(message, "epoch").to_owned();
             membership.offset = offset(message, "offset");
         }
@@ -218,11 +246,12 @@ impl Person {
         self.goes_to(client, message, room, epoch, at, at);
     }
 
-    fn gap(&mut self, client: usize, message: &Value) {
+    fn gap(&mut self, client: usize, message: &Value, ledger: &mut Ledger) {
         self.gaps += 1;
         let (room, epoch) = (text(message, "room"), text(message, "epoch"));
         let (from, to) = (offset(message, "from"), offset(message, "to"));
         assert!(from <= to, "{}: {message}", self.user);
+        ledger.hear_of(room, epoch, to);
         self.goes_to(client, message, room, epoch, from, to);
     }
 
@@ -261,9 +290,15 @@ impl Person {
         // Whose publisher went before its answer, and which nobody else saw, nobody can judge.
         let Some(number) = ledger.at(room, epoch, *offset) else { return };
         let message = ledger.message(number);
-        let not_meant = !message.roles.is_empty() && !message.roles.contains(&self.role);
-        let replaced = message.key.is_some() && room.starts_with("c:");
-        let reason = not_meant || message.exclude == Some(*client) || message.expires || replaced;
+        let meant = |of: &Published| {
+            (of.roles.is_empty() || of.roles.contains(&self.role)) && of.exclude != Some(*client)
+        };
+        // In a conflating room a newer one of the same key takes its place; that one must come, or have its own reason.
+        let replaced = message.key.is_some()
+            && room.starts_with("c:")
+            && (ledger.after(room, epoch, *offset).any(|newer| newer.key == message.key && meant(newer))
+                || !ledger.knows_all_after(room, epoch, *offset));
+        let reason = !meant(message) || message.expires || replaced;
         assert!(
             reason,
             "{} ({}): {room} {epoch} {offset}, {number}: {message:?} never came",

@@ -27,7 +27,6 @@ pub struct Play {
     people: Vec<Person>,
     ledger: Ledger,
     weights: Weights,
-    restarts: u64,
     seed: u64,
 }
 
@@ -81,14 +80,7 @@ impl Play {
         let people = 3 + random.below(9);
         let people = (0..people).map(|number| Person::new(format!("user-{number}"), ROLES[number % 2]));
         let weights = Weights::new(script.seed, &script.without);
-        Self {
-            world,
-            people: people.collect(),
-            ledger: Ledger::default(),
-            weights,
-            restarts: 0,
-            seed: script.seed,
-        }
+        Self { world, people: people.collect(), ledger: Ledger::default(), weights, seed: script.seed }
     }
 
     /// One thing happens.
@@ -162,10 +154,11 @@ impl Play {
     }
 
     fn restart(&mut self) {
-        self.people.iter_mut().for_each(|person| person.take(&mut self.world, &mut self.ledger));
-        self.restarts += 1;
-        self.world.restart(self.seed.wrapping_add(self.restarts << 32));
-        self.people.iter_mut().for_each(|person| person.lose(&mut self.world));
+        for person in &mut self.people {
+            person.take(&mut self.world, &mut self.ledger);
+            person.lose(&mut self.world);
+        }
+        self.world.restart(self.seed.wrapping_add((self.world.life() + 1) << 32));
     }
 
     /// Every bound holds at any time.
@@ -177,6 +170,17 @@ impl Play {
             assert!(stats.message_ids <= limits.message_ids as u64);
             assert!(stats.connections <= self.people.len() as u64 * 4, "{} connections", stats.connections);
         }
+    }
+
+    /// Somebody looks where every room stands: of a message that nobody saw nobody else would know.
+    fn observe(&mut self) {
+        let mut observer = Person::new("observer".into(), ROLES[0]);
+        self.world.window = usize::MAX;
+        observer.come_back(&mut self.world);
+        ROOMS.iter().for_each(|room| observer.join(&mut self.world, room));
+        self.world.settle();
+        observer.take(&mut self.world, &mut self.ledger);
+        observer.lose(&mut self.world);
     }
 
     /// Everybody reads to the end; then everybody goes.
@@ -196,6 +200,7 @@ impl Play {
             }
             assert!(round < 9_999, "it never comes to rest");
         }
+        self.observe();
         let mut tried = Tried { published: self.ledger.len() as u64, ..Tried::default() };
         for person in &mut self.people {
             person.check(&self.ledger);

@@ -46,6 +46,7 @@ pub struct World {
     /// All connections there ever were.
     pub clients: Vec<Client>,
     by_id: HashMap<(usize, u64), usize>,
+    life: u64,
     /// Room of a socket whose client reads.
     pub window: usize,
 }
@@ -68,6 +69,7 @@ impl World {
             queues: HashMap::new(),
             clients: Vec::new(),
             by_id: HashMap::new(),
+            life: 0,
             window: usize::MAX,
         }
     }
@@ -76,6 +78,7 @@ impl World {
     pub fn restart(&mut self, seed: u64) {
         let mut options = Options::clone(&self.options);
         options.seed = seed;
+        self.life += 1;
         self.options = Arc::new(options);
         let ids = || (0..self.options.shards).map(ShardId);
         self.cores = ids().map(|shard| Core::new(shard, Arc::clone(&self.options), self.now)).collect();
@@ -83,6 +86,11 @@ impl World {
         self.queues.clear();
         self.by_id.clear();
         self.clients.iter_mut().for_each(|client| client.closed = true);
+    }
+
+    /// How often it was restarted.
+    pub fn life(&self) -> u64 {
+        self.life
     }
 
     /// Opens a connection with a good token.

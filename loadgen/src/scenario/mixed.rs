@@ -166,12 +166,10 @@ impl Script<'_> {
             }
             if progress.is_due() {
                 progress.tell(Standing {
-                    phase: if now < from { "warm-up" } else { "measuring" },
-                    part: (now - begin) as f64 / (to - begin) as f64,
-                    left_s: (to - now) as f64 / 1e9,
                     deliveries: self.tally.deliveries,
                     p99_ns: self.tally.latency.value_at_quantile(0.99),
                     failures: self.fleet.failures().total() + self.tally.refusals.total(),
+                    ..Standing::of_run((begin, from, to), now)
                 });
             }
             let mut used = 0;

@@ -148,12 +148,10 @@ impl Run<'_> {
             }
             if progress.is_due() {
                 progress.tell(Standing {
-                    phase: if now < from { "warm-up" } else { "measuring" },
-                    part: (now - begin) as f64 / (to - begin) as f64,
-                    left_s: (to - now) as f64 / 1e9,
                     deliveries: self.account.accepted,
                     p99_ns: self.account.latency.value_at_quantile(0.99),
                     failures: self.carrier.failures().total() + self.account.refusals.total(),
+                    ..Standing::of_run((begin, from, to), now)
                 });
             }
             let wait = self.publish_due();
