@@ -82,6 +82,7 @@ const CONNECT: &[Metric] = &[
     metric("time_to_welcome_us.p99", "connect to welcome p99, us", 0),
     metric("time_to_welcome_us.max", "connect to welcome max, us", 0),
     metric("server_cpu_us_per_connection", "server CPU per connection, us", 1),
+    metric("client_cpu_percent", "load generator CPU, %", 1),
 ];
 
 /// One comparison.

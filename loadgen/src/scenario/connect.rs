@@ -2,12 +2,13 @@
 
 use serde_json::json;
 
-use super::{RunError, prepare};
+use super::{RunError, own, prepare};
 use crate::cli::ConnectArgs;
 use crate::client::Event;
 use crate::clock::Clock;
 use crate::fleet::Fleet;
 use crate::plan::{Memberships, Plan};
+use crate::process;
 use crate::report::{Report, histogram};
 
 /// Each connection in one of the rooms, as evenly as it goes; the last room may lack some members.
@@ -34,7 +35,7 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Report, RunError> {
     let clock = Clock::start();
     let mut fleet = Fleet::new(&plan, clock)?;
     let mut welcomed_at = vec![0; plan.connections() as usize];
-    let before = server.usage();
+    let before = (server.usage(), process::cpu(std::process::id()).ok());
     let begin = clock.now();
     fleet.open(0..plan.connections(), &mut |index, now, event| {
         if event == Event::Welcomed {
@@ -42,7 +43,7 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Report, RunError> {
         }
     })?;
     let seconds = clock.now().saturating_sub(begin) as f64 / 1e9;
-    let after = server.usage();
+    let after = (server.usage(), process::cpu(std::process::id()).ok());
 
     let mut times = histogram().map_err(RunError::Failed)?;
     for (index, &welcomed) in (0_u32..).zip(&welcomed_at).filter(|(_, welcomed)| **welcomed > 0) {
@@ -56,7 +57,8 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Report, RunError> {
         }),
     );
     write_report(&mut report, &fleet, seconds);
-    after.tell_cpu(&before, seconds, ("connection", u64::from(fleet.live())), &mut report);
+    after.0.tell_cpu(&before.0, seconds, ("connection", u64::from(fleet.live())), &mut report);
+    own::tell_limit(before.1, after.1, seconds, &mut report);
     report.times("time_to_welcome", "TCP connect to welcome", &times);
     report.failures(fleet.failures());
     report.plot("TCP connect to welcome", times);
