@@ -51,7 +51,7 @@ pub struct Person {
     asked: HashMap<u64, usize>,
     next_id: u64,
     holes: Vec<Hole>,
-    /// Joins that brought all that was missed, and notices of messages that were dropped.
+    /// Joins that brought all that was missed.
     pub recovered: u64,
     /// Notices of messages that were dropped.
     pub gaps: u64,

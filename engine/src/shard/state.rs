@@ -132,6 +132,15 @@ impl State {
         request
     }
 
+    /// Asks the core something for a request that waits for so many answers; gives the request's number.
+    pub(crate) fn ask(&mut self, answers: usize, input: impl FnOnce(RequestId) -> Input) -> RequestId {
+        let request = self.request(answers);
+        let now = self.now();
+        self.core.handle(now, input(request), &mut self.effects);
+        self.port.rouse();
+        request
+    }
+
     /// Whether sockets must not be read now.
     pub(crate) fn paused(&self) -> bool {
         self.port.must_pause()

@@ -16,16 +16,17 @@ impl HomeRooms {
         let (epoch, stands) = (room.epoch.to_string(), room.offset);
         let since = wanted.recover.as_ref().filter(|place| *place.epoch == *epoch).map(|place| place.offset);
         let nothing_missed = since == Some(stands);
+        // More than this would end in the policy against slow readers.
+        let bytes_max = self.options.limits.replay_bytes;
         let recovered = self.with_log(number, now, |rooms, log| {
             let since = since.filter(|since| log.reaches_back_to(*since, stands))?;
-            let frames = rooms.frames(number, class, &epoch, |frame| log.frames_after(since, now, frame));
-            let bytes: usize = frames.iter().map(|(frame, _)| frame.len()).sum();
-            // More than this would end in the policy against slow readers.
-            (bytes <= rooms.options.limits.replay_bytes).then_some(frames)
+            let replay =
+                rooms.frames(number, class, &epoch, |frame| log.frames_after(since, now, bytes_max, frame));
+            replay.recovered.then_some(replay)
         });
-        if let Some(frames) = recovered.flatten() {
+        if let Some(replay) = recovered.flatten() {
             self.recovered += 1;
-            return Replay { recovered: true, frames };
+            return replay;
         }
         if nothing_missed {
             self.recovered += 1;
@@ -33,19 +34,11 @@ impl HomeRooms {
         }
         self.unrecovered += u64::from(wanted.recover.is_some());
         let last = u64::from(wanted.last.unwrap_or(0));
-        let frames = self.with_log(number, now, |rooms, log| {
-            let since = stands.saturating_sub(last);
-            let mut frames = rooms.frames(number, class, &epoch, |frame| log.frames_after(since, now, frame));
-            let mut bytes = 0;
-            let fits = frames.iter().rev().take_while(|(frame, _)| {
-                bytes += frame.len();
-                bytes <= rooms.options.limits.replay_bytes
-            });
-            let fits = fits.count();
-            frames.drain(..frames.len() - fits);
-            frames
+        let since = stands.saturating_sub(last);
+        let latest = self.with_log(number, now, |rooms, log| {
+            rooms.frames(number, class, &epoch, |frame| log.frames_after(since, now, bytes_max, frame))
         });
-        Replay { recovered: false, frames: frames.unwrap_or_default() }
+        Replay { recovered: false, frames: latest.map_or_else(Vec::new, |replay| replay.frames) }
     }
 
     /// Lets `frames` ask for the frame of each message.

@@ -7,6 +7,7 @@ use fanfare_protocol::{Body, EventName, Message, RoomName};
 use smallvec::SmallVec;
 
 use crate::class::Class;
+use crate::mesh::Replay;
 use crate::prepared::Encoder;
 use crate::time::Now;
 
@@ -135,22 +136,30 @@ impl Log {
         self.kept.range(self.index_after(offset)..)
     }
 
-    /// A frame for each fresh message after `offset`, oldest first, with the roles it is for. Those that were made
-    /// for this count from now on.
+    /// The newest fresh messages after `offset` whose frames fit into `bytes_max`, oldest first, with the roles each is
+    /// for; and whether these are all. Frames that were made for this count from now on; none is made beyond the
+    /// first that does not fit.
     pub(crate) fn frames_after(
         &mut self,
         offset: u64,
         now: Now,
+        bytes_max: usize,
         mut frame: impl FnMut(&mut Kept) -> (Bytes, usize),
-    ) -> Vec<(Bytes, Vec<Box<str>>)> {
-        let mut frames = Vec::new();
+    ) -> Replay {
+        let (mut frames, mut bytes, mut recovered) = (Vec::new(), 0, true);
         let from = self.index_after(offset);
-        for kept in self.kept.range_mut(from..).filter(|kept| kept.is_fresh(now)) {
-            let (bytes, added) = frame(kept);
+        for kept in self.kept.range_mut(from..).rev().filter(|kept| kept.is_fresh(now)) {
+            let (frame, added) = frame(kept);
             self.bytes += added;
-            frames.push((bytes, kept.roles.clone()));
+            bytes += frame.len();
+            if bytes > bytes_max {
+                recovered = false;
+                break;
+            }
+            frames.push((frame, kept.roles.clone()));
         }
-        frames
+        frames.reverse();
+        Replay { recovered, frames }
     }
 
     fn index_after(&self, offset: u64) -> usize {

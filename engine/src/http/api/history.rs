@@ -26,15 +26,7 @@ pub(super) async fn answer(handle: &Handle, head: &Head, room: &str) -> Response
         Ok(history) => history,
         Err(message) => return bad(message),
     };
-    let request = {
-        let mut state = handle.borrow_mut();
-        let request = state.request(1);
-        let now = state.now();
-        let state = &mut *state;
-        state.core.handle(now, Input::History(request, history), &mut state.effects);
-        state.port.rouse();
-        request
-    };
+    let request = handle.borrow_mut().ask(1, |request| Input::History(request, history));
     match wait::answers(handle, request).await.as_deref() {
         Some([Answer::Kept(body)]) => Response::new(StatusCode::OK, "application/json", body.to_vec()),
         _ => late(),

@@ -72,15 +72,8 @@ fn limit(query: &str) -> Result<u32, Response> {
 }
 
 async fn ask(handle: &Handle, process: &Process, question: Question) -> Option<Vec<Rows>> {
-    let request = {
-        let mut state = handle.borrow_mut();
-        let request = state.request(usize::from(process.options.shards));
-        let now = state.now();
-        let state = &mut *state;
-        state.core.handle(now, Input::Ask(request, question), &mut state.effects);
-        state.port.rouse();
-        request
-    };
+    let shards = usize::from(process.options.shards);
+    let request = handle.borrow_mut().ask(shards, |request| Input::Ask(request, question));
     let answers = wait::answers(handle, request).await?;
     let rows = answers.into_iter().filter_map(|answer| match answer {
         Answer::Rows(rows) => Some(rows),
