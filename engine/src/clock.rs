@@ -4,21 +4,27 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use fanfare_core::Now;
 
-/// Counts from its making, so that all shards agree.
+/// Counts from its making, so that all shards agree. The steady clock begins at the wall clock's time, so that what a store
+/// has kept of an earlier life has an age.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     start: Instant,
+    began_us: u64,
 }
 
 impl Clock {
-    /// Begins at zero.
+    /// Begins now.
     pub fn start() -> Self {
-        Self { start: Instant::now() }
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { start: Instant::now(), began_us: unix.as_micros() as u64 }
     }
 
     /// Both clocks now.
     pub fn now(self) -> Now {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now { mono_us: self.start.elapsed().as_micros() as u64, unix_ms: unix.as_millis() as u64 }
+        Now {
+            mono_us: self.began_us + self.start.elapsed().as_micros() as u64,
+            unix_ms: unix.as_millis() as u64,
+        }
     }
 }

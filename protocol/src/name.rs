@@ -11,7 +11,7 @@ pub const EVENT_NAME_BYTES_MAX: usize = 64;
 pub const ID_BYTES_MAX: usize = 128;
 
 /// Types that the engine itself sends or reads; no publisher may use them as an event.
-const RESERVED_EVENTS: [&str; 23] = [
+const RESERVED_EVENTS: [&str; 24] = [
     "ack",
     "auth",
     "error",
@@ -30,6 +30,7 @@ const RESERVED_EVENTS: [&str; 23] = [
     "presence",
     "publish",
     "published",
+    "receipt",
     "refresh",
     "subscribe",
     "unsubscribe",
@@ -101,6 +102,11 @@ impl RoomName {
     /// Whether the engine made this room for a target other than a room.
     pub fn is_engine_room(&self) -> bool {
         self.0.starts_with('@')
+    }
+
+    /// Whether it is the room of one user.
+    pub fn is_inbox(&self) -> bool {
+        self.0.starts_with("@user:")
     }
 
     /// The room type: what stands before the first `:`, or nothing.

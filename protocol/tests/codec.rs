@@ -2,7 +2,7 @@
 //! people's JSON and MessagePack libraries agree.
 
 use bytes::Bytes;
-use fanfare_protocol::wire::{CommandId, Position};
+use fanfare_protocol::wire::{Ack, CommandId, Position};
 use fanfare_protocol::{Body, Command, Encoding, Message, Refusal, Reply, Request, Target, json, msgpack};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -65,7 +65,7 @@ fn every_command_is_read() {
     assert_eq!(command(json!({"type": "refresh", "token": "t"})), Command::Refresh { token: "t".into() });
     assert_eq!(
         command(json!({"type": "ack", "room": "chat:1", "offset": 9})),
-        Command::Ack { room: room(), offset: 9 }
+        Command::Ack(Ack { room: room(), offset: 9, epoch: None })
     );
     let Command::Join(join) = command(
         json!({"type": "join", "room": "chat:1", "recover": {"epoch": "e", "offset": u64::MAX}, "last": 5}),

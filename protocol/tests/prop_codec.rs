@@ -166,6 +166,7 @@ prop_compose! {
             ttl,
             priority,
             message_id: message_id.map(Into::into),
+            receipts: false,
         };
         (members, id, publish)
     }

@@ -83,6 +83,7 @@ fn fanout(name: &'static str, members: usize) -> Part {
         ttl: None,
         priority: None,
         message_id: None,
+        receipts: false,
     };
     Part::new(name, None, move || {
         shard.command(ids[0], Command::Publish(Box::new(publish.clone())));

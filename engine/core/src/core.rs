@@ -9,6 +9,7 @@ use foldhash::quality::FixedState;
 
 use crate::close::Close;
 use crate::command;
+use crate::durable::{DeadLetter, StoredId, StoredRoom};
 use crate::effect::{Answer, Effects};
 use crate::home::HomeRooms;
 use crate::id::{ConnectionId, Random, RequestId, ShardId};
@@ -84,10 +85,15 @@ impl Core {
                 command::publish::send(&mut self.local, now, &publish, user, None, origin, out);
             }
             Input::Ask(request, question) => self.ask(request, &question, out),
+            Input::AskHome(request, question) => {
+                let to = self.local.home_of(question.room());
+                out.send(to, Mesh::Home(ToHome::Ask(self.shard, request, Box::new(question))));
+            }
             Input::History(request, history) => self.look_up(request, history, out),
             Input::Tick => {
                 self.local.tick(now, out);
-                self.home.sweep(now);
+                self.home.look_after_readers(now, out);
+                self.home.sweep(now, out);
             }
             Input::Drain { connections } => self.drain(now, connections, out),
         }
@@ -110,6 +116,9 @@ impl Core {
                 self.local.joined(now, connection, room, class, kind, outcome, replay, out);
                 command::go_on(&mut self.local, now, connection, out);
             }
+            Mesh::Store(report) => self.home.report(now, report, out),
+            Mesh::Local(ToLocal::Again(id, room, replay)) => self.local.again(id, &room, &replay),
+            Mesh::Local(ToLocal::Receipt(id, receipt)) => self.local.receipt(id, &receipt),
             Mesh::Local(ToLocal::Reply(id, payload)) => self.local.finished_reply(id, &payload),
             Mesh::Local(ToLocal::Kept(request, payload)) => {
                 out.answers.push((request, Answer::Kept(payload)));
@@ -203,6 +212,36 @@ impl Core {
         self.local.connections.len()
     }
 
+    /// The shard that orders a room.
+    pub fn home_of(&self, room: &RoomName) -> ShardId {
+        self.local.home_of(room)
+    }
+
+    /// Puts back a room that outlived the process, on its home shard, before anything else happens there.
+    pub fn restore_room(&mut self, now: Now, room: StoredRoom) {
+        self.home.restore(now, room);
+    }
+
+    /// Puts back a publisher's id, on its room's home shard. All rooms must be there, and ids come in the order of their times.
+    pub fn restore_id(&mut self, now: Now, id: &StoredId) {
+        self.home.restore_id(now, id);
+    }
+
+    /// Puts back a dead letter, on the home shard of its user's own room.
+    pub fn restore_letter(&mut self, now: Now, letter: DeadLetter) {
+        self.home.restore_letter(now, letter);
+    }
+
+    /// Writes this shard has made so far: what [`crate::Report::Stored`] counts.
+    pub fn written(&self) -> u64 {
+        self.home.store.written()
+    }
+
+    /// How often this shard was told that the store failed. Writes from before do not count any more.
+    pub fn store_failures(&self) -> u32 {
+        self.home.store.failures
+    }
+
     /// Whether a flush would send anything.
     pub fn has_output(&self) -> bool {
         self.local.has_output()
@@ -288,6 +327,16 @@ impl Core {
         stats.kept_bytes = self.home.ledger.bytes() as u64;
         stats.evicted = self.home.ledger.evicted;
         stats.message_ids = self.home.recent.len() as u64;
+        let readers = &self.home.readers;
+        stats.subscribers = readers.subscribers as u64;
+        stats.acknowledged = readers.acknowledged;
+        stats.redelivered = readers.redelivered;
+        stats.buried = readers.buried;
+        stats.overflowed = readers.overflowed;
+        stats.expired_subscribers = readers.expired;
+        stats.dead_letters = readers.dead_letters as u64;
+        stats.dead_letters_dropped = readers.dead_letters_dropped;
+        stats.store_waiting = self.home.store.waiting() as u64;
         stats.encoded = self.home.encoder.encoded;
         stats.compressed = self.home.encoder.compressions;
         stats

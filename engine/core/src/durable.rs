@@ -68,13 +68,17 @@ pub enum Write {
     Undo {
         /// The room.
         room: RoomName,
+        /// Its epoch.
+        epoch: Epoch,
         /// The last one to stay.
         after: u64,
     },
-    /// A subscriber came, or came further.
+    /// A subscriber came, or came further. The room may have had no message yet.
     Cursor {
         /// The room.
         room: RoomName,
+        /// Its epoch.
+        epoch: Epoch,
         /// Who.
         subscriber: Subscriber,
         /// How far.

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use fanfare_protocol::Refusal;
 
+use crate::durable::Write;
 use crate::id::{ConnectionId, RequestId, ShardId};
 use crate::mesh::{Mesh, Placed};
 use crate::view::Rows;
@@ -28,6 +29,8 @@ pub struct Effects {
     pub writable: Vec<(ConnectionId, bool)>,
     /// What an auditor wants to know.
     pub audit: Vec<Audit>,
+    /// What must survive the process, in order. To be handed to the store before [`Effects::mesh`] is sent.
+    pub writes: Vec<Write>,
 }
 
 impl Effects {
@@ -42,6 +45,7 @@ impl Effects {
             finished: Vec::new(),
             writable: Vec::new(),
             audit: Vec::new(),
+            writes: Vec::new(),
         }
     }
 
@@ -57,6 +61,7 @@ impl Effects {
             && self.finished.is_empty()
             && self.writable.is_empty()
             && self.audit.is_empty()
+            && self.writes.is_empty()
     }
 }
 

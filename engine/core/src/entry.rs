@@ -25,6 +25,8 @@ pub struct Entry {
     pub is_publishers_id: bool,
     /// Only for these roles, when not empty.
     pub roles: Vec<Box<str>>,
+    /// Whether the publisher wanted no copy, and so owes no acknowledgement.
+    pub not_for_publisher: bool,
     /// 0 (low) to 9 (urgent).
     pub priority: u8,
 }
@@ -42,6 +44,11 @@ impl Entry {
             user_id: self.user.as_ref().and_then(|user| user.as_str().strip_prefix("@user:")),
             body: &self.body,
         }
+    }
+
+    /// Whether a reader must get it.
+    pub fn is_owed_to(&self, user: &RoomName, role: &str) -> bool {
+        self.is_for(role) && !(self.not_for_publisher && self.user.as_ref() == Some(user))
     }
 
     /// Whether those with this role may read it.

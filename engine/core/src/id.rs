@@ -1,12 +1,21 @@
 //! Names of things inside the engine. An id of one kind never stands for another.
 
 use std::fmt;
+use std::hash::BuildHasher;
+
+use fanfare_protocol::RoomName;
+use foldhash::quality::FixedState;
 
 /// A shard's number, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ShardId(pub u8);
 
 impl ShardId {
+    /// The one shard that orders a room.
+    pub(crate) fn home_of(hasher: &FixedState, shards: u8, room: &RoomName) -> Self {
+        Self(((hasher.hash_one(room) >> 32) % u64::from(shards)) as u8)
+    }
+
     /// As an index.
     pub fn index(self) -> usize {
         usize::from(self.0)
@@ -35,7 +44,7 @@ impl ConnectionId {
 }
 
 /// A connection seen from any shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Address {
     /// The shard that holds it.
     pub shard: ShardId,

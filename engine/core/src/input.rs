@@ -7,7 +7,7 @@ use crate::close::Close;
 use crate::id::{ConnectionId, RequestId};
 use crate::identity::Identity;
 use crate::mesh::Mesh;
-use crate::view::Question;
+use crate::view::{HomeQuestion, Question};
 
 /// A connection that was just upgraded.
 #[derive(Debug)]
@@ -64,6 +64,8 @@ pub enum Input {
     },
     /// A question of HTTP to all shards.
     Ask(RequestId, Question),
+    /// A question of HTTP to the home of one room.
+    AskHome(RequestId, HomeQuestion),
     /// A question of HTTP for the kept messages of one room.
     History(RequestId, History),
     /// Time has passed.

@@ -54,11 +54,14 @@ pub use input::{Input, Opening};
 pub use latency::Latency;
 pub use local::{Batch, Rest};
 pub use mesh::{
-    Asker, CatchUp, JoinKind, Lookup, Mesh, Origin, Placed, Publication, Replay, ToHome, ToLocal,
+    Acknowledgement, Asker, CatchUp, JoinKind, Lookup, Mesh, Origin, Placed, Publication, Reader, Receipt,
+    Replay, Report, ToHome, ToLocal,
 };
-pub use options::{Compression, Heartbeat, HistoryRule, Limits, Options, RoomType, Slow};
+pub use options::{
+    Compression, Delivery, Devices, Heartbeat, HistoryRule, Limits, Options, QueueRule, RoomType, Slow,
+};
 pub use pattern::RoomPattern;
 pub use prepared::Prepared;
 pub use stats::Stats;
 pub use time::Now;
-pub use view::{ConnectionRow, Question, RoomRow, Rows, UserRow};
+pub use view::{ConnectionRow, HomeQuestion, Question, ReaderRow, RoomRow, Rows, UserRow};

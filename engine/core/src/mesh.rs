@@ -8,9 +8,10 @@ use fanfare_protocol::wire::{CommandId, History, Position};
 use fanfare_protocol::{Body, Encoding, EventName, Publish, Refusal, RoomName};
 
 use crate::class::Class;
+use crate::durable::{DeadLetter, Subscriber};
 use crate::id::{Address, ConnectionId, Epoch, RequestId, ShardId};
 use crate::prepared::Prepared;
-use crate::view::{Question, Rows};
+use crate::view::{HomeQuestion, Question, Rows};
 
 /// One message between two shards.
 #[derive(Debug)]
@@ -19,6 +20,19 @@ pub enum Mesh {
     Home(ToHome),
     /// To a shard that holds connections.
     Local(ToLocal),
+    /// To a shard, from the store.
+    Store(Report),
+}
+
+/// What the store tells each shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// This shard's first so many writes are on disk.
+    Stored(u64),
+    /// Writes that were not reported as stored are lost, and more are not taken until [`Report::Healed`].
+    Failed,
+    /// Writes are taken again.
+    Healed,
 }
 
 impl Mesh {
@@ -27,9 +41,10 @@ impl Mesh {
         match self {
             Self::Home(ToHome::Publish(publication)) => publication.body.len(),
             Self::Local(ToLocal::Deliver(prepared)) => prepared.len(),
-            Self::Local(ToLocal::Joined { replay: Some(replay), .. }) => {
+            Self::Local(ToLocal::Joined { replay: Some(replay), .. } | ToLocal::Again(_, _, replay)) => {
                 replay.frames.iter().map(|(frame, _)| frame.len()).sum()
             }
+            Self::Home(ToHome::Bury(letter)) => letter.entry.body.len(),
             Self::Local(ToLocal::Reply(_, bytes) | ToLocal::Kept(_, bytes)) => bytes.len(),
             _ => 0,
         }
@@ -67,24 +82,73 @@ pub enum ToHome {
     Leave {
         /// The room.
         room: RoomName,
-        /// The shard of the connection.
-        shard: ShardId,
+        /// Who was in.
+        from: Address,
         /// What it read.
         class: Class,
+        /// Whether it asked to leave, and so wants nothing more.
+        for_good: bool,
     },
     /// A message wants its place.
     Publish(Box<Publication>),
     /// Somebody wants kept messages.
     History(Box<Lookup>),
+    /// A member has got everything up to a place.
+    Ack(Box<Acknowledgement>),
+    /// A user's message was given up.
+    Bury(Box<DeadLetter>),
+    /// Somebody wants to know what only this room's home knows.
+    Ask(ShardId, RequestId, Box<HomeQuestion>),
 }
 
 /// What a join wants to be sent of the past.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CatchUp {
     /// Everything after this place.
     pub recover: Option<Position>,
     /// Otherwise so many of the latest.
     pub last: Option<u32>,
+    /// Who joins, where the room remembers its readers.
+    pub reader: Option<Reader>,
+}
+
+/// Who reads a room, and as what.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reader {
+    /// Who.
+    pub subscriber: Subscriber,
+    /// Its role: some messages are for some roles only.
+    pub role: Box<str>,
+}
+
+/// `ack`: everything up to a place was received.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Acknowledgement {
+    /// The room.
+    pub room: RoomName,
+    /// The connection that says so.
+    pub from: Address,
+    /// The place.
+    pub offset: u64,
+    /// Its epoch, if told.
+    pub epoch: Option<Box<str>>,
+    /// How the answer is written, and to which command, if one is wanted.
+    pub answer: Option<(Encoding, CommandId)>,
+}
+
+/// What a publisher is told when a reader acknowledged its message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Receipt {
+    /// The room.
+    pub room: RoomName,
+    /// The message's place.
+    pub epoch: Epoch,
+    /// The message's place.
+    pub offset: u64,
+    /// The message's id.
+    pub message_id: Box<str>,
+    /// Who acknowledged it.
+    pub reader: Subscriber,
 }
 
 /// Missed messages, on their way to the one who joins.
@@ -148,6 +212,12 @@ pub struct Publication {
     pub key: Option<Box<str>>,
     /// Seconds after which it is of no use.
     pub ttl: Option<u32>,
+    /// 0 (low) to 9 (urgent).
+    pub priority: u8,
+    /// Who is told of each reader that acknowledges it.
+    pub receipts: Option<Address>,
+    /// Whether it is a message of its own even if one with the same id was published before.
+    pub is_new: bool,
     /// Who is told.
     pub origin: Origin,
     /// When the command was read.
@@ -167,6 +237,9 @@ impl Publication {
             message_id: publish.message_id.clone(),
             key: publish.key.clone(),
             ttl: publish.ttl,
+            priority: publish.priority.unwrap_or(0),
+            receipts: None,
+            is_new: false,
             origin,
             received_us,
         }
@@ -206,6 +279,10 @@ pub enum ToLocal {
     },
     /// A finished answer for one connection: the payload of its frame.
     Reply(ConnectionId, Bytes),
+    /// Messages of a room that one of its members has not acknowledged.
+    Again(ConnectionId, RoomName, Box<Replay>),
+    /// A reader acknowledged a message of this connection's.
+    Receipt(ConnectionId, Box<Receipt>),
     /// Kept messages for an HTTP request, as a JSON object.
     Kept(RequestId, Bytes),
     /// A message for the members on this shard.

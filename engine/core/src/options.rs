@@ -19,6 +19,10 @@ pub struct Options {
     pub room_types: Vec<RoomType>,
     /// What every other room follows.
     pub default_type: RoomType,
+    /// What the rooms of single users follow: where messages to a user go.
+    pub inbox: RoomType,
+    /// Whether there is a store, so that rooms can be durable.
+    pub store: bool,
     /// Roles that may publish to users, roles, clients and all.
     pub broadcast_roles: Vec<String>,
 }
@@ -52,6 +56,16 @@ pub struct Limits {
     pub message_ids: usize,
     /// Milliseconds for which it does.
     pub message_id_window_ms: u64,
+    /// Subscribers that the rooms of one shard remember; beyond it, rooms that remember theirs cannot be joined.
+    pub subscribers: usize,
+    /// Dead letters of one user; the oldest makes room.
+    pub dead_letters: usize,
+    /// Publishes of one shard that may wait for the store; beyond it they are refused.
+    pub store_queue: usize,
+    /// Ended connections that one shard remembers, so that they can be resumed; the oldest makes room.
+    pub sessions: usize,
+    /// Milliseconds for which it does.
+    pub reconnection_window_ms: u64,
     /// Different roles that may be connected to one shard at a time (1 to 65,535).
     pub roles: u16,
 }
@@ -93,6 +107,59 @@ pub struct RoomType {
     pub history: HistoryRule,
     /// What becomes of members that read too slowly.
     pub slow: Slow,
+    /// Whether members acknowledge what they have got.
+    pub delivery: Delivery,
+    /// What waits for a member who is away.
+    pub queue: QueueRule,
+    /// Who counts as one reader.
+    pub devices: Devices,
+    /// Whether an answered publish is on disk.
+    pub durable: bool,
+}
+
+/// What becomes of a message that a member did not get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// It is handed out once.
+    AtMostOnce,
+    /// It is sent again until it is acknowledged, or given up.
+    AtLeastOnce {
+        /// Milliseconds that a member has to acknowledge.
+        ack_wait_ms: u64,
+        /// How often it is sent before it becomes a dead letter.
+        max_deliver: u32,
+    },
+}
+
+impl Delivery {
+    /// At least once, with what is usual.
+    pub const ACKNOWLEDGED: Self = Self::AtLeastOnce { ack_wait_ms: 30_000, max_deliver: 3 };
+}
+
+/// How much waits for a member who is away, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueRule {
+    /// Messages at most, of each member; 0: nothing waits.
+    pub size: u32,
+    /// Milliseconds after which a message, and a member who does not come back, is let go.
+    pub ttl_ms: u64,
+}
+
+impl QueueRule {
+    /// Nothing waits.
+    pub const NONE: Self = Self { size: 0, ttl_ms: 0 };
+    /// What is usual.
+    pub const USUAL: Self = Self { size: 1_000, ttl_ms: 3_600_000 };
+}
+
+/// Who has read what a user's device has read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Devices {
+    /// The user: what one device has got needs no other.
+    #[default]
+    Any,
+    /// That device alone: each (told apart by its client id) gets everything.
+    Each,
 }
 
 /// What becomes of a member for whom more waits than may.
@@ -122,6 +189,20 @@ impl Default for HistoryRule {
     }
 }
 
+/// Whose progress rooms of a type remember.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Memory {
+    /// Nobody's: members recover by the places they know themselves.
+    Nobody,
+    /// That of the only user there is, in whose room nothing is acknowledged: one number will do.
+    Owner,
+    /// Each reader's.
+    Readers,
+}
+
+/// The name of the type of users' own rooms.
+const INBOX: &str = "@user";
+
 impl RoomType {
     /// A type that everybody may join and publish to.
     pub fn open(name: &str) -> Self {
@@ -132,13 +213,48 @@ impl RoomType {
             max_members: 0,
             history: HistoryRule::default(),
             slow: Slow::default(),
+            delivery: Delivery::AtMostOnce,
+            queue: QueueRule::NONE,
+            devices: Devices::default(),
+            durable: false,
         }
+    }
+
+    /// The type of users' own rooms: what is sent while a user is away waits.
+    pub fn inbox() -> Self {
+        let history = HistoryRule { size: 0, ttl_ms: 0 };
+        Self { queue: QueueRule::USUAL, history, ..Self::open(INBOX) }
+    }
+
+    /// Whose progress its rooms remember.
+    pub(crate) fn memory(&self) -> Memory {
+        if self.queue.size == 0 && !self.is_acknowledged() {
+            Memory::Nobody
+        } else if *self.name == *INBOX && !self.is_acknowledged() && self.devices == Devices::Any {
+            Memory::Owner
+        } else {
+            Memory::Readers
+        }
+    }
+
+    /// Whether readers acknowledge.
+    pub fn is_acknowledged(&self) -> bool {
+        self.delivery != Delivery::AtMostOnce
+    }
+
+    /// What its rooms keep of their messages: enough for its history and for whoever is away.
+    pub fn kept(&self) -> HistoryRule {
+        let HistoryRule { size, ttl_ms } = self.history;
+        HistoryRule { size: size.max(self.queue.size), ttl_ms: ttl_ms.max(self.queue.ttl_ms) }
     }
 }
 
 impl Options {
     /// The type that a room follows.
     pub fn type_of(&self, room: &fanfare_protocol::RoomName) -> &RoomType {
+        if room.is_inbox() {
+            return &self.inbox;
+        }
         let named = room.room_type().and_then(|kind| self.room_types.iter().find(|t| *t.name == *kind));
         named.unwrap_or(&self.default_type)
     }
@@ -168,6 +284,11 @@ impl Default for Options {
                 replay_bytes: 512 << 10,
                 message_ids: 100_000,
                 message_id_window_ms: 300_000,
+                subscribers: 1_000_000,
+                dead_letters: 1_000,
+                store_queue: 65_536,
+                sessions: 100_000,
+                reconnection_window_ms: 300_000,
                 roles: 64,
             },
             heartbeat: Heartbeat {
@@ -179,6 +300,8 @@ impl Default for Options {
             compression: Compression { level: 6, threshold_bytes: 1_024 },
             room_types: Vec::new(),
             default_type: RoomType::open("default"),
+            inbox: RoomType::inbox(),
+            store: false,
             broadcast_roles: vec!["admin".into(), "service".into()],
         }
     }

@@ -2,6 +2,11 @@
 
 use std::fmt::Write as _;
 
+use fanfare_protocol::RoomName;
+
+use crate::durable::{DeadLetter, Subscriber};
+use crate::id::Epoch;
+
 /// What is asked.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Question {
@@ -31,9 +36,70 @@ pub enum Question {
     },
 }
 
+/// What only the home of a room knows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum HomeQuestion {
+    /// How far the readers of a room have come.
+    Readers {
+        /// The room.
+        room: RoomName,
+        /// At most so many rows.
+        limit: u32,
+    },
+    /// The dead letters of a user.
+    DeadLetters {
+        /// The user, by the name of its own room.
+        user: RoomName,
+        /// At most so many rows.
+        limit: u32,
+    },
+    /// Sends dead letters of a user once more, to the user's own room: one of them, or all.
+    Requeue {
+        /// The user, by the name of its own room.
+        user: RoomName,
+        /// Which; none: all.
+        letter: Option<u64>,
+    },
+    /// Drops dead letters of a user: one of them, or all.
+    Drop {
+        /// The user, by the name of its own room.
+        user: RoomName,
+        /// Which; none: all.
+        letter: Option<u64>,
+    },
+}
+
+impl HomeQuestion {
+    /// The room whose home is asked.
+    pub fn room(&self) -> &RoomName {
+        match self {
+            Self::Readers { room, .. } => room,
+            Self::DeadLetters { user, .. } | Self::Requeue { user, .. } | Self::Drop { user, .. } => user,
+        }
+    }
+}
+
+/// How far one reader of a room has come.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReaderRow {
+    /// Who.
+    pub reader: Subscriber,
+    /// Everything up to here is settled.
+    pub offset: u64,
+    /// Its connections.
+    pub connections: u32,
+}
+
 /// One shard's rows.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Rows {
+    /// Where a room stands, if there is such a room, and its readers.
+    Readers(Option<(Epoch, u64)>, Vec<ReaderRow>),
+    /// Dead letters.
+    DeadLetters(Vec<DeadLetter>),
+    /// So many dead letters were sent again or dropped.
+    Exhumed(u32),
+
     /// Connections.
     Connections(Vec<ConnectionRow>),
     /// Users.
@@ -88,7 +154,7 @@ pub struct RoomRow {
 }
 
 impl RoomRow {
-    pub(crate) fn new(room: &str, members: u32, epoch: crate::id::Epoch, offset: u64) -> Self {
+    pub(crate) fn new(room: &str, members: u32, epoch: Epoch, offset: u64) -> Self {
         let mut text = String::new();
         let _ = write!(text, "{epoch}");
         Self { room: room.to_owned(), members, epoch: text, offset }

@@ -105,6 +105,7 @@ fn publish() -> Command {
         ttl: None,
         priority: None,
         message_id: None,
+        receipts: false,
     }))
 }
 

@@ -5,6 +5,7 @@
 //! finds the shortest play that still fails.
 
 mod deeds;
+mod disk;
 mod ledger;
 mod person;
 mod play;
@@ -13,6 +14,7 @@ mod shrink;
 mod world;
 
 pub use deeds::{Deed, Weights};
+pub use disk::Disk;
 pub use ledger::Ledger;
 pub use person::Person;
 pub use play::{Play, Script, Tried, play};

@@ -4,12 +4,13 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use fanfare_core::{
-    ConnectionId, Core, Effects, Identity, Input, Mesh, Now, Opening, Options, Rest, ShardId,
+    Answer, ConnectionId, Core, Effects, Identity, Input, Mesh, Now, Opening, Options, RequestId, Rest,
+    ShardId,
 };
 use fanfare_protocol::{Encoding, json};
 use serde_json::Value;
 
-use crate::Random;
+use crate::{Disk, Random};
 
 /// A client's end: what arrived, and how much more its socket takes.
 #[derive(Debug)]
@@ -49,6 +50,10 @@ pub struct World {
     life: u64,
     /// Room of a socket whose client reads.
     pub window: usize,
+    /// What the shards' stores were asked to keep.
+    pub disk: Disk,
+    /// Answers to [`Input::AskHome`] and the like.
+    pub answers: Vec<(RequestId, Answer)>,
 }
 
 impl World {
@@ -71,10 +76,12 @@ impl World {
             by_id: HashMap::new(),
             life: 0,
             window: usize::MAX,
+            disk: Disk::new(usize::from(shards)),
+            answers: Vec::new(),
         }
     }
 
-    /// All processes die and start again with nothing; the time goes on.
+    /// The process dies and starts again with what its store kept; the time goes on.
     pub fn restart(&mut self, seed: u64) {
         let mut options = Options::clone(&self.options);
         options.seed = seed;
@@ -86,6 +93,47 @@ impl World {
         self.queues.clear();
         self.by_id.clear();
         self.clients.iter_mut().for_each(|client| client.closed = true);
+        let first_came_through = self.random.chance(50);
+        self.disk.crash(first_came_through);
+        self.restore();
+    }
+
+    fn restore(&mut self) {
+        let Self { cores, disk, now, .. } = self;
+        for room in disk.rooms() {
+            let home = cores[0].home_of(&room.room);
+            cores[home.index()].restore_room(*now, room);
+        }
+        for id in disk.ids() {
+            let home = cores[0].home_of(&id.room);
+            cores[home.index()].restore_id(*now, id);
+        }
+        for letter in disk.dead() {
+            let home = cores[0].home_of(&letter.user);
+            cores[home.index()].restore_letter(*now, letter.clone());
+        }
+    }
+
+    /// The store fails, perhaps after it has written the first of what waits; shards are told.
+    pub fn fail_store(&mut self) {
+        let torn = self.random.chance(50);
+        for (shard, report) in self.disk.fail(torn) {
+            self.input(shard, Input::Mesh(Mesh::Store(report)));
+        }
+    }
+
+    /// The store works again; shards are told.
+    pub fn heal_store(&mut self) {
+        for (shard, report) in self.disk.heal() {
+            self.input(shard, Input::Mesh(Mesh::Store(report)));
+        }
+    }
+
+    /// The store does what it was asked for first, if anything.
+    pub fn store_one(&mut self) {
+        if let Some((shard, report)) = self.disk.commit() {
+            self.input(shard, Input::Mesh(Mesh::Store(report)));
+        }
     }
 
     /// How often it was restarted.
@@ -170,9 +218,15 @@ impl World {
             assert!(!self.clients[client].closed, "closed twice");
             self.clients[client].closed = true;
         }
-        effects.answers.clear();
+        let writes = std::mem::take(&mut effects.writes);
+        self.answers.append(&mut effects.answers);
+        let effects = &mut self.effects[shard];
         effects.audit.clear();
         effects.finished.clear();
+        if !writes.is_empty() {
+            let core = &self.cores[shard];
+            self.disk.ask(shard, core.store_failures(), core.written(), writes);
+        }
     }
 
     /// One message of one pair of shards arrives. False when none is on its way.
@@ -267,6 +321,13 @@ impl World {
             if !flushed && self.queues.values().all(VecDeque::is_empty) {
                 return;
             }
+        }
+    }
+
+    /// The store does all it was asked for and says so.
+    pub fn store(&mut self) {
+        while let Some((shard, report)) = self.disk.commit() {
+            self.input(shard, Input::Mesh(Mesh::Store(report)));
         }
     }
 

@@ -12,7 +12,7 @@ mod settings;
 mod unit;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fanfare_core::{Options, RoomType};
@@ -51,6 +51,10 @@ pub struct Config {
     pub room_types: Vec<RoomType>,
     /// The type that every other room follows.
     pub default_room_type: RoomType,
+    /// What users' own rooms follow.
+    pub inbox: RoomType,
+    /// Where durable rooms are kept, if anywhere.
+    pub store: Option<PathBuf>,
 }
 
 /// Which driver waits for sockets.
@@ -104,6 +108,14 @@ pub struct Limits {
     pub replay: usize,
     /// Publishers' own message ids that are remembered.
     pub message_ids: usize,
+    /// Readers that rooms remember, over all rooms of one shard.
+    pub subscribers: usize,
+    /// Dead letters of one user.
+    pub dead_letters: usize,
+    /// Publishes of one shard that may wait for the store.
+    pub store_queue: usize,
+    /// Ended connections that can be resumed.
+    pub sessions: usize,
     /// Different roles connected to one shard at a time.
     pub roles: u16,
     /// Bytes of the largest HTTP body.
@@ -142,6 +154,8 @@ pub struct Timeouts {
     pub drain: Duration,
     /// For how long a publisher's own message id is remembered.
     pub message_ids: Duration,
+    /// For how long an ended connection can be resumed.
+    pub reconnection_window: Duration,
 }
 
 /// Outgoing permessage-deflate.
@@ -226,6 +240,11 @@ impl Config {
                 replay_bytes: self.limits.replay,
                 message_ids: self.limits.message_ids / usize::from(shards),
                 message_id_window_ms: ms(self.timeouts.message_ids),
+                subscribers: self.limits.subscribers,
+                dead_letters: self.limits.dead_letters,
+                store_queue: self.limits.store_queue,
+                sessions: self.limits.sessions / usize::from(shards),
+                reconnection_window_ms: ms(self.timeouts.reconnection_window),
                 roles: self.limits.roles,
             },
             heartbeat: fanfare_core::Heartbeat {
@@ -240,6 +259,8 @@ impl Config {
             },
             room_types: self.room_types.clone(),
             default_type: self.default_room_type.clone(),
+            inbox: self.inbox.clone(),
+            store: self.store.is_some(),
             broadcast_roles: self.auth.broadcast_roles.clone(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fanfare_core::{HistoryRule, RoomType, Slow};
+use fanfare_core::{Delivery, Devices, HistoryRule, QueueRule, RoomType, Slow};
 
 use super::problem::Problems;
 use super::section::Section;
@@ -36,6 +36,7 @@ fn room_type(mut section: Section<'_>) -> Option<RoomType> {
     if name.is_none() {
         section.problem("name", "is required");
     }
+    let (delivery, queue, devices, durable) = keeping(&mut section, QueueRule::NONE);
     let room_type = RoomType {
         name: name.as_deref().unwrap_or_default().into(),
         join: section.texts("join", &["*"]),
@@ -51,14 +52,51 @@ fn room_type(mut section: Section<'_>) -> Option<RoomType> {
                 ("conflate", Slow::Conflate),
             ],
         ),
+        delivery,
+        queue,
+        devices,
+        durable,
     };
     section.finish();
     name.map(|_| room_type)
 }
 
+/// `[inbox]`: users' own rooms.
+pub(super) fn inbox(mut section: Section<'_>) -> RoomType {
+    let (delivery, queue, devices, durable) = keeping(&mut section, QueueRule::USUAL);
+    section.finish();
+    RoomType { delivery, queue, devices, durable, ..RoomType::inbox() }
+}
+
+/// Longest time that anything is kept or waited for.
+const TTL_MS_MAX: u64 = 30 * 24 * 3_600_000;
+
+/// What is remembered of readers, and where.
+fn keeping(section: &mut Section<'_>, unacknowledged: QueueRule) -> (Delivery, QueueRule, Devices, bool) {
+    let deliveries = [("at_most_once", false), ("at_least_once", true)];
+    let acknowledged = section.choice("delivery", false, &deliveries);
+    let ack_wait = section.duration("ack_wait", Duration::from_secs(30), 100..=TTL_MS_MAX);
+    let max_deliver = section.number("max_deliver", 3, 1..=100);
+    let delivery = if acknowledged {
+        Delivery::AtLeastOnce { ack_wait_ms: ack_wait.as_millis() as u64, max_deliver }
+    } else {
+        Delivery::AtMostOnce
+    };
+    let queue = queue(section.section("queue"), if acknowledged { QueueRule::USUAL } else { unacknowledged });
+    let devices = section.choice("devices", Devices::Any, &[("any", Devices::Any), ("each", Devices::Each)]);
+    (delivery, queue, devices, section.flag("durable", false))
+}
+
+/// `queue = { size = 1000, ttl = "1h" }`.
+fn queue(mut section: Section<'_>, default: QueueRule) -> QueueRule {
+    let size = section.number("size", default.size, 0..=100_000);
+    let ttl = section.duration("ttl", Duration::from_millis(QueueRule::USUAL.ttl_ms), 1..=TTL_MS_MAX);
+    section.finish();
+    QueueRule { size, ttl_ms: if size == 0 { 0 } else { ttl.as_millis() as u64 } }
+}
+
 /// `history = { size = 1000, ttl = "5m" }`.
 fn history(mut section: Section<'_>) -> HistoryRule {
-    const TTL_MS_MAX: u64 = 30 * 24 * 3_600_000;
     let default = HistoryRule::default();
     let ttl = section.duration("ttl", Duration::from_millis(default.ttl_ms), 1..=TTL_MS_MAX);
     let rule = HistoryRule {

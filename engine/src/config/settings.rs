@@ -1,6 +1,7 @@
 //! Every setting with its default and bounds, but for [`super::security`] and [`super::room_types`].
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::file::{Input, Table};
@@ -41,6 +42,16 @@ fn top(table: Table, input: &Input<'_>, problems: &Problems) -> Config {
     let auth = security::read(top.section("auth"), input.env, problems);
     let log = log(top.section("log"));
     let types = room_types::read(top.sections("room_type"), problems);
+    let inbox = room_types::inbox(top.section("inbox"));
+    let store = store(top.section("store"));
+    if store.is_none() {
+        let (room_types, default) = &types;
+        for room_type in room_types.iter().chain([default, &inbox]).filter(|room_type| room_type.durable) {
+            let name = &room_type.name;
+            problems
+                .add("store.path", format!("is required, because rooms of the type `{name}` are durable"));
+        }
+    }
     let development = auth.keys.is_empty();
     if development && !listen.ip().is_loopback() {
         let message = "without a key there is only the development secret, which everybody knows, so the server listens on \
@@ -63,6 +74,8 @@ fn top(table: Table, input: &Input<'_>, problems: &Problems) -> Config {
         log,
         room_types,
         default_room_type,
+        inbox,
+        store,
     }
 }
 
@@ -82,6 +95,10 @@ fn limits(mut section: Section<'_>) -> Limits {
         room_history: section.size("room_history", 16 << 20, 1_024..=1 << 40),
         replay: section.size("replay", 512 << 10, 1_024..=1 << 30),
         message_ids: section.number("message_ids", 100_000, 0..=100_000_000),
+        subscribers: section.number("subscribers", 1_000_000, 0..=100_000_000),
+        dead_letters: section.number("dead_letters", 1_000, 0..=1_000_000),
+        store_queue: section.number("store_queue", 65_536, 1..=10_000_000),
+        sessions: section.number("sessions", 100_000, 0..=10_000_000),
         roles: section.number("roles", 64, 1..=65_535),
         http_body: section.size("http_body", 1 << 20, 1_024..=64 << 20),
         http_head: section.size("http_head", 16 << 10, 1_024..=1 << 20),
@@ -117,6 +134,7 @@ fn timeouts(mut section: Section<'_>) -> Timeouts {
         http_keep_alive: section.duration("http_keep_alive", Duration::from_secs(75), 100..=DAY_MS),
         http_request: section.duration("http_request", Duration::from_secs(10), 100..=600_000),
         message_ids: section.duration("message_ids", Duration::from_secs(300), 1..=DAY_MS),
+        reconnection_window: section.duration("reconnection_window", Duration::from_secs(300), 0..=DAY_MS),
         drain: section.duration("drain", Duration::from_secs(30), 100..=600_000),
     };
     section.finish();
@@ -131,6 +149,12 @@ fn compression(mut section: Section<'_>, limits: &Limits) -> Compression {
     };
     section.finish();
     compression
+}
+
+fn store(mut section: Section<'_>) -> Option<PathBuf> {
+    let path = section.text("path").map(PathBuf::from);
+    section.finish();
+    path
 }
 
 fn log(mut section: Section<'_>) -> Log {

@@ -145,6 +145,25 @@ fn of_shards(snapshots: &[Snapshot]) -> Vec<Family> {
         family("unrecovered", "Joins that could not get all they had missed", None, false, |of| {
             of.stats.unrecovered
         }),
+        family("subscribers", "Readers that rooms remember", None, true, |of| of.stats.subscribers),
+        family("subscribers_expired", "Readers that did not come back in time", None, false, |of| {
+            of.stats.expired_subscribers
+        }),
+        family("acknowledged", "Acknowledgements that settled something", None, false, |of| {
+            of.stats.acknowledged
+        }),
+        family("redelivered", "Messages sent again for want of an acknowledgement", None, false, |of| {
+            of.stats.redelivered
+        }),
+        family("dead_letters", "Messages given up and kept", None, true, |of| of.stats.dead_letters),
+        family("dead_letters_dropped", "Dead letters that made room or grew too old", None, false, |of| {
+            of.stats.dead_letters_dropped
+        }),
+        family("buried", "Messages that became dead letters", None, false, |of| of.stats.buried),
+        family("queue_overflows", "Messages left out because too many waited", None, false, |of| {
+            of.stats.overflowed
+        }),
+        family("store_waiting", "Messages that wait for the store", None, true, |of| of.stats.store_waiting),
         family("flushes", "Ticks that sent something", None, false, |of| of.stats.flushes),
         family("sends", "Buffers sent to members", None, false, |of| of.stats.flushed_sends),
         family("shed", "Messages dropped for connections that read too slowly", None, false, |of| {

@@ -141,6 +141,17 @@ pub(crate) fn room(value: &Value<'_>) -> Result<RoomName, Fault> {
 }
 
 /// A position, if given.
+pub(crate) fn room_or_inbox(value: &Value<'_>) -> Result<RoomName, Fault> {
+    match value {
+        Value::Text(text) if text.starts_with("@user:") => {
+            let user_id = &text["@user:".len()..];
+            check_id("room", user_id).map_err(|error| Fault::name("room", &error))?;
+            Ok(RoomName::of_user(user_id))
+        }
+        _ => room(value),
+    }
+}
+
 pub(crate) fn position(field: &'static str, place: &Place<'_>) -> Result<Option<Position>, Fault> {
     let (epoch, offset) = match place {
         Place::Absent | Place::Null => return Ok(None),

@@ -4,8 +4,8 @@ use crate::codec::check::{self, Fault};
 use crate::codec::fields::Fields;
 use crate::codec::publish::{body, publish};
 use crate::codec::suggest;
-use crate::limits::TOKEN_BYTES_MAX;
-use crate::wire::{Command, History, Join};
+use crate::limits::{EPOCH_BYTES_MAX, TOKEN_BYTES_MAX};
+use crate::wire::{Ack, Command, History, Join};
 
 /// Checks a command.
 ///
@@ -16,9 +16,10 @@ pub(crate) fn command(fields: &Fields<'_>) -> Result<Command, Fault> {
         "publish" => Command::Publish(Box::new(publish(fields)?)),
         "heartbeat" => Command::Heartbeat { data: body(fields) },
         "ack" => {
-            let room = check::room(&fields.room)?;
+            let room = check::room_or_inbox(&fields.room)?;
             let offset = check::number("offset", &fields.offset, (0, u64::MAX))?;
-            Command::Ack { room, offset: offset.ok_or_else(|| Fault::missing("offset"))? }
+            let epoch = check::text("epoch", &fields.epoch, EPOCH_BYTES_MAX)?.map(Into::into);
+            Command::Ack(Ack { room, offset: offset.ok_or_else(|| Fault::missing("offset"))?, epoch })
         }
         "join" => Command::Join(Join {
             room: check::room(&fields.room)?,

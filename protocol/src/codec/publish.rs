@@ -36,6 +36,7 @@ pub(crate) fn publish(fields: &Fields<'_>) -> Result<Publish, Fault> {
         ttl: ttl.map(|seconds| seconds as u32),
         priority: priority.map(|priority| priority as u8),
         message_id: message_id.map(Into::into),
+        receipts: check::flag("receipts", &fields.receipts)?,
         // Last: what is refused is not copied.
         body: body(fields).unwrap_or_else(|| null(fields.encoding)),
     })

@@ -63,6 +63,14 @@ pub(crate) fn write_reply(reply: &Reply<'_>, id: Option<&CommandId>, mut object:
             object.unsigned("from", from);
             object.unsigned("to", to);
         }
+        Reply::Receipt { room, position, message_id, user_id, client_id } => {
+            place(&mut object, room, position);
+            object.text("message_id", message_id);
+            object.text("user_id", user_id);
+            if let Some(client_id) = client_id {
+                object.text("client_id", client_id);
+            }
+        }
         Reply::Published { room, position, message_id } => {
             place(&mut object, room, position);
             object.text("message_id", message_id);
@@ -105,6 +113,7 @@ const fn name(reply: &Reply<'_>) -> &'static str {
         Reply::Joined { .. } => "joined",
         Reply::Left { .. } => "left",
         Reply::Gap { .. } => "gap",
+        Reply::Receipt { .. } => "receipt",
         Reply::Published { .. } => "published",
         Reply::Ok => "ok",
         Reply::History { .. } => "history",

@@ -40,12 +40,7 @@ pub enum Command {
     /// Sends a message to a target.
     Publish(Box<Publish>),
     /// Acknowledges everything up to an offset.
-    Ack {
-        /// The room whose messages arrived.
-        room: RoomName,
-        /// The last offset that arrived (cumulative).
-        offset: u64,
-    },
+    Ack(Ack),
     /// Asks for kept messages.
     History(History),
     /// Asks who is in a room.
@@ -83,6 +78,17 @@ pub struct Join {
     pub recover: Option<Position>,
     /// How many of the latest messages to send first.
     pub last: Option<u32>,
+}
+
+/// The `ack` command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ack {
+    /// The room whose messages arrived.
+    pub room: RoomName,
+    /// The last offset that arrived (cumulative).
+    pub offset: u64,
+    /// The epoch it belongs to, if the client wants that checked. At most 32 bytes.
+    pub epoch: Option<Box<str>>,
 }
 
 /// The `history` command.
@@ -136,6 +142,8 @@ pub struct Publish {
     pub priority: Option<u8>,
     /// The publisher's own id, which makes a retry safe. At most 64 bytes.
     pub message_id: Option<Box<str>>,
+    /// The publisher is told of each reader that acknowledges the message.
+    pub receipts: bool,
 }
 
 /// A command that was not done, and why; the connection lives on.

@@ -4,7 +4,7 @@ mod command;
 mod message;
 mod reply;
 
-pub use command::{Command, CommandId, History, Join, Position, Publish, Refusal, Request, Target};
+pub use command::{Ack, Command, CommandId, History, Join, Position, Publish, Refusal, Request, Target};
 pub use message::{Body, Message};
 pub use reply::Reply;
 

@@ -50,6 +50,19 @@ pub enum Reply<'a> {
         /// The last message that is missing.
         to: u64,
     },
+    /// A reader acknowledged a message whose publisher asked for receipts (`receipt`).
+    Receipt {
+        /// The room.
+        room: &'a str,
+        /// The message's place.
+        position: &'a Position,
+        /// The message's id.
+        message_id: &'a str,
+        /// Who acknowledged it.
+        user_id: &'a str,
+        /// On which device, where each device acknowledges for itself.
+        client_id: Option<&'a str>,
+    },
     /// A publish got its place (`published`).
     Published {
         /// The room underneath the target.

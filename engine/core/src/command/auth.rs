@@ -67,7 +67,7 @@ fn refresh(
         .collect();
     for room in lost {
         let name = local.rooms.get(room).expect("invariant: just seen").name.clone();
-        local.leave(id, room, out);
+        local.leave(id, room, true, out);
         local.reply(id, None, &Reply::Left { room: name.as_str() });
     }
     let connection = local.connections.get_mut(id).expect("invariant: still held");

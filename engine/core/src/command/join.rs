@@ -57,7 +57,8 @@ pub(crate) fn join(
     let class = connection.class;
     let to = local.home_of(&room);
     let kind = JoinKind::Command(command);
-    let wants_past = recover.is_some() || last.is_some_and(|last| last > 0);
-    let catch_up = wants_past.then(|| Box::new(CatchUp { recover, last }));
+    let reader = local.reader_of(id, &room);
+    let wants_past = recover.is_some() || last.is_some_and(|last| last > 0) || reader.is_some();
+    let catch_up = wants_past.then(|| Box::new(CatchUp { recover, last, reader }));
     out.send(to, Mesh::Home(ToHome::Join { room, from, class, owner: 0, catch_up, kind }));
 }

@@ -20,7 +20,7 @@ pub(crate) fn leave(
     let number = local.rooms.find(room);
     let number = number.filter(|number| connection.memberships.iter().any(|m| m.room == *number));
     if let Some(number) = number {
-        local.leave(id, number, out);
+        local.leave(id, number, true, out);
         local.audit(id, "leave", room.to_string(), out);
     }
     local.reply(id, command.as_ref(), &Reply::Left { room: room.as_str() });

@@ -1,5 +1,6 @@
 //! Commands of connections: one file each. Parsing is done; here it is decided what may be.
 
+mod ack;
 mod auth;
 mod heartbeat;
 mod history;
@@ -107,7 +108,7 @@ fn perform(local: &mut Local, now: Now, id: ConnectionId, request: Request, out:
         Command::Leave { room } => leave::leave(local, id, command, &room, out),
         Command::Publish(publish) => publish::publish(local, now, id, command, &publish, out),
         Command::Heartbeat { data } => heartbeat::heartbeat(local, now, id, command.as_ref(), data.as_ref()),
-        Command::Ack { .. } => refuse_unkept(local, id, command, "`ack`: this server keeps no receipts"),
+        Command::Ack(ack) => ack::ack(local, id, command, ack, out),
         Command::History(history) => history::history(local, id, command, history, out),
         Command::Presence { .. } => {
             refuse_unkept(local, id, command, "`presence`: this server keeps no rosters");

@@ -62,12 +62,17 @@ pub(crate) fn send(
         (Target::Users(_), None) => Some(local.random.message_id(now.unix_ms).into()),
         (_, id) => id.clone(),
     };
+    let receipts = match &origin {
+        Origin::Connection(address, _) if publish.receipts => Some(*address),
+        _ => None,
+    };
     let mut origin = origin;
     let mut to_room = |room: RoomName| {
         let origin = std::mem::replace(&mut origin, Origin::Silent);
         let mut publication = Publication::new(publish, room, origin, now.mono_us);
         publication.user.clone_from(&user);
         publication.exclude = exclude;
+        publication.receipts = receipts;
         publication.message_id.clone_from(&one_id);
         let to = local.home_of(&publication.room);
         out.send(to, Mesh::Home(ToHome::Publish(Box::new(publication))));

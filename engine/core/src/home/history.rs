@@ -55,11 +55,8 @@ impl HomeRooms {
         let limit = history.limit.unwrap_or(LIMIT).min(LIMIT_MAX) as usize;
         let bytes_max = self.options.limits.replay_bytes;
         let messages = self.with_log(number, now, |_, log| {
-            let for_role = |kept: &&Kept| {
-                kept.is_fresh(now)
-                    && role
-                        .is_none_or(|role| kept.roles.is_empty() || kept.roles.iter().any(|of| **of == *role))
-            };
+            let for_role =
+                |kept: &&Kept| kept.is_fresh(now) && role.is_none_or(|role| kept.entry.is_for(role));
             let write = |kept: &Kept| encode(kept, &history.room, &epoch, encoding);
             let mut bytes = 0;
             let fits = |message: &Vec<u8>| {
@@ -86,8 +83,8 @@ struct Page {
 }
 
 fn encode(kept: &Kept, room: &RoomName, epoch: &str, encoding: Encoding) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(kept.body.len() + 256);
-    let message = kept.message(room, epoch);
+    let mut bytes = Vec::with_capacity(kept.entry.body.len() + 256);
+    let message = kept.entry.message(room, epoch);
     match encoding {
         Encoding::Json => json::encode_message(&message, &mut bytes),
         Encoding::MessagePack => msgpack::encode_message(&message, &mut bytes),

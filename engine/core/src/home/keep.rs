@@ -1,5 +1,6 @@
 //! Keeping messages within every bound: the room's number, age and bytes, and the bytes of all rooms together.
 
+use crate::durable::Write;
 use crate::home::HomeRooms;
 use crate::home::ledger::Mark;
 use crate::home::log::{Kept, Log};
@@ -9,24 +10,30 @@ use crate::time::Now;
 const NOTHING: (usize, usize) = (0, 0);
 
 impl HomeRooms {
-    /// Keeps a message of a room if rooms of its type keep any. `kept` is told the steady clock's milliseconds.
-    pub(super) fn keep(&mut self, number: u32, now: Now, kept: impl FnOnce(u64) -> Kept) {
+    /// Keeps a message of a room if rooms of its type keep any.
+    pub(super) fn keep(&mut self, number: u32, now: Now, kept: Kept) {
         let room = self.rooms.get_mut(number).expect("invariant: the caller has just found it");
-        let rule = self.options.type_of(&room.name).history;
-        if rule.size == 0 || room.name.is_engine_room() {
+        let room_type = self.options.type_of(&room.name);
+        let rule = room_type.kept();
+        if rule.size == 0 || (room.name.is_engine_room() && !room.name.is_inbox()) {
             return;
         }
         let limits = &self.options.limits;
-        let log = room.log.get_or_insert_default();
-        let before = size(Some(log));
+        let offset = kept.entry.offset;
+        let log = room.log.get_or_insert_with(|| Box::new(Log::after_place(offset - 1)));
+        let (before, first) = (size(Some(log)), log.first_offset());
         log.expire(now, rule.ttl_ms);
-        log.push(kept(now.mono_ms()));
+        log.push(kept);
         // The newest always stays, or else a room with large messages would keep nothing at all.
         while log.len() > rule.size as usize || (log.bytes() > limits.room_history_bytes && log.len() > 1) {
-            log.drop_oldest();
+            if room_type.queue.size > 0 { log.drop_least() } else { log.drop_oldest() }
         }
         self.ledger.changed(before, size(Some(log)));
         self.ledger.mark(Mark { room: number, epoch: room.epoch, offset: room.offset });
+        if log.is_empty() {
+            room.log = None;
+        }
+        self.trimmed(number, first);
         self.evict();
         if self.ledger.is_stale() {
             let rooms = &self.rooms;
@@ -35,6 +42,16 @@ impl HomeRooms {
                 let log = room.and_then(|room| room.log.as_ref());
                 log.and_then(|log| log.first_offset()).is_some_and(|first| first <= mark.offset)
             });
+        }
+    }
+
+    /// Lets the store forget what went from the front of a room's log.
+    fn trimmed(&mut self, number: u32, first_before: Option<u64>) {
+        let (Some(before), Some(room)) = (first_before, self.rooms.get(number)) else { return };
+        let to = room.log.as_ref().and_then(|log| log.first_offset()).map_or(room.offset, |first| first - 1);
+        if to >= before && self.is_durable(&room.name) {
+            let room = room.name.clone();
+            self.store.write(Write::Trim { room, to });
         }
     }
 
@@ -55,6 +72,7 @@ impl HomeRooms {
             if log.is_empty() {
                 room.log = None;
             }
+            self.trimmed(mark.room, Some(mark.offset));
         }
     }
 
@@ -63,11 +81,13 @@ impl HomeRooms {
         let Some(room) = self.rooms.get_mut(number) else { return };
         let before = size(room.log.as_deref());
         let Some(log) = &mut room.log else { return };
-        log.expire(now, self.options.type_of(&room.name).history.ttl_ms);
+        let first = log.first_offset();
+        log.expire(now, self.options.type_of(&room.name).kept().ttl_ms);
         if log.is_empty() {
             room.log = None;
         }
         self.ledger.changed(before, size(room.log.as_deref()));
+        self.trimmed(number, first);
     }
 
     /// Does something to a room's log and keeps the account right.

@@ -3,10 +3,12 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use fanfare_protocol::{Body, EventName, Message, RoomName};
+use fanfare_protocol::RoomName;
 use smallvec::SmallVec;
 
 use crate::class::Class;
+use crate::entry::Entry;
+use crate::id::Address;
 use crate::mesh::Replay;
 use crate::prepared::Encoder;
 use crate::time::Now;
@@ -14,37 +16,19 @@ use crate::time::Now;
 /// What a kept message takes beside its body and its frames, about.
 const OVERHEAD_BYTES: usize = 192;
 
-/// One message with its place.
+/// One kept message.
 #[derive(Debug)]
 pub(crate) struct Kept {
-    pub(crate) offset: u64,
-    /// Milliseconds of the steady clock when it was published.
-    pub(crate) at_ms: u64,
-    /// Milliseconds of the steady clock from which on it is of no use.
-    pub(crate) expires_ms: u64,
-    pub(crate) timestamp_unix_ms: u64,
-    pub(crate) event: EventName,
-    pub(crate) user: Option<RoomName>,
-    pub(crate) body: Body,
-    pub(crate) message_id: Box<str>,
-    pub(crate) roles: Vec<Box<str>>,
+    pub(crate) entry: Entry,
+    /// Who wants to know when it is acknowledged.
+    pub(crate) receipts: Option<Address>,
     /// Its frames for those who asked for it so far, so that a thousand who come back cost one encoding.
-    pub(crate) frames: SmallVec<[(Class, Bytes); 1]>,
+    frames: SmallVec<[(Class, Bytes); 1]>,
 }
 
 impl Kept {
-    /// As it is written, for a room of this name and epoch.
-    pub(crate) fn message<'k>(&'k self, room: &'k RoomName, epoch: &'k str) -> Message<'k> {
-        Message {
-            event: self.event.as_str(),
-            room: room.as_str(),
-            offset: self.offset,
-            epoch,
-            message_id: &self.message_id,
-            timestamp_unix_ms: self.timestamp_unix_ms,
-            user_id: self.user.as_ref().and_then(|user| user.as_str().strip_prefix("@user:")),
-            body: &self.body,
-        }
+    pub(crate) fn new(entry: Entry, receipts: Option<Address>) -> Self {
+        Self { entry, receipts, frames: SmallVec::new() }
     }
 
     /// Its frame for a class, made when first asked for; and how many bytes that added.
@@ -58,7 +42,7 @@ impl Kept {
         if let Some((_, frame)) = self.frames.iter().find(|(made_for, _)| *made_for == class) {
             return (frame.clone(), 0);
         }
-        let made = encoder.prepare(&self.message(room, epoch), std::iter::once(class));
+        let made = encoder.prepare(&self.entry.message(room, epoch), std::iter::once(class));
         let (_, frame) = made.into_iter().next().expect("invariant: one class was asked for");
         let added = frame.len();
         self.frames.push((class, frame.clone()));
@@ -68,23 +52,35 @@ impl Kept {
     /// Bytes it counts for.
     pub(crate) fn bytes(&self) -> usize {
         let frames: usize = self.frames.iter().map(|(_, frame)| frame.len()).sum();
-        OVERHEAD_BYTES + self.body.len() + frames
+        OVERHEAD_BYTES + self.entry.body.len() + frames
     }
 
     /// Whether it is of use still.
     pub(crate) fn is_fresh(&self, now: Now) -> bool {
-        now.mono_ms() < self.expires_ms
+        now.mono_ms() < self.entry.expires_ms
     }
 }
 
-/// The kept messages of one room, oldest first. Their offsets follow each other without a gap.
+/// The kept messages of one room, oldest first. Offsets rise; where messages were dropped before older ones, some are
+/// missing in between.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     kept: VecDeque<Kept>,
     bytes: usize,
+    /// The latest message that was here, or never came here, and is gone.
+    gone: u64,
+    /// How many there are of each priority.
+    priorities: [u32; PRIORITIES],
 }
 
+const PRIORITIES: usize = 10;
+
 impl Log {
+    /// An empty one, for what comes after a place.
+    pub(crate) fn after_place(offset: u64) -> Self {
+        Self { gone: offset, ..Self::default() }
+    }
+
     /// Messages kept.
     pub(crate) fn len(&self) -> usize {
         self.kept.len()
@@ -102,33 +98,60 @@ impl Log {
 
     /// The oldest one's offset.
     pub(crate) fn first_offset(&self) -> Option<u64> {
-        self.kept.front().map(|kept| kept.offset)
+        self.kept.front().map(|kept| kept.entry.offset)
     }
 
-    /// Keeps one more, which has the next offset.
+    /// Keeps one more, which is newer than all others.
     pub(crate) fn push(&mut self, kept: Kept) {
-        debug_assert!(self.kept.back().is_none_or(|last| last.offset + 1 == kept.offset));
+        debug_assert!(self.kept.back().is_none_or(|last| last.entry.offset < kept.entry.offset));
         self.bytes += kept.bytes();
+        self.priorities[usize::from(kept.entry.priority)] += 1;
         self.kept.push_back(kept);
     }
 
     /// Lets the oldest go.
     pub(crate) fn drop_oldest(&mut self) {
-        if let Some(kept) = self.kept.pop_front() {
+        self.drop_at(0);
+    }
+
+    /// Lets the oldest of the lowest priority go.
+    pub(crate) fn drop_least(&mut self) {
+        let lowest = self.priorities.iter().position(|count| *count > 0);
+        let is_lowest = |kept: &Kept| Some(usize::from(kept.entry.priority)) == lowest;
+        if let Some(at) = self.kept.iter().position(is_lowest) {
+            self.drop_at(at);
+        }
+    }
+
+    fn drop_at(&mut self, at: usize) {
+        if let Some(kept) = self.kept.remove(at) {
             self.bytes -= kept.bytes();
+            self.priorities[usize::from(kept.entry.priority)] -= 1;
+            self.gone = self.gone.max(kept.entry.offset);
         }
     }
 
     /// Lets those go that are too old by the room's own rule.
     pub(crate) fn expire(&mut self, now: Now, ttl_ms: u64) {
-        while self.kept.front().is_some_and(|kept| kept.at_ms.saturating_add(ttl_ms) <= now.mono_ms()) {
+        while self.kept.front().is_some_and(|kept| kept.entry.at_ms.saturating_add(ttl_ms) <= now.mono_ms()) {
             self.drop_oldest();
         }
     }
 
     /// Whether everything after `offset` is kept, where the room stands at `last`.
     pub(crate) fn reaches_back_to(&self, offset: u64, last: u64) -> bool {
-        offset == last || (offset < last && self.first_offset().is_some_and(|first| first <= offset + 1))
+        offset == last || (offset < last && offset >= self.gone)
+    }
+
+    /// Everything kept after `offset`, to be changed only in what was made for readers.
+    pub(crate) fn after_mut(&mut self, offset: u64) -> impl Iterator<Item = &mut Kept> {
+        let from = self.index_after(offset);
+        self.kept.range_mut(from..)
+    }
+
+    /// Frames were made for readers.
+    pub(crate) fn grew(&mut self, bytes: usize) {
+        self.bytes += bytes;
     }
 
     /// Everything kept after `offset`.
@@ -156,25 +179,25 @@ impl Log {
                 recovered = false;
                 break;
             }
-            frames.push((frame, kept.roles.clone()));
+            frames.push((frame, kept.entry.roles.clone()));
         }
         frames.reverse();
         Replay { recovered, frames }
     }
 
     fn index_after(&self, offset: u64) -> usize {
-        let Some(first) = self.first_offset() else { return 0 };
-        let index = (offset + 1).saturating_sub(first);
-        usize::try_from(index).unwrap_or(usize::MAX).min(self.kept.len())
+        self.kept.partition_point(|kept| kept.entry.offset <= offset)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use fanfare_protocol::{Body, EventName};
+
     use super::*;
 
-    fn kept(offset: u64, at_ms: u64) -> Kept {
-        Kept {
+    fn kept(offset: u64, at_ms: u64, priority: u8) -> Kept {
+        let entry = Entry {
             offset,
             at_ms,
             expires_ms: u64::MAX,
@@ -183,19 +206,22 @@ mod tests {
             user: None,
             body: Body::Json("1".into()),
             message_id: "m".into(),
+            is_publishers_id: false,
             roles: Vec::new(),
-            frames: SmallVec::new(),
-        }
+            not_for_publisher: false,
+            priority,
+        };
+        Kept::new(entry, None)
     }
 
     fn log(offsets: std::ops::RangeInclusive<u64>) -> Log {
-        let mut log = Log::default();
-        offsets.for_each(|offset| log.push(kept(offset, offset * 10)));
+        let mut log = Log::after_place(offsets.start() - 1);
+        offsets.for_each(|offset| log.push(kept(offset, offset * 10, 0)));
         log
     }
 
     fn offsets(log: &Log, after: u64) -> Vec<u64> {
-        log.after(after).map(|kept| kept.offset).collect()
+        log.after(after).map(|kept| kept.entry.offset).collect()
     }
 
     #[test]
@@ -214,8 +240,23 @@ mod tests {
         for (offset, reaches) in [(3, false), (4, true), (5, true), (8, true), (9, false)] {
             assert_eq!(log.reaches_back_to(offset, 8), reaches, "{offset}");
         }
-        assert!(Log::default().reaches_back_to(8, 8));
-        assert!(!Log::default().reaches_back_to(7, 8));
+        assert!(Log::after_place(8).reaches_back_to(8, 8));
+        assert!(!Log::after_place(8).reaches_back_to(7, 8));
+    }
+
+    #[test]
+    fn the_oldest_of_the_lowest_priority_goes_first() {
+        let mut log = Log::default();
+        for (offset, priority) in (1..).zip([2, 0, 9, 0, 2]) {
+            log.push(kept(offset, 0, priority));
+        }
+        for left in [vec![1, 3, 4, 5], vec![1, 3, 5], vec![3, 5], vec![3], vec![]] {
+            log.drop_least();
+            assert_eq!(offsets(&log, 0), left);
+        }
+        log.drop_least();
+        assert_eq!(log.bytes(), 0);
+        assert!(!log.reaches_back_to(4, 5) && log.reaches_back_to(5, 5));
     }
 
     #[test]

@@ -3,12 +3,19 @@
 
 mod audience;
 mod catch_up;
+mod dead;
 mod history;
 mod keep;
 mod ledger;
 mod log;
+mod publish;
+mod receipts;
 mod recent;
+mod restore;
 mod room;
 mod rooms;
+mod store;
+mod subscribers;
+mod waiting;
 
 pub(crate) use rooms::HomeRooms;

@@ -21,8 +21,11 @@ pub(crate) struct Place {
 #[derive(Debug)]
 pub(crate) struct Recent {
     /// By room, publisher and id: two keyed hashes, since the texts themselves would take ten times the memory.
-    places: HashMap<u128, Place, FixedState>,
-    order: VecDeque<(u64, u128)>,
+    places: HashMap<u128, (Place, u64), FixedState>,
+    /// When, a number, and the id. The number stands with the place as well: of an id that was forgotten and came
+    /// again, only the later entry counts.
+    order: VecDeque<(u64, u64, u128)>,
+    sequence: u64,
     hashers: [FixedState; 2],
     ids_max: usize,
     window_ms: u64,
@@ -32,7 +35,7 @@ impl Recent {
     /// At most `ids_max` ids, each for at most `window_ms`.
     pub(crate) fn new(ids_max: usize, window_ms: u64, seeds: [u64; 2]) -> Self {
         let hashers = seeds.map(FixedState::with_seed);
-        Self { places: HashMap::default(), order: VecDeque::new(), hashers, ids_max, window_ms }
+        Self { places: HashMap::default(), order: VecDeque::new(), sequence: 0, hashers, ids_max, window_ms }
     }
 
     /// What stands for a publisher's id in a room.
@@ -44,25 +47,36 @@ impl Recent {
     /// The place it got, if it was published within the window.
     pub(crate) fn find(&mut self, now: Now, key: u128) -> Option<Place> {
         self.forget(now);
-        self.places.get(&key).copied()
+        self.places.get(&key).map(|(place, _)| *place)
     }
 
     /// Notes a place; the oldest makes room.
     pub(crate) fn note(&mut self, now: Now, key: u128, place: Place) {
         self.forget(now);
+        self.note_of(now.mono_ms(), key, place);
+    }
+
+    /// Notes a place of an earlier time, but not earlier than those noted before.
+    pub(crate) fn note_of(&mut self, at_ms: u64, key: u128, place: Place) {
         if self.ids_max == 0 {
             return;
         }
         while self.order.len() >= self.ids_max {
             self.drop_oldest();
         }
-        self.places.insert(key, place);
-        self.order.push_back((now.mono_ms(), key));
+        self.sequence += 1;
+        self.places.insert(key, (place, self.sequence));
+        self.order.push_back((at_ms, self.sequence, key));
+    }
+
+    /// The publish was not done after all.
+    pub(crate) fn forget_id(&mut self, key: u128) {
+        self.places.remove(&key);
     }
 
     /// Lets go what is too old.
     pub(crate) fn forget(&mut self, now: Now) {
-        while self.order.front().is_some_and(|(at, _)| self.is_over(now, *at)) {
+        while self.order.front().is_some_and(|(at, _, _)| self.is_over(now, *at)) {
             self.drop_oldest();
         }
     }
@@ -77,7 +91,9 @@ impl Recent {
     }
 
     fn drop_oldest(&mut self) {
-        if let Some((_, key)) = self.order.pop_front() {
+        if let Some((_, sequence, key)) = self.order.pop_front()
+            && self.places.get(&key).is_some_and(|(_, of)| *of == sequence)
+        {
             self.places.remove(&key);
         }
     }
@@ -129,6 +145,11 @@ mod tests {
         );
         recent.forget(now(1_600));
         assert_eq!(recent.len(), 0);
+        recent.note(now(1_600), 4, PLACE);
+        recent.forget_id(4);
+        assert_eq!(recent.find(now(1_600), 4), None);
+        recent.note(now(1_700), 4, PLACE);
+        assert_eq!(recent.find(now(2_650), 4), Some(PLACE), "the later one has its own time");
         let mut none = Recent::new(0, 1_000, [1, 2]);
         none.note(now(0), 1, PLACE);
         assert_eq!((none.find(now(0), 1), none.len()), (None, 0));

@@ -1,9 +1,14 @@
-//! One room at its home: the count of its messages and who listens.
+//! One room at its home: the count of its messages, who listens, and what is kept.
+
+use std::collections::VecDeque;
 
 use fanfare_protocol::RoomName;
 
+use crate::durable::DeadLetter;
 use crate::home::audience::Audience;
 use crate::home::log::Log;
+use crate::home::publish::Draft;
+use crate::home::subscribers::Subscribers;
 use crate::id::Epoch;
 use crate::names::Named;
 
@@ -11,22 +16,75 @@ use crate::names::Named;
 pub(crate) struct HomeRoom {
     pub(crate) name: RoomName,
     pub(crate) audience: Audience,
-    /// The last offset given out.
+    /// The last offset that anybody was told.
     pub(crate) offset: u64,
     /// Of the only user who may join, as a keyed hash; 0 in rooms for everybody.
     pub(crate) owner: u64,
     pub(crate) epoch: Epoch,
     /// Seconds of the steady clock at the last join, leave or message.
     pub(crate) used_s: u32,
+    /// In rooms of one user: everything up to here was handed out, or never waited.
+    pub(crate) settled: u64,
     /// Kept messages; nothing until there are some, since most rooms are the engine's own and keep none.
     pub(crate) log: Option<Box<Log>>,
+    /// What only some rooms have.
+    pub(crate) more: Option<Box<More>>,
+}
+
+/// What few rooms need, so that the others stay small.
+#[derive(Debug, Default)]
+pub(crate) struct More {
+    /// Those whose progress the room remembers.
+    pub(crate) subscribers: Subscribers,
+    /// Messages that wait for the store. Their offsets follow the room's, and nobody knows of them yet.
+    pub(crate) drafts: VecDeque<Draft>,
+    /// In rooms of one user: messages that were given up.
+    pub(crate) dead: VecDeque<DeadLetter>,
+}
+
+impl More {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.subscribers.is_empty() && self.drafts.is_empty() && self.dead.is_empty()
+    }
 }
 
 impl HomeRoom {
+    pub(crate) fn new(name: RoomName, epoch: Epoch, used_s: u32) -> Self {
+        Self {
+            name,
+            audience: Audience::default(),
+            offset: 0,
+            owner: 0,
+            epoch,
+            used_s,
+            settled: 0,
+            log: None,
+            more: None,
+        }
+    }
+
     /// The next message's place: one more than the last, always.
-    pub(crate) fn place(&mut self) -> u64 {
-        self.offset += 1;
-        self.offset
+    pub(crate) fn next_offset(&self) -> u64 {
+        let drafts = self.more.as_ref().map_or(0, |more| more.drafts.len());
+        self.offset + drafts as u64 + 1
+    }
+
+    pub(crate) fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+
+    pub(crate) fn subscribers(&mut self) -> Option<&mut Subscribers> {
+        self.more.as_mut().map(|more| &mut more.subscribers)
+    }
+
+    /// Whether it may be forgotten without anybody missing anything.
+    pub(crate) fn is_idle(&self) -> bool {
+        let needed = |more: &More| {
+            // Who reads its own room is known again when it connects.
+            let readers = !more.subscribers.is_empty() && !self.name.is_inbox();
+            readers || !more.drafts.is_empty() || !more.dead.is_empty()
+        };
+        self.audience.is_empty() && self.log.is_none() && !self.more.as_deref().is_some_and(needed)
     }
 }
 

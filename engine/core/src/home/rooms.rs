@@ -1,23 +1,24 @@
 //! All rooms of this shard's own: joins, leaves and publishes in the order they arrive.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use fanfare_protocol::{Code, Message, Refusal, RoomName};
+use fanfare_protocol::{Code, Refusal, RoomName};
 use foldhash::quality::FixedState;
-use smallvec::SmallVec;
 
 use crate::class::Class;
+use crate::durable::Write;
 use crate::effect::Effects;
-use crate::home::audience::Audience;
 use crate::home::ledger::Ledger;
-use crate::home::log::Kept;
-use crate::home::recent::{Place, Recent};
+use crate::home::receipts::Readers;
+use crate::home::recent::Recent;
 use crate::home::room::HomeRoom;
+use crate::home::store::Store;
 use crate::id::{Address, Epoch, Random, ShardId};
-use crate::mesh::{CatchUp, JoinKind, Mesh, Origin, Placed, Publication, ToHome, ToLocal};
+use crate::mesh::{CatchUp, JoinKind, Mesh, ToHome, ToLocal};
 use crate::names::Names;
-use crate::options::Options;
-use crate::prepared::{Encoder, Prepared};
+use crate::options::{Memory, Options};
+use crate::prepared::Encoder;
 use crate::time::Now;
 use crate::view::RoomRow;
 
@@ -32,8 +33,12 @@ pub(crate) struct HomeRooms {
     pub(super) rooms: Names<HomeRoom>,
     pub(crate) ledger: Ledger,
     pub(crate) recent: Recent,
+    pub(crate) store: Store,
     pub(crate) encoder: Encoder,
-    random: Random,
+    pub(super) random: Random,
+    hasher: FixedState,
+    /// Rooms whose readers may owe an acknowledgement, by when to look.
+    pub(super) checks: BTreeSet<(u64, u32)>,
     swept: u32,
     /// Rooms that are not the engine's own.
     named: usize,
@@ -43,6 +48,8 @@ pub(crate) struct HomeRooms {
     /// Joins that got all they had missed, and those that could not.
     pub(crate) recovered: u64,
     pub(crate) unrecovered: u64,
+    /// What became of messages for readers that are remembered.
+    pub(crate) readers: Readers,
 }
 
 impl HomeRooms {
@@ -54,18 +61,27 @@ impl HomeRooms {
         let recent = Recent::new(limits.message_ids, limits.message_id_window_ms, seeds);
         Self {
             options,
-            rooms: Names::new(hasher),
+            rooms: Names::new(hasher.clone()),
             ledger: Ledger::default(),
             recent,
+            store: Store::new(),
             encoder,
             random,
+            hasher,
+            checks: BTreeSet::new(),
             swept: 0,
             named: 0,
             published: 0,
             repeated: 0,
             recovered: 0,
             unrecovered: 0,
+            readers: Readers::default(),
         }
+    }
+
+    /// The shard that orders a room.
+    pub(super) fn home_of(&self, room: &RoomName) -> ShardId {
+        ShardId::home_of(&self.hasher, self.options.shards, room)
     }
 
     /// How many rooms there are, the engine's own left out.
@@ -77,6 +93,13 @@ impl HomeRooms {
         let room = self.rooms.remove(number);
         debug_assert!(room.log.is_none(), "a room with kept messages is kept");
         self.named -= usize::from(!room.name.is_engine_room());
+        if let Some(more) = &room.more {
+            self.checks.remove(&(more.subscribers.check_ms, number));
+            self.readers.subscribers -= more.subscribers.len();
+        }
+        if self.is_durable(&room.name) {
+            self.store.write(Write::Forget { room: room.name });
+        }
     }
 
     /// Decides one message and appends what other shards must hear.
@@ -85,10 +108,17 @@ impl HomeRooms {
             ToHome::Join { room, from, class, owner, catch_up, kind } => {
                 self.join(now, room, from, class, owner, catch_up, kind, out);
             }
-            ToHome::Leave { room, shard, class } => self.leave(now, &room, shard, class),
+            ToHome::Leave { room, from, class, for_good } => self.leave(now, &room, from, class, for_good),
             ToHome::Publish(publication) => self.publish(now, *publication, out),
             ToHome::History(lookup) => self.look_up(now, *lookup, out),
+            ToHome::Ack(ack) => self.acknowledge(now, *ack, out),
+            ToHome::Bury(letter) => self.bury(now, *letter),
+            ToHome::Ask(from, request, question) => {
+                let rows = self.answer(now, *question, out);
+                out.send(from, Mesh::Local(ToLocal::Answer(request, rows)));
+            }
         }
+        self.store.hand_over(out);
     }
 
     fn join(
@@ -103,28 +133,50 @@ impl HomeRooms {
         out: &mut Effects,
     ) {
         let mut replay = None;
-        let outcome = self.find_or_create(now, &room).and_then(|number| {
-            let limit = self.members_max(&room);
-            let found = self.rooms.get_mut(number).expect("invariant: just found");
-            let members = found.audience.members();
-            if limit.0 > 0 && members >= limit.0 {
-                return Err(refusal(limit.1, limit.2));
-            }
-            if owner != 0 && found.owner != owner {
-                if found.owner != 0 && !found.audience.is_empty() {
-                    return Err(refusal(Code::Forbidden, "`client_id` is in use by another user"));
+        let outcome = self.enter(now, &room, from, class, owner).and_then(|number| {
+            let stands =
+                self.rooms.get(number).map(|room| (room.epoch, room.offset, room.audience.members()));
+            replay = match self.options.type_of(&room).memory() {
+                Memory::Nobody => catch_up.map(|wanted| self.catch_up(now, number, &wanted, class)),
+                Memory::Owner => self.open_inbox(now, number, catch_up.as_deref(), class),
+                Memory::Readers => {
+                    let catch_up = catch_up.expect("invariant: who joins such a room says who it is");
+                    let replay = self.subscribe(now, number, *catch_up, from, class);
+                    Some(replay.inspect_err(|_| self.exit(now, number, from, class, false))?)
                 }
-                found.owner = owner;
-            }
-            found.audience.add(from.shard, class);
-            found.used_s = seconds(now);
-            let stands = (found.epoch, found.offset, members + 1);
-            replay = catch_up.map(|catch_up| Box::new(self.catch_up(now, number, &catch_up, class)));
-            Ok(stands)
+            };
+            Ok(stands.expect("invariant: just entered"))
         });
-        let outcome = outcome.map_err(Box::new);
+        let (outcome, replay) = (outcome.map_err(Box::new), replay.map(Box::new));
         let answer = ToLocal::Joined { connection: from.connection, room, class, kind, outcome, replay };
         out.send(from.shard, Mesh::Local(answer));
+    }
+
+    /// Takes a member in if there is room for one more.
+    fn enter(
+        &mut self,
+        now: Now,
+        room: &RoomName,
+        from: Address,
+        class: Class,
+        owner: u64,
+    ) -> Result<u32, Refusal> {
+        let number = self.find_or_create(now, room)?;
+        let limit = self.members_max(room);
+        let found = self.rooms.get_mut(number).expect("invariant: just found");
+        let members = found.audience.members();
+        if limit.0 > 0 && members >= limit.0 {
+            return Err(refusal(limit.1, limit.2));
+        }
+        if owner != 0 && found.owner != owner {
+            if found.owner != 0 && !found.audience.is_empty() {
+                return Err(refusal(Code::Forbidden, "`client_id` is in use by another user"));
+            }
+            found.owner = owner;
+        }
+        found.audience.add(from.shard, class);
+        found.used_s = seconds(now);
+        Ok(number)
     }
 
     /// The bound of a room, and what to say beyond it. 0: none.
@@ -142,94 +194,27 @@ impl HomeRooms {
         (tightest, Code::RoomFull, "`room` has as many members as it may")
     }
 
-    fn leave(&mut self, now: Now, room: &RoomName, shard: ShardId, class: Class) {
+    fn leave(&mut self, now: Now, room: &RoomName, from: Address, class: Class, for_good: bool) {
         let number = self.rooms.find(room).expect("invariant: a room with members is kept");
+        self.exit(now, number, from, class, for_good);
+    }
+
+    fn exit(&mut self, now: Now, number: u32, from: Address, class: Class, for_good: bool) {
         let found = self.rooms.get_mut(number).expect("invariant: just found");
-        found.audience.remove(shard, class);
+        found.audience.remove(from.shard, class);
         found.used_s = seconds(now);
+        let (room, unused) = (found.name.clone(), found.offset == 0);
+        if found.more.is_some() {
+            self.unsubscribe(now, number, from, for_good);
+        }
         // Where messages are kept, who comes back may name the place before the first one: the epoch must last.
-        let can_recover = !room.is_engine_room() && self.options.type_of(room).history.size > 0;
-        if found.audience.is_empty() && found.offset == 0 && !can_recover {
+        let can_recover = !room.is_engine_room() && self.options.type_of(&room).kept().size > 0;
+        if unused && !can_recover && self.rooms.get(number).is_some_and(HomeRoom::is_idle) {
             self.forget(number);
         }
     }
 
-    fn publish(&mut self, now: Now, publication: Publication, out: &mut Effects) {
-        let Publication {
-            room,
-            event,
-            body,
-            user,
-            roles,
-            exclude,
-            message_id,
-            key: conflates,
-            ttl,
-            origin,
-            received_us,
-        } = publication;
-        let key = message_id.as_deref().map(|id| self.recent.key(&room, user.as_ref(), id));
-        if let Some(place) = key.and_then(|key| self.recent.find(now, key)) {
-            self.repeated += 1;
-            let message_id = message_id.expect("invariant: it made the key");
-            let Place { epoch, offset } = place;
-            tell(origin, Ok(Placed { room, epoch, offset, message_id }), out);
-            return;
-        }
-        let number = match self.find_or_create(now, &room) {
-            Ok(number) => number,
-            Err(refusal) => {
-                tell(origin, Err(refusal), out);
-                return;
-            }
-        };
-        let found = self.rooms.get_mut(number).expect("invariant: just found");
-        let offset = found.place();
-        found.used_s = seconds(now);
-        self.published += 1;
-        let message_id = message_id.unwrap_or_else(|| self.random.message_id(now.unix_ms).into());
-        let epoch_of_room = found.epoch;
-        if let Some(key) = key {
-            self.recent.note(now, key, Place { epoch: epoch_of_room, offset });
-        }
-        if !found.audience.is_empty() {
-            let epoch = epoch_of_room.to_string();
-            let message = Message {
-                event: event.as_str(),
-                room: room.as_str(),
-                offset,
-                epoch: &epoch,
-                message_id: &message_id,
-                timestamp_unix_ms: now.unix_ms,
-                user_id: user.as_ref().and_then(|user| user.as_str().strip_prefix("@user:")),
-                body: &body,
-            };
-            let frames = self.encoder.prepare(&message, found.audience.classes());
-            let place = (epoch_of_room, offset);
-            let key = conflates.map_or(0, |key| self.recent.key(&room, None, &key) as u64 | 1);
-            let prepared =
-                Prepared::new(room.clone(), place, frames, roles.clone(), exclude, received_us, key);
-            let prepared = Arc::new(prepared);
-            for shard in found.audience.shards() {
-                out.send(shard, Mesh::Local(ToLocal::Deliver(Arc::clone(&prepared))));
-            }
-        }
-        self.keep(number, now, |at_ms| Kept {
-            offset,
-            at_ms,
-            expires_ms: ttl.map_or(u64::MAX, |seconds| at_ms + u64::from(seconds) * 1_000),
-            timestamp_unix_ms: now.unix_ms,
-            event,
-            user,
-            body,
-            message_id: message_id.clone(),
-            roles,
-            frames: SmallVec::new(),
-        });
-        tell(origin, Ok(Placed { room, epoch: epoch_of_room, offset, message_id }), out);
-    }
-
-    fn find_or_create(&mut self, now: Now, room: &RoomName) -> Result<u32, Refusal> {
+    pub(super) fn find_or_create(&mut self, now: Now, room: &RoomName) -> Result<u32, Refusal> {
         if let Some(number) = self.rooms.find(room) {
             return Ok(number);
         }
@@ -240,31 +225,29 @@ impl HomeRooms {
             ));
         }
         self.named += usize::from(!room.is_engine_room());
-        Ok(self.rooms.insert(HomeRoom {
-            name: room.clone(),
-            audience: Audience::default(),
-            offset: 0,
-            owner: 0,
-            epoch: Epoch(self.random.next_u64() as u32),
-            used_s: seconds(now),
-            log: None,
-        }))
+        let epoch = Epoch(self.random.next_u64() as u32);
+        Ok(self.rooms.insert(HomeRoom::new(room.clone(), epoch, seconds(now))))
+    }
+
+    /// Puts back a room that outlived an earlier life.
+    pub(super) fn insert(&mut self, room: HomeRoom) -> u32 {
+        self.named += usize::from(!room.name.is_engine_room());
+        self.rooms.insert(room)
     }
 
     /// Forgets rooms that nobody is in and nobody used for a while. Called now and then.
-    pub(crate) fn sweep(&mut self, now: Now) {
+    pub(crate) fn sweep(&mut self, now: Now, out: &mut Effects) {
         let numbers = self.rooms.numbers();
         for _ in 0..SWEPT_AT_ONCE.min(numbers) {
             self.swept = if self.swept + 1 < numbers { self.swept + 1 } else { 0 };
             self.expire(self.swept, now);
+            self.expire_readers(self.swept, now);
             let Some(room) = self.rooms.get(self.swept) else { continue };
-            if room.log.is_none()
-                && room.audience.is_empty()
-                && seconds(now).saturating_sub(room.used_s) >= KEPT_EMPTY_S
-            {
+            if room.is_idle() && seconds(now).saturating_sub(room.used_s) >= KEPT_EMPTY_S {
                 self.forget(self.swept);
             }
         }
+        self.store.hand_over(out);
     }
 
     /// The rooms with members or messages, the engine's own left out.
@@ -277,20 +260,11 @@ impl HomeRooms {
     }
 }
 
-fn seconds(now: Now) -> u32 {
+/// Seconds of the steady clock.
+pub(super) fn seconds(now: Now) -> u32 {
     (now.mono_us / 1_000_000) as u32
 }
 
-fn refusal(code: Code, message: &str) -> Refusal {
+pub(super) fn refusal(code: Code, message: &str) -> Refusal {
     Refusal { id: None, code, message: message.to_owned(), field: None }
-}
-
-fn tell(origin: Origin, outcome: Result<Placed, Refusal>, out: &mut Effects) {
-    let shard = match &origin {
-        Origin::Silent => return,
-        Origin::Connection(address, _) => address.shard,
-        Origin::Http(shard, _, _) => *shard,
-    };
-    let outcome = outcome.map(Box::new).map_err(Box::new);
-    out.send(shard, Mesh::Local(ToLocal::Published(origin, outcome)));
 }

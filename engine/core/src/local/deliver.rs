@@ -6,13 +6,13 @@ use fanfare_protocol::{Code, Refusal, Reply, RoomName};
 use crate::class::Class;
 use crate::close::Close;
 use crate::effect::Effects;
-use crate::id::{ConnectionId, Epoch};
+use crate::id::{Address, ConnectionId, Epoch};
 use crate::local::connection::{Membership, State};
 use crate::local::group::Mark;
 use crate::local::roles::RoleId;
 use crate::local::room::LocalRoom;
 use crate::local::shard::Local;
-use crate::mesh::{JoinKind, Mesh, Replay, ToHome};
+use crate::mesh::{JoinKind, Mesh, Receipt, Replay, ToHome};
 use crate::options::Slow;
 use crate::prepared::Prepared;
 use crate::time::Now;
@@ -34,7 +34,7 @@ impl Local {
         if gone {
             // It left before it was in: the home must not count it.
             if outcome.is_ok() {
-                self.tell_left(room, class, out);
+                self.tell_left(room, id, class, false, out);
             }
             return;
         }
@@ -42,8 +42,15 @@ impl Local {
         connection.joins_pending -= 1;
         match (outcome, kind) {
             (Ok((epoch, offset, members)), kind) => {
+                let is_own = room.is_inbox();
                 let number = self.enter(id, room, epoch, offset);
-                if let JoinKind::Command(command) = kind {
+                if kind == JoinKind::Admission && is_own {
+                    // The last of the engine's rooms: everything that was sent to the user comes after the welcome.
+                    self.welcome(now, id, out);
+                    if let Some(replay) = replay {
+                        self.replay(id, &replay);
+                    }
+                } else if let JoinKind::Command(command) = kind {
                     let room = self.rooms.get(number).expect("invariant: just entered").name.clone();
                     let position = Position { epoch: epoch.to_string().into(), offset };
                     let joined = Reply::Joined {
@@ -75,7 +82,17 @@ impl Local {
         }
         let connection = self.connections.get(id).expect("invariant: still held");
         if connection.state == State::Admitting && connection.joins_pending == 0 {
-            self.welcome(now, id, out);
+            self.open_inbox(id, out);
+        }
+    }
+
+    /// Messages of a room that this member has not acknowledged. Who is behind anyway has them waiting.
+    pub(crate) fn again(&mut self, id: ConnectionId, room: &RoomName, replay: &Replay) {
+        let number = self.rooms.find(room);
+        let Some(connection) = self.connections.get(id) else { return };
+        let is_member = connection.memberships.iter().any(|of| Some(of.room) == number);
+        if is_member && !connection.is_blocked() {
+            self.replay(id, replay);
         }
     }
 
@@ -90,6 +107,16 @@ impl Local {
                 self.write(id.slot, |bytes| bytes.extend_from_slice(frame));
             }
         }
+    }
+
+    /// A reader acknowledged a message of this connection's.
+    pub(crate) fn receipt(&mut self, id: ConnectionId, receipt: &Receipt) {
+        let Receipt { room, epoch, offset, message_id, reader } = receipt;
+        let position = Position { epoch: epoch.to_string().into(), offset: *offset };
+        let user_id = reader.user.as_str().strip_prefix("@user:").unwrap_or_default();
+        let client_id = reader.device.as_deref();
+        let room = room.as_str();
+        self.reply(id, None, &Reply::Receipt { room, position: &position, message_id, user_id, client_id });
     }
 
     /// Makes a connection a member here; it is owed what comes from now on.
@@ -120,8 +147,8 @@ impl Local {
         number
     }
 
-    /// Ends one membership; what the connection is still owed goes to it first.
-    pub(crate) fn leave(&mut self, id: ConnectionId, room: u32, out: &mut Effects) {
+    /// Ends one membership (for good: it was asked for); what the connection is still owed goes to it first.
+    pub(crate) fn leave(&mut self, id: ConnectionId, room: u32, for_good: bool, out: &mut Effects) {
         let connection = self.connections.get_mut(id).expect("invariant: the caller holds it");
         let index = connection.memberships.iter().position(|membership| membership.room == room);
         let index = index.expect("invariant: the caller looked it up");
@@ -139,7 +166,7 @@ impl Local {
         if !owed.is_empty() {
             self.write(id.slot, |bytes| bytes.extend_from_slice(&owed));
         }
-        self.tell_left(name, class, out);
+        self.tell_left(name, id, class, for_good, out);
     }
 
     /// Ends every membership.
@@ -148,13 +175,14 @@ impl Local {
             self.connections.get(id).and_then(|connection| connection.memberships.last())
         {
             let room = membership.room;
-            self.leave(id, room, out);
+            self.leave(id, room, false, out);
         }
     }
 
-    fn tell_left(&self, room: RoomName, class: Class, out: &mut Effects) {
+    fn tell_left(&self, room: RoomName, id: ConnectionId, class: Class, for_good: bool, out: &mut Effects) {
         let to = self.home_of(&room);
-        out.send(to, Mesh::Home(ToHome::Leave { room, shard: self.shard, class }));
+        let from = Address { shard: self.shard, connection: id };
+        out.send(to, Mesh::Home(ToHome::Leave { room, from, class, for_good }));
     }
 
     /// Lays a message into the buffers of those who get it: once for each group, never for each member.

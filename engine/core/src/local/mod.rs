@@ -15,4 +15,4 @@ mod wheel;
 
 pub(crate) use connection::{Connection, Held, State};
 pub use flush::{Batch, Rest};
-pub(crate) use shard::Local;
+pub(crate) use shard::{Local, gap};

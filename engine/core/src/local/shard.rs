@@ -9,8 +9,9 @@ use foldhash::quality::FixedState;
 
 use crate::class::Class;
 use crate::close::Close;
+use crate::durable::Subscriber;
 use crate::effect::{Audit, Effects};
-use crate::id::{Address, ConnectionId, Random, ShardId};
+use crate::id::{Address, ConnectionId, Epoch, Random, ShardId};
 use crate::identity::Identity;
 use crate::input::Opening;
 use crate::local::backlog::Stretch;
@@ -22,9 +23,9 @@ use crate::local::outgoing::Outgoing;
 use crate::local::roles::Roles;
 use crate::local::room::LocalRoom;
 use crate::local::wheel::Wheel;
-use crate::mesh::{JoinKind, Mesh, ToHome};
+use crate::mesh::{CatchUp, JoinKind, Mesh, Reader, ToHome};
 use crate::names::Names;
-use crate::options::Options;
+use crate::options::{Devices, Memory, Options};
 use crate::prepared::opcode;
 use crate::rate::Bucket;
 use crate::stats::Stats;
@@ -84,7 +85,7 @@ impl Local {
 
     /// The shard that orders a room.
     pub(crate) fn home_of(&self, room: &RoomName) -> ShardId {
-        ShardId(((self.hasher.hash_one(room) >> 32) % u64::from(self.options.shards)) as u8)
+        ShardId::home_of(&self.hasher, self.options.shards, room)
     }
 
     /// A connection was upgraded.
@@ -140,18 +141,43 @@ impl Local {
         connection.user = RoomName::of_user(&identity.user_id);
         connection.expires_ms = identity.expires_ms(now);
         connection.patterns = identity.rooms;
-        connection.joins_pending = 4;
-        let (user, client, class) = (connection.user.clone(), connection.client.clone(), connection.class);
-        let owner = self.hasher.hash_one(&user).max(1);
-        let rooms =
-            [(user, 0), (client, owner), (RoomName::of_role(&identity.role), 0), (RoomName::of_all(), 0)];
+        connection.joins_pending = 3;
+        let (client, class) = (connection.client.clone(), connection.class);
+        let owner = self.hasher.hash_one(&connection.user).max(1);
         let from = Address { shard: self.shard, connection: id };
-        for (room, owner) in rooms {
+        for (room, owner) in
+            [(client, owner), (RoomName::of_role(&identity.role), 0), (RoomName::of_all(), 0)]
+        {
             let to = self.home_of(&room);
             let join = ToHome::Join { room, from, class, owner, catch_up: None, kind: JoinKind::Admission };
             out.send(to, Mesh::Home(join));
         }
         self.reschedule(now, id);
+    }
+
+    /// The other engine rooms have answered: the user's own is the last, since what waits there comes after the welcome.
+    pub(super) fn open_inbox(&mut self, id: ConnectionId, out: &mut Effects) {
+        let connection = self.connections.get_mut(id).expect("invariant: the caller holds it");
+        connection.joins_pending = 1;
+        let (room, class) = (connection.user.clone(), connection.class);
+        let reader = self.reader_of(id, &room);
+        let catch_up = reader.is_some().then(|| Box::new(CatchUp { reader, ..CatchUp::default() }));
+        let from = Address { shard: self.shard, connection: id };
+        let to = self.home_of(&room);
+        let join = ToHome::Join { room, from, class, owner: 0, catch_up, kind: JoinKind::Admission };
+        out.send(to, Mesh::Home(join));
+    }
+
+    /// Who a connection is to a room that remembers its readers.
+    pub(crate) fn reader_of(&self, id: ConnectionId, room: &RoomName) -> Option<Reader> {
+        let room_type = self.options.type_of(room);
+        if room_type.memory() != Memory::Readers {
+            return None;
+        }
+        let connection = self.connections.get(id)?;
+        let device = (room_type.devices == Devices::Each).then(|| connection.client_id().into());
+        let subscriber = Subscriber { user: connection.user.clone(), device };
+        Some(Reader { subscriber, role: self.roles.name(connection.role).into() })
     }
 
     /// All of the engine's own rooms have answered.
@@ -269,7 +295,7 @@ impl Local {
         };
         let before = backlog.bytes();
         // To half of it, so that not every further message costs a search.
-        let dropped = backlog.shed(max / 2, |of| gap(encoding, of));
+        let dropped = backlog.shed(max / 2, |of| gap(encoding, &of.room, of.epoch, of.offsets()));
         let after = backlog.bytes();
         self.stats.backlog_bytes = self.stats.backlog_bytes + after as u64 - before as u64;
         self.stats.shed += dropped;
@@ -346,11 +372,10 @@ impl Local {
     }
 }
 
-/// The frame that tells a slow reader what it will not get.
-fn gap(encoding: Encoding, of: &Stretch) -> Bytes {
-    let (from, to) = of.offsets();
-    let epoch = of.epoch.to_string();
-    let gap = Reply::Gap { room: of.room.as_str(), epoch: &epoch, from, to };
+/// The frame that tells a reader what it will not get: from one offset to another, both included.
+pub(crate) fn gap(encoding: Encoding, room: &RoomName, epoch: Epoch, (from, to): (u64, u64)) -> Bytes {
+    let epoch = epoch.to_string();
+    let gap = Reply::Gap { room: room.as_str(), epoch: &epoch, from, to };
     let (mut payload, mut frame) = (Vec::with_capacity(128), Vec::with_capacity(132));
     match encoding {
         Encoding::Json => json::encode_reply(&gap, None, &mut payload),

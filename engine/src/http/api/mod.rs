@@ -6,4 +6,5 @@ pub(crate) mod health;
 mod history;
 pub(crate) mod publish;
 pub(crate) mod query;
+mod receipts;
 mod wait;

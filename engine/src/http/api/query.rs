@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::http::api::access::{self, Caller};
-use crate::http::api::{history, wait};
+use crate::http::api::{history, receipts, wait};
 use crate::http::head::Head;
 use crate::http::respond::Response;
 use crate::http::route::not_allowed;
@@ -34,6 +34,13 @@ pub(crate) async fn answer(handle: &Handle, process: &Process, head: &Head, path
         Ok(limit) => limit,
         Err(response) => return response,
     };
+    match segments[..] {
+        ["rooms", room, "receipts"] => return receipts::readers(handle, head, room, limit).await,
+        ["users", user_id, "dead_letters", ref rest @ ..] => {
+            return receipts::dead_letters(handle, head, &caller, (user_id, rest), limit).await;
+        }
+        _ => {}
+    }
     let get = head.method == Method::GET || head.method == Method::HEAD;
     let connections = |user_id: Option<&str>, client_id: Option<&str>| Question::Connections {
         user_id: user_id.map(Into::into),

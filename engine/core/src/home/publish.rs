@@ -1,0 +1,175 @@
+//! Giving a message its place, and handing it out: at once, or in durable rooms when the store has it.
+
+use std::sync::Arc;
+
+use fanfare_protocol::Refusal;
+use smallvec::{SmallVec, smallvec};
+
+use crate::durable::Write;
+use crate::effect::Effects;
+use crate::entry::Entry;
+use crate::home::HomeRooms;
+use crate::home::log::Kept;
+use crate::home::recent::Place;
+use crate::home::rooms::seconds;
+use crate::id::Address;
+use crate::mesh::{Mesh, Origin, Placed, Publication, ToLocal};
+use crate::options::Memory;
+use crate::prepared::Prepared;
+use crate::time::Now;
+
+/// A message that has its place and is about to be handed out.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) entry: Entry,
+    exclude: Option<Address>,
+    receipts: Option<Address>,
+    /// What stands for its key where rooms conflate; 0: it has none.
+    conflates: u64,
+    /// What stands for the publisher's own id.
+    pub(crate) id: Option<u128>,
+    /// Who is told of the place: the publisher, and whoever tried again meanwhile.
+    pub(crate) origins: SmallVec<[Origin; 1]>,
+    received_us: u64,
+}
+
+impl HomeRooms {
+    pub(super) fn publish(&mut self, now: Now, publication: Publication, out: &mut Effects) {
+        let id = publication.message_id.as_deref().filter(|_| !publication.is_new);
+        let id = id.map(|id| self.recent.key(&publication.room, publication.user.as_ref(), id));
+        if let Some(place) = id.and_then(|id| self.recent.find(now, id)) {
+            self.repeated += 1;
+            self.answer_again(publication, place, out);
+            return;
+        }
+        let durable = self.is_durable(&publication.room);
+        let ready = if durable { self.store.accepts(&self.options) } else { Ok(()) };
+        let number = match ready.and_then(|()| self.find_or_create(now, &publication.room)) {
+            Ok(number) => number,
+            Err(refusal) => {
+                tell(publication.origin, Err(refusal), out);
+                return;
+            }
+        };
+        let room = self.rooms.get_mut(number).expect("invariant: just found");
+        room.used_s = seconds(now);
+        let (epoch, offset) = (room.epoch, room.next_offset());
+        if let Some(id) = id {
+            self.recent.note(now, id, Place { epoch, offset });
+        }
+        let draft = self.draft(now, publication, offset, id);
+        if durable {
+            self.await_store(number, draft);
+        } else {
+            self.hand_out(now, number, draft, out);
+        }
+    }
+
+    fn draft(&mut self, now: Now, publication: Publication, offset: u64, id: Option<u128>) -> Draft {
+        let Publication {
+            room,
+            event,
+            body,
+            user,
+            roles,
+            exclude,
+            message_id,
+            key,
+            ttl,
+            priority,
+            receipts,
+            is_new: _,
+            origin,
+            received_us,
+        } = publication;
+        let at_ms = now.mono_ms();
+        let entry = Entry {
+            offset,
+            at_ms,
+            expires_ms: ttl.map_or(u64::MAX, |seconds| at_ms + u64::from(seconds) * 1_000),
+            timestamp_unix_ms: now.unix_ms,
+            event,
+            user,
+            body,
+            is_publishers_id: id.is_some(),
+            message_id: message_id.unwrap_or_else(|| self.random.message_id(now.unix_ms).into()),
+            roles,
+            not_for_publisher: exclude.is_some(),
+            priority,
+        };
+        let conflates = key.map_or(0, |key| self.recent.key(&room, None, &key) as u64 | 1);
+        Draft { entry, exclude, receipts, conflates, id, origins: smallvec![origin], received_us }
+    }
+
+    /// The same was published before: the first answer again, or once the first one is known.
+    fn answer_again(&mut self, publication: Publication, place: Place, out: &mut Effects) {
+        let Publication { room, message_id, origin, .. } = publication;
+        let number = self.rooms.find(&room);
+        let found = number.and_then(|number| self.rooms.get_mut(number));
+        if let Some(found) = found.filter(|found| found.epoch == place.epoch && place.offset > found.offset) {
+            let drafts = &mut found.more().drafts;
+            let draft = drafts.iter_mut().find(|draft| draft.entry.offset == place.offset);
+            draft.expect("invariant: what has a later place waits").origins.push(origin);
+            return;
+        }
+        let message_id = message_id.expect("invariant: it is how the publish was recognised");
+        let Place { epoch, offset } = place;
+        tell(origin, Ok(Placed { room, epoch, offset, message_id }), out);
+    }
+
+    /// The place becomes final: members get the message, the room keeps it, the publisher is told.
+    pub(super) fn hand_out(&mut self, now: Now, number: u32, draft: Draft, out: &mut Effects) {
+        let Draft { entry, exclude, receipts, conflates, origins, received_us, .. } = draft;
+        let room = self.rooms.get_mut(number).expect("invariant: a room with drafts is kept");
+        assert_eq!(entry.offset, room.offset + 1, "a place was left out");
+        room.offset = entry.offset;
+        self.published += 1;
+        let (name, epoch) = (room.name.clone(), room.epoch);
+        if !room.audience.is_empty() {
+            let text = epoch.to_string();
+            let frames = self.encoder.prepare(&entry.message(&name, &text), room.audience.classes());
+            let (place, roles) = ((epoch, entry.offset), entry.roles.clone());
+            let prepared = Prepared::new(name.clone(), place, frames, roles, exclude, received_us, conflates);
+            let prepared = Arc::new(prepared);
+            for shard in room.audience.shards() {
+                out.send(shard, Mesh::Local(ToLocal::Deliver(Arc::clone(&prepared))));
+            }
+        }
+        for origin in origins {
+            if origin != Origin::Silent {
+                let (room, message_id) = (name.clone(), entry.message_id.clone());
+                tell(origin, Ok(Placed { room, epoch, offset: entry.offset, message_id }), out);
+            }
+        }
+        let memory = self.options.type_of(&name).memory();
+        self.keep(number, now, Kept::new(entry, receipts));
+        match memory {
+            Memory::Nobody => {}
+            Memory::Owner => self.settle_inbox(number, now),
+            Memory::Readers => self.expect_acks(number, now),
+        }
+    }
+
+    /// Puts a message behind those that wait for the store.
+    fn await_store(&mut self, number: u32, draft: Draft) {
+        let room = self.rooms.get_mut(number).expect("invariant: just found");
+        let append = Write::Append {
+            room: room.name.clone(),
+            epoch: room.epoch,
+            entry: Box::new(draft.entry.clone()),
+        };
+        room.more().drafts.push_back(draft);
+        self.store.pledge(append, number);
+    }
+}
+
+/// Tells a publisher what became of its message.
+pub(super) fn tell(origin: Origin, outcome: Result<Placed, Refusal>, out: &mut Effects) {
+    let shard = match &origin {
+        Origin::Silent => return,
+        Origin::Connection(address, _) => address.shard,
+        Origin::Http(shard, _, _) => *shard,
+    };
+    let outcome = outcome.map(Box::new).map_err(Box::new);
+    out.send(shard, Mesh::Local(ToLocal::Published(origin, outcome)));
+}

@@ -1,0 +1,162 @@
+//! What a store has been asked to keep, and what waits until it has.
+
+use std::collections::VecDeque;
+
+use fanfare_protocol::{Code, Refusal, RoomName};
+
+use crate::durable::{Cursor, Subscriber, Write};
+use crate::effect::Effects;
+use crate::home::HomeRooms;
+use crate::home::publish::tell;
+use crate::home::room::HomeRoom;
+use crate::home::rooms::refusal;
+use crate::mesh::Report;
+use crate::options::Options;
+use crate::time::Now;
+
+/// This shard's side of the store.
+#[derive(Debug)]
+pub(crate) struct Store {
+    writes: Vec<Write>,
+    /// Writes since the start.
+    written: u64,
+    /// Rooms whose first draft is on disk after so many writes, in order.
+    pledged: VecDeque<(u64, u32)>,
+    healthy: bool,
+    /// How often the store failed.
+    pub(crate) failures: u32,
+}
+
+impl Store {
+    pub(super) fn new() -> Self {
+        Self { writes: Vec::new(), written: 0, pledged: VecDeque::new(), healthy: true, failures: 0 }
+    }
+
+    /// Whether a publish may wait for the store.
+    pub(super) fn accepts(&self, options: &Options) -> Result<(), Refusal> {
+        if !self.healthy {
+            return Err(failed());
+        }
+        if self.pledged.len() >= options.limits.store_queue {
+            let message = "more messages wait for the store than may; try again";
+            return Err(refusal(Code::ServerError, message));
+        }
+        Ok(())
+    }
+
+    /// Something to keep. While the store fails nothing is noted: it is told how all stands when it is well again.
+    pub(super) fn write(&mut self, write: Write) {
+        if self.healthy {
+            self.written += 1;
+            self.writes.push(write);
+        }
+    }
+
+    /// A draft of a room, to be handed out once it is kept.
+    pub(super) fn pledge(&mut self, append: Write, room: u32) {
+        self.write(append);
+        self.pledged.push_back((self.written, room));
+    }
+
+    /// Publishes that wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.pledged.len()
+    }
+
+    /// Writes since the start: what [`Report::Stored`] counts.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Moves what is new to where the shell finds it.
+    pub(super) fn hand_over(&mut self, out: &mut Effects) {
+        out.writes.append(&mut self.writes);
+    }
+}
+
+fn failed() -> Refusal {
+    refusal(
+        Code::ServerError,
+        "the store cannot write now, so durable rooms take no messages; try again later",
+    )
+}
+
+impl HomeRooms {
+    /// Whether messages of a room are handed out only when they are on disk.
+    pub(super) fn is_durable(&self, room: &RoomName) -> bool {
+        self.options.store
+            && self.options.type_of(room).durable
+            && (!room.is_engine_room() || room.is_inbox())
+    }
+
+    /// The store says how far it is.
+    pub(crate) fn report(&mut self, now: Now, report: Report, out: &mut Effects) {
+        match report {
+            Report::Stored(writes) => {
+                while let Some((_, number)) = self.store.pledged.pop_front_if(|(at, _)| *at <= writes) {
+                    let room = self.rooms.get_mut(number).expect("invariant: a room with drafts is kept");
+                    let draft = room.more().drafts.pop_front().expect("invariant: pledged");
+                    self.hand_out(now, number, draft, out);
+                }
+            }
+            Report::Failed => self.give_up(out),
+            Report::Healed => {
+                self.store.healthy = true;
+                self.tell_store_all();
+            }
+        }
+        self.store.hand_over(out);
+    }
+
+    /// Nothing that waits will be kept: its publishers are told, and its places are free again.
+    fn give_up(&mut self, out: &mut Effects) {
+        self.store.healthy = false;
+        self.store.failures += 1;
+        self.store.writes.clear();
+        for (_, number) in std::mem::take(&mut self.store.pledged) {
+            let room = self.rooms.get_mut(number).expect("invariant: a room with drafts is kept");
+            let draft = room.more().drafts.pop_front().expect("invariant: pledged");
+            if let Some(id) = draft.id {
+                self.recent.forget_id(id);
+            }
+            for origin in draft.origins {
+                tell(origin, Err(failed()), out);
+            }
+        }
+    }
+
+    /// After a failure the store may have more of a room, or less of what is known of it, than there is.
+    fn tell_store_all(&mut self) {
+        let numbers: Vec<u32> = (0..self.rooms.numbers()).collect();
+        for number in numbers {
+            let Some(room) = self.rooms.get(number).filter(|room| self.is_durable(&room.name)) else {
+                continue;
+            };
+            let (name, epoch) = (&room.name, room.epoch);
+            let mut writes = vec![Write::Undo { room: name.clone(), epoch, after: room.offset }];
+            let first = room.log.as_ref().and_then(|log| log.first_offset());
+            writes.push(Write::Trim { room: name.clone(), to: first.map_or(room.offset, |first| first - 1) });
+            if room.settled > 0 {
+                writes.push(owners_cursor(room));
+            }
+            if let Some(more) = &room.more {
+                let cursors = more.subscribers.iter().map(|(subscriber, subscription)| Write::Cursor {
+                    room: name.clone(),
+                    epoch,
+                    subscriber: subscriber.clone(),
+                    cursor: subscription.as_stored(),
+                });
+                writes.extend(cursors);
+                writes.extend(more.dead.iter().map(|letter| Write::Bury(Box::new(letter.clone()))));
+            }
+            writes.into_iter().for_each(|write| self.store.write(write));
+        }
+    }
+}
+
+/// How far the owner of an inbox has come, where it is all that is known.
+pub(super) fn owners_cursor(room: &HomeRoom) -> Write {
+    let subscriber = Subscriber { user: room.name.clone(), device: None };
+    let cursor = Cursor { offset: room.settled, seen_ms: u64::from(room.used_s) * 1_000 };
+    Write::Cursor { room: room.name.clone(), epoch: room.epoch, subscriber, cursor }
+}
