@@ -212,11 +212,6 @@ impl Core {
         self.local.connections.len()
     }
 
-    /// The shard that orders a room.
-    pub fn home_of(&self, room: &RoomName) -> ShardId {
-        self.local.home_of(room)
-    }
-
     /// Puts back a room that outlived the process, on its home shard, before anything else happens there.
     pub fn restore_room(&mut self, now: Now, room: StoredRoom) {
         self.home.restore(now, room);

@@ -68,8 +68,6 @@ pub enum Write {
     Undo {
         /// The room.
         room: RoomName,
-        /// Its epoch.
-        epoch: Epoch,
         /// The last one to stay.
         after: u64,
     },
@@ -77,8 +75,6 @@ pub enum Write {
     Cursor {
         /// The room.
         room: RoomName,
-        /// Its epoch.
-        epoch: Epoch,
         /// Who.
         subscriber: Subscriber,
         /// How far.
@@ -112,7 +108,7 @@ pub enum Write {
 pub struct StoredRoom {
     /// Its name.
     pub room: RoomName,
-    /// Its epoch.
+    /// Its epoch; 0 where only cursors were stored, since nothing was ever published there.
     pub epoch: Epoch,
     /// The last offset given out.
     pub offset: u64,

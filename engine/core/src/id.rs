@@ -93,6 +93,11 @@ impl Random {
         mixed ^ mixed >> 31
     }
 
+    /// An epoch that a room can have: not 0.
+    pub(crate) fn epoch(&mut self) -> Epoch {
+        Epoch((self.next_u64() as u32).max(1))
+    }
+
     /// A client id of 13 digits.
     pub(crate) fn client_id(&mut self) -> String {
         let mut digits = [0; 13];

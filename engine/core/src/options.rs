@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use foldhash::quality::FixedState;
+
+use crate::id::ShardId;
+
 /// Set once at start, shared by all shards.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -250,6 +254,11 @@ impl RoomType {
 }
 
 impl Options {
+    /// The shard that orders a room.
+    pub fn home_of(&self, room: &fanfare_protocol::RoomName) -> ShardId {
+        ShardId::home_of(&FixedState::with_seed(self.seed), self.shards, room)
+    }
+
     /// The type that a room follows.
     pub fn type_of(&self, room: &fanfare_protocol::RoomName) -> &RoomType {
         if room.is_inbox() {

@@ -137,7 +137,10 @@ impl Kept {
         let new = Room { epoch, offset: 0, entries: BTreeMap::new(), cursors: BTreeMap::new() };
         let room = self.rooms.entry(name).or_insert_with(|| new.clone());
         if room.epoch != epoch {
-            *room = new;
+            // Cursors may come before the first message; those of another count mean nothing.
+            let none_yet = room.epoch == Epoch(0);
+            let cursors = if none_yet { std::mem::take(&mut room.cursors) } else { BTreeMap::new() };
+            *room = Room { cursors, ..new };
         }
         room
     }
@@ -165,14 +168,15 @@ impl Kept {
                     room.entries.retain(|offset, _| *offset > to);
                 }
             }
-            Write::Undo { room, epoch, after } => {
-                if let Some(found) = self.rooms.get_mut(&room).filter(|found| found.epoch == epoch) {
+            Write::Undo { room, after } => {
+                if let Some(found) = self.rooms.get_mut(&room) {
                     found.entries.retain(|offset, _| *offset <= after);
                     found.offset = after;
                     self.ids.retain(|id| id.room != room || id.offset <= after);
                 }
             }
-            Write::Cursor { room, epoch, subscriber, cursor } => {
+            Write::Cursor { room, subscriber, cursor } => {
+                let epoch = self.rooms.get(&room).map_or(Epoch(0), |room| room.epoch);
                 self.room(room, epoch).cursors.insert(subscriber, cursor);
             }
             Write::Unsubscribe { room, subscriber } => {

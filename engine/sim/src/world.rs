@@ -99,17 +99,17 @@ impl World {
     }
 
     fn restore(&mut self) {
-        let Self { cores, disk, now, .. } = self;
+        let Self { cores, disk, now, options, .. } = self;
         for room in disk.rooms() {
-            let home = cores[0].home_of(&room.room);
+            let home = options.home_of(&room.room);
             cores[home.index()].restore_room(*now, room);
         }
         for id in disk.ids() {
-            let home = cores[0].home_of(&id.room);
+            let home = options.home_of(&id.room);
             cores[home.index()].restore_id(*now, id);
         }
         for letter in disk.dead() {
-            let home = cores[0].home_of(&letter.user);
+            let home = options.home_of(&letter.user);
             cores[home.index()].restore_letter(*now, letter.clone());
         }
     }

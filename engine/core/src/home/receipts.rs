@@ -77,7 +77,8 @@ impl HomeRooms {
         }
         let reader = Reader { subscriber, role };
         let replay = self.waiting(now, number, class, start, Some(&reader));
-        let replay = Replay { recovered: replay.recovered && !(is_new && known.is_none()), ..replay };
+        let is_sure = known.is_some() || (!is_new && recover.is_none());
+        let replay = Replay { recovered: replay.recovered && is_sure, ..replay };
         self.recovered += u64::from(replay.recovered);
         self.unrecovered += u64::from(!replay.recovered && recover.is_some());
         self.expect_acks(number, now);
@@ -126,11 +127,11 @@ impl HomeRooms {
     /// Lets the store know how far a reader has come.
     fn note_cursor(&mut self, number: u32, subscriber: &Subscriber) {
         let room = self.rooms.get_mut(number).expect("invariant: just found");
-        let (name, epoch) = (room.name.clone(), room.epoch);
+        let name = room.name.clone();
         let cursor = room.subscribers().and_then(|all| all.get_mut(subscriber)).map(|of| of.as_stored());
         if let Some(cursor) = cursor.filter(|_| self.is_durable(&name)) {
             let subscriber = subscriber.clone();
-            self.store.write(Write::Cursor { room: name, epoch, subscriber, cursor });
+            self.store.write(Write::Cursor { room: name, subscriber, cursor });
         }
     }
 
@@ -263,8 +264,8 @@ impl HomeRooms {
         if self.is_durable(&check.name) {
             for subscriber in cursors {
                 let Some(of) = subscribers.get_mut(&subscriber) else { continue };
-                let (room, epoch, cursor) = (check.name.clone(), check.epoch, of.as_stored());
-                self.store.write(Write::Cursor { room, epoch, subscriber, cursor });
+                let (room, cursor) = (check.name.clone(), of.as_stored());
+                self.store.write(Write::Cursor { room, subscriber, cursor });
             }
         }
         check.next_ms

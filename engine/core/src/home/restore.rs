@@ -16,6 +16,7 @@ impl HomeRooms {
         let StoredRoom { room, epoch, offset, entries, cursors } = stored;
         let room_type = self.options.type_of(&room);
         let (memory, ttl_ms) = (room_type.memory(), room_type.queue.ttl_ms);
+        let epoch = if epoch.0 == 0 { self.random.epoch() } else { epoch };
         let mut found = HomeRoom::new(room, epoch, seconds(now));
         for (subscriber, cursor) in cursors {
             let settled = cursor.offset.min(offset);

@@ -14,7 +14,7 @@ use crate::home::receipts::Readers;
 use crate::home::recent::Recent;
 use crate::home::room::HomeRoom;
 use crate::home::store::Store;
-use crate::id::{Address, Epoch, Random, ShardId};
+use crate::id::{Address, Random, ShardId};
 use crate::mesh::{CatchUp, JoinKind, Mesh, ToHome, ToLocal};
 use crate::names::Names;
 use crate::options::{Memory, Options};
@@ -209,7 +209,10 @@ impl HomeRooms {
         }
         // Where messages are kept, who comes back may name the place before the first one: the epoch must last.
         let can_recover = !room.is_engine_room() && self.options.type_of(&room).kept().size > 0;
-        if unused && !can_recover && self.rooms.get(number).is_some_and(HomeRoom::is_idle) {
+        if unused
+            && !can_recover
+            && self.rooms.get(number).is_some_and(|room| room.is_idle() && self.may_forget(room))
+        {
             self.forget(number);
         }
     }
@@ -225,8 +228,13 @@ impl HomeRooms {
             ));
         }
         self.named += usize::from(!room.is_engine_room());
-        let epoch = Epoch(self.random.next_u64() as u32);
+        let epoch = self.random.epoch();
         Ok(self.rooms.insert(HomeRoom::new(room.clone(), epoch, seconds(now))))
+    }
+
+    /// While the store fails it could not be told that a room is gone.
+    fn may_forget(&self, room: &HomeRoom) -> bool {
+        self.store.is_healthy() || !self.is_durable(&room.name)
     }
 
     /// Puts back a room that outlived an earlier life.
@@ -243,7 +251,10 @@ impl HomeRooms {
             self.expire(self.swept, now);
             self.expire_readers(self.swept, now);
             let Some(room) = self.rooms.get(self.swept) else { continue };
-            if room.is_idle() && seconds(now).saturating_sub(room.used_s) >= KEPT_EMPTY_S {
+            if room.is_idle()
+                && self.may_forget(room)
+                && seconds(now).saturating_sub(room.used_s) >= KEPT_EMPTY_S
+            {
                 self.forget(self.swept);
             }
         }

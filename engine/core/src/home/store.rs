@@ -58,6 +58,10 @@ impl Store {
         self.pledged.push_back((self.written, room));
     }
 
+    pub(super) fn is_healthy(&self) -> bool {
+        self.healthy
+    }
+
     /// Publishes that wait.
     pub(crate) fn waiting(&self) -> usize {
         self.pledged.len()
@@ -132,8 +136,8 @@ impl HomeRooms {
             let Some(room) = self.rooms.get(number).filter(|room| self.is_durable(&room.name)) else {
                 continue;
             };
-            let (name, epoch) = (&room.name, room.epoch);
-            let mut writes = vec![Write::Undo { room: name.clone(), epoch, after: room.offset }];
+            let name = &room.name;
+            let mut writes = vec![Write::Undo { room: name.clone(), after: room.offset }];
             let first = room.log.as_ref().and_then(|log| log.first_offset());
             writes.push(Write::Trim { room: name.clone(), to: first.map_or(room.offset, |first| first - 1) });
             if room.settled > 0 {
@@ -142,7 +146,6 @@ impl HomeRooms {
             if let Some(more) = &room.more {
                 let cursors = more.subscribers.iter().map(|(subscriber, subscription)| Write::Cursor {
                     room: name.clone(),
-                    epoch,
                     subscriber: subscriber.clone(),
                     cursor: subscription.as_stored(),
                 });
@@ -158,5 +161,5 @@ impl HomeRooms {
 pub(super) fn owners_cursor(room: &HomeRoom) -> Write {
     let subscriber = Subscriber { user: room.name.clone(), device: None };
     let cursor = Cursor { offset: room.settled, seen_ms: u64::from(room.used_s) * 1_000 };
-    Write::Cursor { room: room.name.clone(), epoch: room.epoch, subscriber, cursor }
+    Write::Cursor { room: room.name.clone(), subscriber, cursor }
 }
