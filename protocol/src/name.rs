@@ -74,6 +74,20 @@ impl RoomName {
         Ok(Self(text.into()))
     }
 
+    /// A name that a store gives back: one that was checked before it was stored, or the engine's own.
+    ///
+    /// # Errors
+    /// What neither [`RoomName::parse`] nor any other constructor could have made.
+    pub fn restore(text: &str) -> Result<Self, NameError> {
+        let id = ["@user:", "@role:", "@client:"].iter().find_map(|kind| text.strip_prefix(kind));
+        match id {
+            Some(id) => check_id("room", id)?,
+            None if text == "@all" => {}
+            None => return Self::parse(text),
+        }
+        Ok(Self(text.into()))
+    }
+
     /// The room of everything sent to one user.
     pub fn of_user(user_id: &str) -> Self {
         Self(format!("@user:{user_id}").into())
@@ -132,12 +146,7 @@ impl EventName {
     /// # Errors
     /// Length, alphabet, or a reserved name.
     pub fn parse(text: &str) -> Result<Self, NameError> {
-        check_length("event", text, EVENT_NAME_BYTES_MAX)?;
-        if !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\') {
-            return Err(NameError(
-                "`event` may hold only visible ASCII without quotes and backslashes".into(),
-            ));
-        }
+        let name = Self::restore(text)?;
         if text.starts_with('$') {
             return Err(NameError(
                 "`event` must not begin with `$`: those names are kept for the engine".into(),
@@ -145,6 +154,20 @@ impl EventName {
         }
         if RESERVED_EVENTS.contains(&text) {
             return Err(NameError("`event` is a name that the engine itself uses; choose another".into()));
+        }
+        Ok(name)
+    }
+
+    /// A name that a store gives back. It may have been reserved since it was stored.
+    ///
+    /// # Errors
+    /// Length or alphabet.
+    pub fn restore(text: &str) -> Result<Self, NameError> {
+        check_length("event", text, EVENT_NAME_BYTES_MAX)?;
+        if !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\') {
+            return Err(NameError(
+                "`event` may hold only visible ASCII without quotes and backslashes".into(),
+            ));
         }
         Ok(Self(text.into()))
     }
@@ -191,6 +214,19 @@ mod tests {
         }
         assert_eq!(RoomName::parse("chat:42").unwrap().room_type(), Some("chat"));
         assert_eq!(RoomName::parse("lobby").unwrap().room_type(), None);
+    }
+
+    #[test]
+    fn what_was_stored_comes_back_and_nothing_else() {
+        let own = [RoomName::of_user("7 é"), RoomName::of_role("a"), RoomName::of_client("c"), RoomName::of_all()];
+        for name in own.iter().chain([&RoomName::parse("chat:42").unwrap()]) {
+            assert_eq!(RoomName::restore(name.as_str()).as_ref(), Ok(name));
+        }
+        for bad in ["@user:", "@role:\0", "@client:\"", "@all2", "@", "a b", &format!("@user:{}", "x".repeat(129))] {
+            assert!(RoomName::restore(bad).is_err(), "{bad:?}");
+        }
+        assert!(EventName::restore("ping").is_ok() && EventName::restore("$x").is_ok());
+        assert!(EventName::restore("a b").is_err() && EventName::restore("").is_err());
     }
 
     #[test]

@@ -1,0 +1,117 @@
+//! What a commit costs, how large the file grows, and how long a start takes after an unclean end.
+//!
+//! `cargo run --release -p fanfare-store --example commit_cost -- FOLDER [MESSAGES]`
+//!
+//! The folder should be on the disk that is meant, not in memory. The unclean end is a copy of the file, taken while
+//! it is open.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use fanfare_core::{Entry, Epoch, Write};
+use fanfare_protocol::{Body, EventName, RoomName};
+use fanfare_store::Store;
+
+/// Rooms that take turns.
+const ROOMS: u64 = 1_000;
+/// Time given to each batch size.
+const EACH: Duration = Duration::from_secs(3);
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let folder = arguments.next().expect("give a folder");
+    let messages: u64 = arguments.next().map_or(1_000_000, |count| count.parse().expect("a number"));
+    let path = Path::new(&folder).join("commit_cost.fanfare");
+    let _ = std::fs::remove_file(&path);
+
+    println!("messages of 128 bytes, in {ROOMS} rooms that take turns");
+    println!("{:>6} {:>9} {:>9} {:>11} {:>12}", "batch", "p50 us", "p99 us", "messages/s", "bytes/message");
+    let mut load = Load::default();
+    for batch in [1, 10, 100, 1_000] {
+        measure(&path, batch, &mut load);
+    }
+
+    println!("\nstart after an unclean end");
+    let mut store = Store::open(&path).expect("opens");
+    while load.count < messages {
+        let writes = load.batch(1_000);
+        store.apply(writes.iter()).expect("applies");
+    }
+    let copy = path.with_extension("copy");
+    std::fs::copy(&path, &copy).expect("copies");
+    drop(store);
+    start(&copy, load.count);
+    println!("and after a clean one");
+    start(&path, load.count);
+    std::fs::remove_file(&path).expect("removes");
+    std::fs::remove_file(&copy).expect("removes");
+}
+
+fn measure(path: &Path, batch: usize, load: &mut Load) {
+    let mut store = Store::open(path).expect("opens");
+    let (before_bytes, before) = (bytes_of(path), load.count);
+    let mut costs = Vec::new();
+    let begun = Instant::now();
+    while begun.elapsed() < EACH {
+        let writes = load.batch(batch);
+        let begun = Instant::now();
+        store.apply(writes.iter()).expect("applies");
+        costs.push(begun.elapsed().as_micros());
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    costs.sort_unstable();
+    let at = |share: usize| costs[(costs.len() - 1) * share / 100];
+    let made = load.count - before;
+    let grown = bytes_of(path).saturating_sub(before_bytes) as f64 / made as f64;
+    println!("{batch:>6} {:>9} {:>9} {:>11.0} {grown:>12.0}", at(50), at(99), made as f64 / seconds);
+}
+
+fn start(path: &Path, messages: u64) {
+    let megabytes = bytes_of(path) >> 20;
+    let begun = Instant::now();
+    let store = Store::open(path).expect("opens");
+    let opened = begun.elapsed();
+    let loaded = store.load(&mut |_| {}).expect("loads");
+    println!(
+        "  {megabytes} MiB: opened in {opened:?}, {} of {messages} messages loaded in {:?}",
+        loaded.messages,
+        begun.elapsed() - opened
+    );
+    assert!(loaded.damage.is_empty() && loaded.messages == messages);
+}
+
+fn bytes_of(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |meta| meta.len())
+}
+
+#[derive(Default)]
+struct Load {
+    count: u64,
+}
+
+impl Load {
+    fn batch(&mut self, size: usize) -> Vec<Write> {
+        (0..size).map(|_| self.next()).collect()
+    }
+
+    fn next(&mut self) -> Write {
+        let (room, offset) = (self.count % ROOMS, self.count / ROOMS + 1);
+        self.count += 1;
+        let entry = Entry {
+            offset,
+            at_ms: self.count / 100,
+            expires_ms: u64::MAX,
+            timestamp_unix_ms: 1_800_000_000_000 + self.count,
+            event: EventName::parse("say").expect("an event"),
+            user: Some(RoomName::of_user("u-12345")),
+            body: Body::Json(Bytes::from(format!("\"{:0>126}\"", self.count))),
+            message_id: format!("{:026}", self.count).into(),
+            is_publishers_id: self.count.is_multiple_of(10),
+            roles: Vec::new(),
+            priority: 5,
+        };
+        let room = RoomName::parse(&format!("chat:{room}")).expect("a room");
+        Write::Append { room, epoch: Epoch(7), entry: Box::new(entry) }
+    }
+}

@@ -1,0 +1,36 @@
+//! What Fanfare keeps beyond the process: rooms with their latest messages, cursors, dead letters, publishers' ids.
+//!
+//! One [redb] file. [`Store::apply`] is one transaction: synced when it returns, done wholly or not at all. There is
+//! no thread and no batching here; whoever calls gathers the writes of many publishers into one call.
+//!
+//! | file | answers |
+//! | --- | --- |
+//! | `store` | opening, one transaction, getting well after a failed one |
+//! | `plan` | how many writes become few: a room's row once, one range for all its trims |
+//! | `load` | what survived, room by room, so that a damaged one costs only itself |
+//! | `record` | how a record is written: a version, the body, a checksum over key and body |
+//! | `tables` | which tables there are |
+//! | `backend` | the disk, with the header's way back after a failed write |
+//! | `overlay` | a file that is read only: writes stay in memory |
+//! | `inspect`, `compact`, `verify` | what an operator asks of a file |
+//!
+//! | invariant | where |
+//! | --- | --- |
+//! | after a failed transaction none succeeds until [`Store::heal`] | `store` |
+//! | a commit whose sync failed is not built upon | `backend` |
+//! | a record is given back only if its checksum fits its key and its body | `record` |
+//! | a room is given back only if as many messages are there as its row counts | `load` |
+//! | `inspect` and `verify` never change the file | `overlay` |
+#![forbid(unsafe_code)]
+
+mod backend;
+mod error;
+mod load;
+mod plan;
+mod record;
+mod store;
+mod tables;
+
+pub use error::{Problem, StoreError};
+pub use load::{Damage, Damaged, Loaded, Stored};
+pub use store::{Applied, Store};
