@@ -1,6 +1,6 @@
 //! The process's clocks, read once a turn.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use fanfare_core::Now;
 
@@ -17,6 +17,11 @@ impl Clock {
     pub fn start() -> Self {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self { start: Instant::now(), began_us: unix.as_micros() as u64 }
+    }
+
+    /// Since [`Clock::start`].
+    pub fn uptime(self) -> Duration {
+        self.start.elapsed()
     }
 
     /// Both clocks now.

@@ -16,5 +16,6 @@ mod percent;
 pub mod process;
 pub mod server;
 mod shard;
+mod store;
 
 pub use log::start as start_log;

@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::shard::exchange::Exchange;
+use crate::store::Status;
 
 /// Which driver serves, and why.
 #[derive(Clone, Debug)]
@@ -49,6 +50,8 @@ pub struct Process {
     /// Shards whose connections have all gone, while draining.
     pub(crate) drained: AtomicUsize,
     pub(crate) exchange: Arc<Exchange>,
+    /// Counts of the store, if there is one.
+    pub(crate) store: Option<Arc<Status>>,
     /// When the latest panics were caught, by the steady clock, oldest first.
     pub(crate) recent_panics: Mutex<[Option<u64>; PANICS_MAX]>,
 }

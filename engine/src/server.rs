@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -20,6 +21,7 @@ use crate::metrics::Metrics;
 use crate::process::{DriverChoice, Process};
 use crate::shard;
 use crate::shard::exchange::Exchange;
+use crate::store;
 
 /// Entries of each shard's send ring: sends that one system call can carry.
 const SEND_RING_ENTRIES: u32 = 1_024;
@@ -36,6 +38,7 @@ pub struct Running {
     /// What its shards share.
     pub process: Arc<Process>,
     shards: Vec<JoinHandle<()>>,
+    store: Option<store::Running>,
 }
 
 /// Descriptors beside those of connections: listeners, rings, logs.
@@ -59,18 +62,30 @@ pub fn start(config: Config) -> Result<Running, String> {
     let driver = choose_driver(config.driver)?;
     let options = Arc::new(options(&config, shards));
     let exchange = Exchange::new(shards).map_err(|error| format!("the shards' inboxes: {error}"))?;
+    let exchange = Arc::new(exchange);
+    let clock = Clock::start();
+    let mut store = match &config.store {
+        Some(path) => Some(store::open(path, &options)?),
+        None => None,
+    };
+    let restored = store.as_mut().map(|opened| std::mem::take(&mut opened.restored));
+    let store = store.map(|opened| store::start(opened, Arc::clone(&exchange), clock, &options));
+    let store = store.transpose().map_err(|error| format!("the store's thread: {error}"))?;
+    let (store, store_status) = store.unzip();
+    let mut restored = restored.into_iter().flatten();
     let process = Arc::new(Process {
         verifier: Verifier::new(&config.auth),
         api_keys: ApiKeys::new(&config.auth),
         metrics: Metrics::new(shards),
         driver,
-        clock: Clock::start(),
+        clock,
+        store: store_status,
         connections: AtomicUsize::new(0),
         http_connections: AtomicUsize::new(0),
         draining: AtomicBool::new(false),
         recent_panics: Mutex::default(),
         drained: AtomicUsize::new(0),
-        exchange: Arc::new(exchange),
+        exchange,
         options,
         config,
     });
@@ -85,11 +100,12 @@ pub fn start(config: Config) -> Result<Running, String> {
         address = listener.local_addr().map_err(|error| error.to_string())?;
         let (shard, core) = (ShardId(number), cores[usize::from(number) % cores.len()]);
         let process = Arc::clone(&process);
-        let run = move || run_shard(shard, core, &process, listener);
+        let store = store.as_ref().map(store::Running::sender).zip(restored.next());
+        let run = move || run_shard(shard, core, &process, listener, store);
         let thread = std::thread::Builder::new().name(format!("shard-{number}")).spawn(run);
         threads.push(thread.map_err(|error| format!("a shard's thread: {error}"))?);
     }
-    Ok(Running { address, process, shards: threads })
+    Ok(Running { address, process, shards: threads, store })
 }
 
 impl Running {
@@ -116,6 +132,9 @@ impl Running {
             // A shard that panicked has aborted the process.
             let _ = shard.join();
         }
+        if let Some(store) = self.store {
+            store.finish();
+        }
         tracing::info!("drained");
         Ok(())
     }
@@ -123,12 +142,18 @@ impl Running {
 
 /// A shard's whole life. Its state is one with its connections: if it panics, nothing of it can be trusted, so
 /// the process ends and is started anew by its supervisor; clients recover.
-fn run_shard(shard: ShardId, core: usize, process: &Arc<Process>, listener: std::net::TcpListener) {
+fn run_shard(
+    shard: ShardId,
+    core: usize,
+    process: &Arc<Process>,
+    listener: std::net::TcpListener,
+    store: Option<(Sender<store::Batch>, store::Restored)>,
+) {
     let run = AssertUnwindSafe(|| {
         if let Err(error) = cpu::pin(core) {
             tracing::warn!(shard = shard.0, core, %error, "the shard is not pinned");
         }
-        let future = |flusher| shard::run(shard, Arc::clone(process), listener, flusher);
+        let future = move |flusher| shard::run(shard, Arc::clone(process), listener, flusher, store);
         if process.driver.name == "io_uring" {
             let flusher = Flusher::ring(SEND_RING_ENTRIES).map_err(|error| error.to_string())?;
             let mut runtime = RuntimeBuilder::<FusionDriver>::new()

@@ -4,15 +4,14 @@
 //! the last: a group commit without a timer.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use fanfare_core::{DeadLetter, Mesh, Options, Report, ShardId, StoredId, StoredRoom, Write};
 use fanfare_store::{Damaged, Store, Stored};
-use hdrhistogram::Histogram;
 
 use crate::clock::Clock;
 use crate::shard::exchange::Exchange;
@@ -50,20 +49,21 @@ pub(crate) struct Status {
     pub(crate) failures: AtomicU64,
     pub(crate) messages: AtomicU64,
     pub(crate) bytes: AtomicU64,
-    /// Microseconds that commits took.
-    pub(crate) commit_us: Mutex<Histogram<u64>>,
+    /// Microseconds that commits took, all together and the longest.
+    pub(crate) commit_us: AtomicU64,
+    pub(crate) longest_us: AtomicU64,
 }
 
 impl Status {
     fn new() -> Self {
-        let histogram = Histogram::new_with_bounds(1, 60_000_000, 2).expect("invariant: these bounds are good");
         Self {
             healthy: AtomicBool::new(true),
             commits: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             messages: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
-            commit_us: Mutex::new(histogram),
+            commit_us: AtomicU64::new(0),
+            longest_us: AtomicU64::new(0),
         }
     }
 }
@@ -95,7 +95,7 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened, String> {
     for damage in &loaded.damage {
         tracing::error!(path = %path.display(), "the store is damaged, the rest is served: {damage}");
         if let Damaged::Room(name) = &damage.what
-            && let Some(room) = fanfare_protocol::RoomName::stored(name)
+            && let Ok(room) = fanfare_protocol::RoomName::restore(name)
         {
             forgotten.push(Write::Forget { room });
         }
@@ -112,6 +112,7 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened, String> {
 }
 
 /// The running store.
+#[derive(Debug)]
 pub(crate) struct Running {
     sender: Sender<Batch>,
     thread: JoinHandle<()>,
@@ -210,10 +211,8 @@ impl Keeper {
                 self.status.commits.fetch_add(1, Ordering::Relaxed);
                 self.status.messages.fetch_add(applied.messages as u64, Ordering::Relaxed);
                 self.status.bytes.fetch_add(applied.bytes, Ordering::Relaxed);
-                let mut histogram =
-                    self.status.commit_us.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                histogram.saturating_record(took_us);
-                drop(histogram);
+                self.status.commit_us.fetch_add(took_us, Ordering::Relaxed);
+                self.status.longest_us.fetch_max(took_us, Ordering::Relaxed);
                 for shard in 0..self.failures.len() {
                     let of_shard = batches.iter().rfind(|batch| batch.shard.index() == shard);
                     if let Some(batch) = of_shard {

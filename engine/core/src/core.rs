@@ -227,6 +227,11 @@ impl Core {
         self.home.restore_letter(now, letter);
     }
 
+    /// Whether no publish waits for the store.
+    pub fn awaits_no_store(&self) -> bool {
+        self.home.store.waiting() == 0
+    }
+
     /// Writes this shard has made so far: what [`crate::Report::Stored`] counts.
     pub fn written(&self) -> u64 {
         self.home.store.written()

@@ -1,7 +1,7 @@
 //! `/metrics`: OpenMetrics text, collected when it is asked for.
 
 use std::fmt;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use fanfare_protocol::code::CODES;
 use prometheus_client::collector::Collector;
@@ -213,7 +213,21 @@ fn of_process(process: &Process) -> Vec<Family> {
         samples: Metrics::reasons(counts).into_iter().map(|(reason, n)| (reason.to_owned(), n)).collect(),
     };
     let http = process.http_connections.load(Ordering::Relaxed) as u64;
-    vec![
+    let of_store = process.store.iter().flat_map(|store| {
+        let count = |of: &AtomicU64| of.load(Ordering::Relaxed);
+        let healthy = u64::from(store.healthy.load(Ordering::Relaxed));
+        [
+            one("store_healthy", "1 while the store takes writes", None, true, healthy),
+            one("store_commits", "Transactions of the store", None, false, count(&store.commits)),
+            one("store_failures", "Transactions that failed", None, false, count(&store.failures)),
+            one("store_messages", "Messages stored", None, false, count(&store.messages)),
+            one("store_written", "Bytes of stored messages", Some(Unit::Bytes), false, count(&store.bytes)),
+            one("store_commit_microseconds", "Time in transactions", None, false, count(&store.commit_us)),
+            one("store_longest_microseconds", "Longest transaction", None, true, count(&store.longest_us)),
+        ]
+    });
+    let of_store: Vec<Family> = of_store.collect();
+    let mut families = vec![
         by("handshake_failures", "Requests and upgrades refused", &metrics.handshakes_failed),
         by("auth_failures", "Tokens refused", &metrics.auth_failed),
         one("http_connections", "HTTP connections now", None, true, http),
@@ -226,7 +240,9 @@ fn of_process(process: &Process) -> Vec<Family> {
         ),
         one("panics", "Panics caught", None, false, metrics.panics.load(Ordering::Relaxed)),
         one("draining", "1 while the server ends", None, true, u64::from(process.is_draining())),
-    ]
+    ];
+    families.extend(of_store);
+    families
 }
 
 impl Collector for Collected {

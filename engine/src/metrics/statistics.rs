@@ -16,7 +16,7 @@ pub(crate) fn statistics(process: &Process) -> Response {
     let sum = |pick: fn(&Snapshot) -> u64| snapshots.iter().map(pick).sum::<u64>();
     let shards: Vec<Value> = snapshots.iter().enumerate().map(|(number, of)| shard(number, of)).collect();
     let body = json!({
-        "uptime_seconds": process.clock.now().mono_ms() as f64 / 1_000.0,
+        "uptime_seconds": process.clock.uptime().as_secs_f64(),
         "driver": process.driver.name,
         "driver_reason": process.driver.reason,
         "draining": process.is_draining(),

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use fanfare_core::{Mesh, ShardId};
 use fanfare_sys::Inbox;
@@ -39,6 +40,17 @@ impl Exchange {
     /// Wakes every shard: for a change of shared state.
     pub(crate) fn signal_all(&self) {
         self.places.iter().for_each(|place| place.inbox.signal());
+    }
+
+    /// For threads that are no shards: puts a message into a shard's inbox, waiting while it is full, and wakes it.
+    pub(crate) fn deliver(&self, to: ShardId, message: Mesh) {
+        let mut message = message;
+        while let Err(back) = self.push(to, message) {
+            message = back;
+            self.place(to).inbox.wake();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.place(to).inbox.wake();
     }
 
     fn place(&self, shard: ShardId) -> &Place {

@@ -16,6 +16,7 @@ use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use fanfare_core::{Input, ShardId};
@@ -25,6 +26,7 @@ use crate::process::Process;
 use crate::shard::exchange::Port;
 use crate::shard::state::State;
 use crate::shard::wait::Waiter;
+use crate::store::{Batch, Restored};
 
 /// A handle to the shard's state, for the tasks of its thread.
 pub(crate) type Handle = Rc<RefCell<State>>;
@@ -38,9 +40,10 @@ pub(crate) async fn run(
     process: Arc<Process>,
     listener: TcpListener,
     flusher: Flusher,
+    store: Option<(Sender<Batch>, Restored)>,
 ) -> std::io::Result<()> {
     let port = Port::new(Arc::clone(&process.exchange), shard);
-    let state = State::new(shard, Arc::clone(&process), port, flusher)?;
+    let state = State::new(shard, Arc::clone(&process), port, flusher, store)?;
     let mut waiter = Waiter::new(&state)?;
     let handle: Handle = Rc::new(RefCell::new(state));
     monoio::spawn(accept::accept(Rc::clone(&handle), listener)?);
@@ -118,7 +121,10 @@ impl Drain {
             let state = &mut *state;
             state.core.handle(now, Input::Drain { connections }, &mut state.effects);
         }
-        let done = state.core.is_drained() && state.core.connections() == 0 && !state.core.has_output();
+        let done = state.core.is_drained()
+            && state.core.connections() == 0
+            && !state.core.has_output()
+            && state.core.awaits_no_store();
         if done && !std::mem::replace(&mut self.done, true) {
             process.drained.fetch_add(1, Ordering::Relaxed);
         }

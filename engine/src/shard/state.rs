@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::Sender;
 
 use fanfare_core::{Answer, ConnectionId, Core, Effects, Input, Now, Opening, RequestId, Rest, ShardId};
 use fanfare_protocol::Encoding;
@@ -16,6 +17,7 @@ use crate::process::Process;
 use crate::shard::exchange::Port;
 use crate::shard::read::{Event, Reading};
 use crate::shard::sockets::{Socket, Sockets};
+use crate::store::{Batch, Restored};
 
 /// Messages of other shards that one turn takes.
 const MESSAGES_A_TURN: usize = 4_096;
@@ -51,6 +53,7 @@ pub(crate) struct State {
     unsent: Vec<Unsent>,
     next_timer_ms: u64,
     next_request: u64,
+    store: Option<Sender<Batch>>,
 }
 
 /// The answers a request has so far, and whom to wake when the last one is there.
@@ -66,11 +69,14 @@ impl State {
         process: Arc<Process>,
         port: Port,
         flusher: Flusher,
+        store: Option<(Sender<Batch>, Restored)>,
     ) -> std::io::Result<Self> {
         let clock = process.clock;
         let limits = &process.config.limits;
+        let (store, restored) = store.unzip();
         Ok(Self {
-            core: Core::new(shard, Arc::clone(&process.options), clock.now()),
+            core: core(shard, &process, restored.unwrap_or_default()),
+            store,
             effects: Effects::new(shard),
             readiness: Readiness::new(SOCKETS_A_TURN)?,
             reading: Reading::new(limits.message_size, limits.fragments, process.config.compression.level),
@@ -326,6 +332,13 @@ impl State {
     }
 
     fn perform_mesh(&mut self) {
+        // First: what another shard does upon a message must not reach the store before this.
+        if let Some(store) = self.store.as_ref().filter(|_| !self.effects.writes.is_empty()) {
+            let writes = std::mem::take(&mut self.effects.writes);
+            let (failures, written) = (self.core.store_failures(), self.core.written());
+            // The store's thread ends after the shards.
+            let _ = store.send(Batch { shard: self.shard, failures, written, writes });
+        }
         for (to, message) in self.effects.mesh.drain(..) {
             self.port.send(to, message);
         }
@@ -342,6 +355,17 @@ impl State {
             outbox_depth,
         );
     }
+}
+
+/// A core with what outlived the process.
+fn core(shard: ShardId, process: &Process, restored: Restored) -> Core {
+    let now = process.clock.now();
+    let mut core = Core::new(shard, Arc::clone(&process.options), now);
+    let Restored { rooms, ids, letters } = restored;
+    rooms.into_iter().for_each(|room| core.restore_room(now, room));
+    ids.iter().for_each(|id| core.restore_id(now, id));
+    letters.into_iter().for_each(|letter| core.restore_letter(now, letter));
+    core
 }
 
 fn rest(error: SendError) -> Rest {

@@ -47,6 +47,7 @@ struct EntryBody<'b> {
     message_id: &'b str,
     is_publishers_id: bool,
     roles: Vec<&'b str>,
+    not_for_publisher: bool,
     priority: u8,
 }
 
@@ -137,6 +138,7 @@ impl<'b> EntryBody<'b> {
             message_id: &entry.message_id,
             is_publishers_id: entry.is_publishers_id,
             roles: entry.roles.iter().map(|role| &**role).collect(),
+            not_for_publisher: entry.not_for_publisher,
             priority: entry.priority,
         }
     }
@@ -154,6 +156,7 @@ impl<'b> EntryBody<'b> {
             message_id: self.message_id.into(),
             is_publishers_id: self.is_publishers_id,
             roles: self.roles.into_iter().map(Box::from).collect(),
+            not_for_publisher: self.not_for_publisher,
             priority: self.priority,
         })
     }

@@ -1,5 +1,7 @@
 //! Is it alive, is it ready, and how much has it done.
 
+use std::sync::atomic::Ordering;
+
 use http::StatusCode;
 use serde_json::json;
 
@@ -14,7 +16,10 @@ pub(crate) fn health(process: &Process) -> Response {
         "driver": process.driver.name,
         "driver_reason": process.driver.reason,
         "shards": process.options.shards,
-        "uptime_seconds": process.clock.now().mono_ms() as f64 / 1_000.0,
+        "uptime_seconds": process.clock.uptime().as_secs_f64(),
+        "store": process.store.as_ref().map(|store| {
+            if store.healthy.load(Ordering::Relaxed) { "ok" } else { "failing: durable rooms take no messages" }
+        }),
     });
     Response::json(StatusCode::OK, &body)
 }
