@@ -123,6 +123,11 @@ impl RoomName {
         self.0.starts_with("@user:")
     }
 
+    /// Whether it is the room of one client.
+    pub fn is_client(&self) -> bool {
+        self.0.starts_with("@client:")
+    }
+
     /// The room type: what stands before the first `:`, or nothing.
     pub fn room_type(&self) -> Option<&str> {
         self.0.split_once(':').map(|(kind, _)| kind)

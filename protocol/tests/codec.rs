@@ -383,7 +383,9 @@ fn replies_on_the_wire() {
         heartbeat_interval_ms: 30_000,
         max_message_size: 65_536,
         resumed: false,
+        resume: "c.w",
     });
+    assert_eq!(welcome["resume"], "c.w");
     assert_eq!(welcome["protocol_version"], "1.0");
     assert_eq!(welcome["server_time"], "1970-01-01T00:00:00.000Z");
     let body = Body::MessagePack(Bytes::from_static(b"\x07"));

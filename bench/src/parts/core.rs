@@ -40,6 +40,8 @@ impl Shard {
             window_bits: None,
             client_id: None,
             rooms: Vec::new(),
+            inbox: None,
+            resume: None,
             identity: Some(identity),
             bare: false,
         };

@@ -19,6 +19,14 @@ impl Close {
         Self { number: code.number(), reason, error: Some(code) }
     }
 
+    /// Whether a client that was ended so may come back and go on.
+    pub(crate) const fn may_resume(self) -> bool {
+        match self.error {
+            Some(code) => code.reconnect(),
+            None => matches!(self.number, 1_001 | 1_012),
+        }
+    }
+
     /// A code of RFC 6455 §7.4.1.
     pub const fn protocol(number: u16, reason: &'static str) -> Self {
         Self { number, reason, error: None }

@@ -118,6 +118,7 @@ impl Core {
             }
             Mesh::Store(report) => self.home.report(now, report, out),
             Mesh::Local(ToLocal::Again(id, room, replay)) => self.local.again(id, &room, &replay),
+            Mesh::Local(ToLocal::MakeWay(client)) => self.local.make_way(now, &client, out),
             Mesh::Local(ToLocal::Receipt(id, receipt)) => self.local.receipt(id, &receipt),
             Mesh::Local(ToLocal::Reply(id, payload)) => self.local.finished_reply(id, &payload),
             Mesh::Local(ToLocal::Kept(request, payload)) => {
@@ -337,6 +338,8 @@ impl Core {
         stats.dead_letters = readers.dead_letters as u64;
         stats.dead_letters_dropped = readers.dead_letters_dropped;
         stats.store_waiting = self.home.store.waiting() as u64;
+        stats.sessions = self.home.sessions.len() as u64;
+        stats.resumed = self.home.sessions.resumed;
         stats.encoded = self.home.encoder.encoded;
         stats.compressed = self.home.encoder.compressions;
         stats

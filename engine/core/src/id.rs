@@ -100,9 +100,7 @@ impl Random {
 
     /// A client id of 13 digits.
     pub(crate) fn client_id(&mut self) -> String {
-        let mut digits = [0; 13];
-        base32(u128::from(self.next_u64()), &mut digits);
-        String::from_utf8_lossy(&digits).into_owned()
+        word(self.next_u64())
     }
 
     /// A message id: 26 digits, of which the first ten are the time, so that ids sort by it.
@@ -112,6 +110,13 @@ impl Random {
         base32(u128::from(unix_ms) << 80 | random, &mut digits);
         String::from_utf8_lossy(&digits).into_owned()
     }
+}
+
+/// A number as a word of 13 digits.
+pub(crate) fn word(number: u64) -> String {
+    let mut digits = [0; 13];
+    base32(u128::from(number), &mut digits);
+    String::from_utf8_lossy(&digits).into_owned()
 }
 
 /// Crockford's base 32, lower case, most significant digit first, as many digits as there is room.

@@ -1,6 +1,6 @@
 //! What the shell tells the core.
 
-use fanfare_protocol::wire::{CommandId, History};
+use fanfare_protocol::wire::{CommandId, History, Join, Position};
 use fanfare_protocol::{Encoding, Publish, Refusal, Request, RoomName};
 
 use crate::close::Close;
@@ -20,8 +20,12 @@ pub struct Opening {
     pub window_bits: Option<u8>,
     /// As the client wished; else one is made.
     pub client_id: Option<Box<str>>,
-    /// To be joined after the welcome.
-    pub rooms: Vec<RoomName>,
+    /// To be joined after the welcome, in this order.
+    pub rooms: Vec<Join>,
+    /// How far the client has come in its user's own room, if it was there before.
+    pub inbox: Option<Position>,
+    /// What a `welcome` gave for coming back; wins over the client id.
+    pub resume: Option<Box<str>>,
     /// When the upgrade brought a good token.
     pub identity: Option<Identity>,
     /// Without rooms, token and welcome: only [`Input::Answer`] writes to it.

@@ -95,6 +95,8 @@ pub enum ToHome {
     History(Box<Lookup>),
     /// A member has got everything up to a place.
     Ack(Box<Acknowledgement>),
+    /// The connection of this client's own room ends and may come back for these rooms.
+    Park(RoomName, Vec<RoomName>),
     /// A user's message was given up.
     Bury(Box<DeadLetter>),
     /// Somebody wants to know what only this room's home knows.
@@ -110,6 +112,8 @@ pub struct CatchUp {
     pub last: Option<u32>,
     /// Who joins, where the room remembers its readers.
     pub reader: Option<Reader>,
+    /// In a client's own room: it has come back, and whoever is there under its name makes way.
+    pub resumes: bool,
 }
 
 /// Who reads a room, and as what.
@@ -152,12 +156,14 @@ pub struct Receipt {
 }
 
 /// Missed messages, on their way to the one who joins.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Replay {
     /// Whether these are all since the place that was asked for.
     pub recovered: bool,
     /// A finished frame each, oldest first, with the roles it is for (none: everybody).
     pub frames: Vec<(Bytes, Vec<Box<str>>)>,
+    /// In a client's own room: the rooms of the session that goes on, if it was found.
+    pub session: Option<Vec<RoomName>>,
 }
 
 /// A question for kept messages.
@@ -281,6 +287,8 @@ pub enum ToLocal {
     Reply(ConnectionId, Bytes),
     /// Messages of a room that one of its members has not acknowledged.
     Again(ConnectionId, RoomName, Box<Replay>),
+    /// A client has come back: its former connections end.
+    MakeWay(RoomName),
     /// A reader acknowledged a message of this connection's.
     Receipt(ConnectionId, Box<Receipt>),
     /// Kept messages for an HTTP request, as a JSON object.

@@ -30,6 +30,8 @@ pub struct Stats {
     pub dead_letters: u64,
     pub dead_letters_dropped: u64,
     pub store_waiting: u64,
+    pub sessions: u64,
+    pub resumed: u64,
     pub encoded: u64,
     pub compressed: u64,
     pub delivered: u64,

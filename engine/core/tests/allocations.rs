@@ -62,6 +62,8 @@ impl Shard {
             window_bits,
             client_id: None,
             rooms: Vec::new(),
+            inbox: None,
+            resume: None,
             identity: Some(identity),
             bare: false,
         };

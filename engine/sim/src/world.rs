@@ -143,21 +143,35 @@ impl World {
 
     /// Opens a connection with a good token.
     pub fn open(&mut self, shard: usize, user: &str, role: &str, encoding: Encoding) -> usize {
+        self.open_with(shard, user, role, |opening| opening.encoding = encoding)
+    }
+
+    /// The same, with an upgrade that says more.
+    pub fn open_with(
+        &mut self,
+        shard: usize,
+        user: &str,
+        role: &str,
+        change: impl FnOnce(&mut Opening),
+    ) -> usize {
         let identity = Identity {
             user_id: user.into(),
             role: role.into(),
             rooms: None,
             expires_at_unix_ms: self.now.unix_ms + 3_600_000,
         };
-        let opening = Opening {
+        let mut opening = Opening {
             head: Vec::new(),
-            encoding,
+            encoding: Encoding::Json,
             window_bits: None,
             client_id: None,
             rooms: Vec::new(),
+            inbox: None,
+            resume: None,
             identity: Some(identity),
             bare: false,
         };
+        change(&mut opening);
         let id = self.cores[shard].open(self.now, opening, &mut self.effects[shard]);
         let client = self.clients.len();
         self.by_id.insert((shard, id.token()), client);

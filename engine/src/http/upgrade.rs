@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use fanfare_core::{Identity, Opening};
 use fanfare_protocol::deflate::{Policy, negotiate};
+use fanfare_protocol::limits::EPOCH_BYTES_MAX;
 use fanfare_protocol::name::{RoomName, check_id};
+use fanfare_protocol::wire::{Join, Position};
 use fanfare_protocol::{Code, Encoding};
 use fanfare_sys::socket;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -32,6 +34,8 @@ pub(crate) struct Accepted {
 
 /// Rooms that a query may name.
 const QUERY_ROOMS_MAX: usize = 32;
+/// What follows the client id in a text to come back with.
+const RESUME_WORD_BYTES_MAX: usize = 32;
 /// Longest metadata in a query, decoded.
 const METADATA_BYTES_MAX: usize = 4_096;
 
@@ -88,6 +92,8 @@ fn decide(process: &Process, connection: &Connection, request: &Head) -> Result<
         window_bits,
         client_id: None,
         rooms: Vec::new(),
+        inbox: None,
+        resume: None,
         identity: None,
         bare: echo,
     };
@@ -204,7 +210,26 @@ fn with_query(mut opening: Opening, query: &str) -> Result<Opening, Refused> {
                 if opening.rooms.len() == QUERY_ROOMS_MAX {
                     return Err(bad("`room` may be given 32 times at most"));
                 }
-                opening.rooms.push(RoomName::parse(&value).map_err(|error| bad(&error.to_string()))?);
+                let room = RoomName::parse(&value).map_err(|error| bad(&error.to_string()))?;
+                opening.rooms.push(Join { room, recover: None, last: None });
+            }
+            "recover" => {
+                let (room, position) = place(&value).map_err(|message| bad(&message))?;
+                if room.is_inbox() {
+                    opening.inbox = Some(position);
+                } else if opening.rooms.len() == QUERY_ROOMS_MAX {
+                    return Err(bad("`recover` and `room` may be given 32 times at most"));
+                } else {
+                    opening.rooms.push(Join { room, recover: Some(position), last: None });
+                }
+            }
+            "resume" => {
+                let (client_id, word) = value.rsplit_once('.').unwrap_or((&value, ""));
+                check_id("resume", client_id).map_err(|error| bad(&error.to_string()))?;
+                if word.len() > RESUME_WORD_BYTES_MAX {
+                    return Err(bad("`resume` must be what a `welcome` gave"));
+                }
+                opening.resume = Some(value.into());
             }
             "metadata" => {
                 let json = serde_json::from_str::<serde_json::Value>(&value);
@@ -215,9 +240,23 @@ fn with_query(mut opening: Opening, query: &str) -> Result<Opening, Refused> {
             _ => {}
         }
     }
-    // They are taken from the end.
-    opening.rooms.reverse();
     Ok(opening)
+}
+
+/// `room,epoch,offset`.
+fn place(text: &str) -> Result<(RoomName, Position), String> {
+    let rule = || "`recover` must be room,epoch,offset, like chat:42,k3f9,17".to_owned();
+    let (rest, offset) = text.rsplit_once(',').ok_or_else(rule)?;
+    let (room, epoch) = rest.rsplit_once(',').ok_or_else(rule)?;
+    let offset = offset.parse().map_err(|_| rule())?;
+    if epoch.is_empty() || epoch.len() > EPOCH_BYTES_MAX {
+        return Err(rule());
+    }
+    let room = match room.strip_prefix("@user:") {
+        Some(user_id) => check_id("recover", user_id).map(|()| RoomName::of_user(user_id)),
+        None => RoomName::parse(room),
+    };
+    Ok((room.map_err(|error| format!("`recover`: {error}"))?, Position { epoch: epoch.into(), offset }))
 }
 
 /// The pairs of a query string (`application/x-www-form-urlencoded`).

@@ -39,6 +39,7 @@ pub(crate) fn write_reply(reply: &Reply<'_>, id: Option<&CommandId>, mut object:
             heartbeat_interval_ms,
             max_message_size,
             resumed,
+            resume,
         } => {
             object.text("client_id", client_id);
             object.text("user_id", user_id);
@@ -48,6 +49,7 @@ pub(crate) fn write_reply(reply: &Reply<'_>, id: Option<&CommandId>, mut object:
             object.unsigned("heartbeat_interval", heartbeat_interval_ms);
             object.unsigned("max_message_size", max_message_size as u64);
             object.flag("resumed", resumed);
+            object.text("resume", resume);
         }
         Reply::Joined { room, position, recovered, members } => {
             place(&mut object, room, position);

@@ -20,8 +20,10 @@ pub enum Reply<'a> {
         heartbeat_interval_ms: u64,
         /// Bytes of the largest message the server reads.
         max_message_size: usize,
-        /// Whether an earlier session's rooms came back.
+        /// Whether an earlier session's rooms come back.
         resumed: bool,
+        /// What the next connection may bring to get this one's rooms back.
+        resume: &'a str,
     },
     /// A join was done (`joined`).
     Joined {

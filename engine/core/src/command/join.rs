@@ -59,6 +59,6 @@ pub(crate) fn join(
     let kind = JoinKind::Command(command);
     let reader = local.reader_of(id, &room);
     let wants_past = recover.is_some() || last.is_some_and(|last| last > 0) || reader.is_some();
-    let catch_up = wants_past.then(|| Box::new(CatchUp { recover, last, reader }));
+    let catch_up = wants_past.then(|| Box::new(CatchUp { recover, last, reader, resumes: false }));
     out.send(to, Mesh::Home(ToHome::Join { room, from, class, owner: 0, catch_up, kind }));
 }

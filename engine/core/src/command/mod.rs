@@ -90,8 +90,7 @@ pub(crate) fn go_on(local: &mut Local, now: Now, id: ConnectionId, out: &mut Eff
             return;
         }
         let Some(held) = connection.held.as_mut() else { return };
-        if let Some(room) = held.rooms.pop() {
-            let join = fanfare_protocol::wire::Join { room, recover: None, last: None };
+        if let Some(join) = held.rooms.pop_front() {
             join::join(local, now, id, None, join, out);
         } else if let Some(request) = held.requests.pop_front() {
             perform(local, now, id, request, out);

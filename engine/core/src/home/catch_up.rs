@@ -30,7 +30,7 @@ impl HomeRooms {
         }
         if nothing_missed {
             self.recovered += 1;
-            return Replay { recovered: true, frames: Vec::new() };
+            return Replay { recovered: true, ..Replay::default() };
         }
         self.unrecovered += u64::from(wanted.recover.is_some());
         let last = u64::from(wanted.last.unwrap_or(0));
@@ -38,7 +38,11 @@ impl HomeRooms {
         let latest = self.with_log(number, now, |rooms, log| {
             rooms.frames(number, class, &epoch, |frame| log.frames_after(since, now, bytes_max, frame))
         });
-        Replay { recovered: false, frames: latest.map_or_else(Vec::new, |replay| replay.frames) }
+        Replay {
+            recovered: false,
+            frames: latest.map_or_else(Vec::new, |replay| replay.frames),
+            session: None,
+        }
     }
 
     /// Lets `frames` ask for the frame of each message.

@@ -182,7 +182,7 @@ impl Log {
             frames.push((frame, kept.entry.roles.clone()));
         }
         frames.reverse();
-        Replay { recovered, frames }
+        Replay { recovered, frames, session: None }
     }
 
     fn index_after(&self, offset: u64) -> usize {

@@ -14,6 +14,7 @@ mod recent;
 mod restore;
 mod room;
 mod rooms;
+mod sessions;
 mod store;
 mod subscribers;
 mod waiting;

@@ -46,7 +46,7 @@ impl HomeRooms {
         class: Class,
     ) -> Result<Replay, Refusal> {
         let known = self.place_in(number, &wanted);
-        let CatchUp { recover, last, reader } = wanted;
+        let CatchUp { recover, last, reader, .. } = wanted;
         let Reader { subscriber, role } = reader.expect("invariant: who joins such a room says who it is");
         let full = self.readers.subscribers >= self.options.limits.subscribers;
         let room = self.rooms.get_mut(number).expect("invariant: just entered");
@@ -343,7 +343,7 @@ impl HomeRooms {
                 self.readers.redelivered += frames.len() as u64;
             }
             if !frames.is_empty() {
-                let replay = Box::new(Replay { recovered: true, frames });
+                let replay = Box::new(Replay { recovered: true, frames, session: None });
                 let again = ToLocal::Again(address.connection, check.name.clone(), replay);
                 out.send(address.shard, Mesh::Local(again));
             }

@@ -8,6 +8,7 @@ use crate::durable::DeadLetter;
 use crate::home::audience::Audience;
 use crate::home::log::Log;
 use crate::home::publish::Draft;
+use crate::home::sessions::{Comer, Session};
 use crate::home::subscribers::Subscribers;
 use crate::id::Epoch;
 use crate::names::Named;
@@ -40,11 +41,19 @@ pub(crate) struct More {
     pub(crate) drafts: VecDeque<Draft>,
     /// In rooms of one user: messages that were given up.
     pub(crate) dead: VecDeque<DeadLetter>,
+    /// In rooms of one client: what it goes on with when it comes back.
+    pub(crate) session: Option<Session>,
+    /// In rooms of one client: who waits for its former connections to go.
+    pub(crate) comers: Vec<Comer>,
 }
 
 impl More {
     pub(crate) fn is_empty(&self) -> bool {
-        self.subscribers.is_empty() && self.drafts.is_empty() && self.dead.is_empty()
+        self.subscribers.is_empty()
+            && self.drafts.is_empty()
+            && self.dead.is_empty()
+            && self.session.is_none()
+            && self.comers.is_empty()
     }
 }
 
@@ -82,7 +91,7 @@ impl HomeRoom {
         let needed = |more: &More| {
             // Who reads its own room is known again when it connects.
             let readers = !more.subscribers.is_empty() && !self.name.is_inbox();
-            readers || !more.drafts.is_empty() || !more.dead.is_empty()
+            readers || !more.drafts.is_empty() || !more.dead.is_empty() || more.session.is_some()
         };
         self.audience.is_empty() && self.log.is_none() && !self.more.as_deref().is_some_and(needed)
     }

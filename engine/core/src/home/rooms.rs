@@ -13,6 +13,7 @@ use crate::home::ledger::Ledger;
 use crate::home::receipts::Readers;
 use crate::home::recent::Recent;
 use crate::home::room::HomeRoom;
+use crate::home::sessions::{Comer, Sessions};
 use crate::home::store::Store;
 use crate::id::{Address, Random, ShardId};
 use crate::mesh::{CatchUp, JoinKind, Mesh, ToHome, ToLocal};
@@ -50,6 +51,7 @@ pub(crate) struct HomeRooms {
     pub(crate) unrecovered: u64,
     /// What became of messages for readers that are remembered.
     pub(crate) readers: Readers,
+    pub(crate) sessions: Sessions,
 }
 
 impl HomeRooms {
@@ -76,6 +78,7 @@ impl HomeRooms {
             recovered: 0,
             unrecovered: 0,
             readers: Readers::default(),
+            sessions: Sessions::default(),
         }
     }
 
@@ -106,9 +109,17 @@ impl HomeRooms {
     pub(crate) fn handle(&mut self, now: Now, message: ToHome, out: &mut Effects) {
         match message {
             ToHome::Join { room, from, class, owner, catch_up, kind } => {
-                self.join(now, room, from, class, owner, catch_up, kind, out);
+                let comer = Comer { from, class, owner, kind };
+                let resumes = catch_up.as_ref().is_some_and(|catch_up| catch_up.resumes);
+                let waits = if resumes { self.must_wait(&room, comer, out) } else { Err(comer) };
+                if let Err(Comer { kind, .. }) = waits {
+                    self.decide_join(now, room, from, class, owner, catch_up, kind, out);
+                }
             }
-            ToHome::Leave { room, from, class, for_good } => self.leave(now, &room, from, class, for_good),
+            ToHome::Leave { room, from, class, for_good } => {
+                self.leave(now, &room, from, class, for_good, out);
+            }
+            ToHome::Park(client, rooms) => self.park(now, &client, rooms),
             ToHome::Publish(publication) => self.publish(now, *publication, out),
             ToHome::History(lookup) => self.look_up(now, *lookup, out),
             ToHome::Ack(ack) => self.acknowledge(now, *ack, out),
@@ -121,7 +132,7 @@ impl HomeRooms {
         self.store.hand_over(out);
     }
 
-    fn join(
+    pub(super) fn decide_join(
         &mut self,
         now: Now,
         room: RoomName,
@@ -137,12 +148,13 @@ impl HomeRooms {
             let stands =
                 self.rooms.get(number).map(|room| (room.epoch, room.offset, room.audience.members()));
             replay = match self.options.type_of(&room).memory() {
+                Memory::Nobody if room.is_client() => catch_up.map(|_| self.take_session(number)),
                 Memory::Nobody => catch_up.map(|wanted| self.catch_up(now, number, &wanted, class)),
                 Memory::Owner => self.open_inbox(now, number, catch_up.as_deref(), class),
                 Memory::Readers => {
                     let catch_up = catch_up.expect("invariant: who joins such a room says who it is");
                     let replay = self.subscribe(now, number, *catch_up, from, class);
-                    Some(replay.inspect_err(|_| self.exit(now, number, from, class, false))?)
+                    Some(replay.inspect_err(|_| self.exit(now, number, from, class, false, out))?)
                 }
             };
             Ok(stands.expect("invariant: just entered"))
@@ -173,6 +185,9 @@ impl HomeRooms {
                 return Err(refusal(Code::Forbidden, "`client_id` is in use by another user"));
             }
             found.owner = owner;
+            // What the client's former user left behind is not for this one.
+            let former = found.more.as_mut().and_then(|more| more.session.take());
+            self.sessions.forgotten(former.is_some());
         }
         found.audience.add(from.shard, class);
         found.used_s = seconds(now);
@@ -194,18 +209,35 @@ impl HomeRooms {
         (tightest, Code::RoomFull, "`room` has as many members as it may")
     }
 
-    fn leave(&mut self, now: Now, room: &RoomName, from: Address, class: Class, for_good: bool) {
+    fn leave(
+        &mut self,
+        now: Now,
+        room: &RoomName,
+        from: Address,
+        class: Class,
+        for_good: bool,
+        out: &mut Effects,
+    ) {
         let number = self.rooms.find(room).expect("invariant: a room with members is kept");
-        self.exit(now, number, from, class, for_good);
+        self.exit(now, number, from, class, for_good, out);
     }
 
-    fn exit(&mut self, now: Now, number: u32, from: Address, class: Class, for_good: bool) {
+    fn exit(
+        &mut self,
+        now: Now,
+        number: u32,
+        from: Address,
+        class: Class,
+        for_good: bool,
+        out: &mut Effects,
+    ) {
         let found = self.rooms.get_mut(number).expect("invariant: just found");
         found.audience.remove(from.shard, class);
         found.used_s = seconds(now);
         let (room, unused) = (found.name.clone(), found.offset == 0);
         if found.more.is_some() {
             self.unsubscribe(now, number, from, for_good);
+            self.let_comers_in(now, number, out);
         }
         // Where messages are kept, who comes back may name the place before the first one: the epoch must last.
         let can_recover = !room.is_engine_room() && self.options.type_of(&room).kept().size > 0;
@@ -258,6 +290,7 @@ impl HomeRooms {
                 self.forget(self.swept);
             }
         }
+        self.expire_sessions(now);
         self.store.hand_over(out);
     }
 

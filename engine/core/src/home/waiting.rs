@@ -32,7 +32,7 @@ impl HomeRooms {
         let (from, stands) = (known.unwrap_or(room.settled), room.offset);
         room.settled = stands;
         if from == stands {
-            return known.is_some().then(|| Replay { recovered: true, frames: Vec::new() });
+            return known.is_some().then(|| Replay { recovered: true, ..Replay::default() });
         }
         self.note_settled(number);
         Some(self.waiting(now, number, class, from, None))
@@ -107,7 +107,7 @@ impl HomeRooms {
             frames.push((frame, Vec::new()));
         }
         missed.until(stands + 1, |from, to| frames.push(notice(from, to)));
-        Replay { recovered: !missed.some, frames }
+        Replay { recovered: !missed.some, frames, session: None }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use fanfare_protocol::wire::{Join, Position};
 use fanfare_protocol::{Request, RoomName};
 
 use crate::RoomPattern;
@@ -42,9 +43,14 @@ impl Membership {
 /// order they came.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
-    /// Rooms of the upgrade's query, joined after the welcome.
-    pub(crate) rooms: Vec<RoomName>,
+    /// Rooms of the upgrade's query and of the session that goes on, joined after the welcome.
+    pub(crate) rooms: VecDeque<Join>,
     pub(crate) requests: VecDeque<Request>,
+    /// How far the client has come in its user's own room.
+    pub(crate) inbox: Option<Position>,
+    /// What it brought to come back with, and whether its session was found.
+    pub(crate) resume: Option<Box<str>>,
+    pub(crate) resumed: bool,
 }
 
 /// Kept small: ten thousand idle ones must fit in ten megabytes together with all they own.

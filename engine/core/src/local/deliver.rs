@@ -42,13 +42,17 @@ impl Local {
         connection.joins_pending -= 1;
         match (outcome, kind) {
             (Ok((epoch, offset, members)), kind) => {
-                let is_own = room.is_inbox();
+                let (is_own, is_client) = (room.is_inbox(), room.is_client());
                 let number = self.enter(id, room, epoch, offset);
                 if kind == JoinKind::Admission && is_own {
                     // The last of the engine's rooms: everything that was sent to the user comes after the welcome.
                     self.welcome(now, id, out);
                     if let Some(replay) = replay {
                         self.replay(id, &replay);
+                    }
+                } else if kind == JoinKind::Admission && is_client {
+                    if let Some(rooms) = replay.and_then(|replay| replay.session) {
+                        self.go_on(id, rooms);
                     }
                 } else if let JoinKind::Command(command) = kind {
                     let room = self.rooms.get(number).expect("invariant: just entered").name.clone();

@@ -1,9 +1,11 @@
 //! All that one shard holds for its connections, and the life of a connection: opened, admitted, closed.
 
+use std::collections::VecDeque;
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use fanfare_protocol::wire::Join;
 use fanfare_protocol::{Code, Encoding, Refusal, Reply, RoomName, json, msgpack, ws};
 use foldhash::quality::FixedState;
 
@@ -11,7 +13,7 @@ use crate::class::Class;
 use crate::close::Close;
 use crate::durable::Subscriber;
 use crate::effect::{Audit, Effects};
-use crate::id::{Address, ConnectionId, Epoch, Random, ShardId};
+use crate::id::{self, Address, ConnectionId, Epoch, Random, ShardId};
 use crate::identity::Identity;
 use crate::input::Opening;
 use crate::local::backlog::Stretch;
@@ -90,7 +92,15 @@ impl Local {
 
     /// A connection was upgraded.
     pub(crate) fn open(&mut self, now: Now, opening: Opening, out: &mut Effects) -> ConnectionId {
-        let Opening { head, encoding, window_bits, client_id, rooms, identity, bare } = opening;
+        let Opening { head, encoding, window_bits, client_id, rooms, inbox, resume, identity, bare } =
+            opening;
+        let client_of = |token: &str| token.rsplit_once('.').map(|(client_id, _)| client_id.into());
+        let client_id = resume.as_deref().and_then(client_of).or(client_id);
+        let is_held = !rooms.is_empty() || inbox.is_some() || resume.is_some();
+        let held = is_held.then(|| {
+            let (rooms, requests) = (rooms.into(), VecDeque::new());
+            Box::new(Held { rooms, requests, inbox, resume, resumed: false })
+        });
         let client_id = client_id.unwrap_or_else(|| self.random.client_id().into());
         let role = self.roles.enter("", u16::MAX).expect("invariant: the empty role always has a place");
         let now_ms = now.mono_ms();
@@ -105,7 +115,7 @@ impl Local {
             client: RoomName::of_client(&client_id),
             patterns: None,
             memberships: Vec::new(),
-            held: (!rooms.is_empty()).then(|| Box::new(Held { rooms, ..Held::default() })),
+            held,
             backlog: None,
             outgoing: 0,
             commands: 0,
@@ -145,14 +155,63 @@ impl Local {
         let (client, class) = (connection.client.clone(), connection.class);
         let owner = self.hasher.hash_one(&connection.user).max(1);
         let from = Address { shard: self.shard, connection: id };
-        for (room, owner) in
-            [(client, owner), (RoomName::of_role(&identity.role), 0), (RoomName::of_all(), 0)]
-        {
+        let brought = self.connections.get(id).and_then(|of| of.held.as_ref()?.resume.as_deref());
+        let resumes = brought.is_some_and(|brought| *brought == *self.resume_token(id));
+        let resume = resumes.then(|| Box::new(CatchUp { resumes, ..CatchUp::default() }));
+        let (role, all) = (RoomName::of_role(&identity.role), RoomName::of_all());
+        for (room, owner, catch_up) in [(client, owner, resume), (role, 0, None), (all, 0, None)] {
             let to = self.home_of(&room);
-            let join = ToHome::Join { room, from, class, owner, catch_up: None, kind: JoinKind::Admission };
+            let join = ToHome::Join { room, from, class, owner, catch_up, kind: JoinKind::Admission };
             out.send(to, Mesh::Home(join));
         }
         self.reschedule(now, id);
+    }
+
+    /// What a client may come back with: its id and a word that only it was told. It opens nothing by itself: who comes
+    /// back needs a token of the same user.
+    fn resume_token(&self, id: ConnectionId) -> String {
+        let connection = self.connections.get(id).expect("invariant: the caller holds it");
+        let word = self.hasher.hash_one(("resume", &connection.user, &connection.client));
+        format!("{}.{}", connection.client_id(), id::word(word))
+    }
+
+    /// The session that a client came back for: its rooms are joined again.
+    pub(super) fn go_on(&mut self, id: ConnectionId, rooms: Vec<RoomName>) {
+        let connection = self.connections.get_mut(id).expect("invariant: the caller holds it");
+        let held = connection.held.get_or_insert_default();
+        held.resumed = true;
+        for room in rooms {
+            // Where the client says how far it has come, it is joined from there.
+            if held.rooms.iter().all(|join| join.room != room) {
+                held.rooms.push_back(Join { room, recover: None, last: None });
+            }
+        }
+    }
+
+    /// Lets a client's own room know what it goes on with if it comes back. Before it leaves that.
+    pub(super) fn park(&mut self, id: ConnectionId, out: &mut Effects) {
+        let connection = self.connections.get(id).expect("invariant: the caller holds it");
+        let rooms = connection.memberships.iter().filter_map(|of| self.rooms.get(of.room));
+        let names = rooms.map(|room| &room.name).filter(|name| !name.is_engine_room());
+        let names: Vec<RoomName> = names.cloned().collect();
+        if connection.state == State::Open && !names.is_empty() {
+            let client = connection.client.clone();
+            out.send(self.home_of(&client), Mesh::Home(ToHome::Park(client, names)));
+        }
+    }
+
+    /// Somebody has come back as this client: whoever was it until now has lost its network, or is another tab.
+    pub(crate) fn make_way(&mut self, now: Now, client: &RoomName, out: &mut Effects) {
+        let number = self.rooms.find(client);
+        let room = number.and_then(|number| self.rooms.get(number));
+        let groups = room.into_iter().flat_map(|room| &room.groups);
+        let slots: Vec<u32> = groups.flat_map(|group| group.slots()).collect();
+        for slot in slots {
+            let id = self.connections.id_of(slot);
+            self.park(id, out);
+            let close = Close::code(Code::ConnectionLimit, "this session goes on in another connection");
+            self.close(now, id, close, out);
+        }
     }
 
     /// The other engine rooms have answered: the user's own is the last, since what waits there comes after the welcome.
@@ -161,7 +220,9 @@ impl Local {
         connection.joins_pending = 1;
         let (room, class) = (connection.user.clone(), connection.class);
         let reader = self.reader_of(id, &room);
-        let catch_up = reader.is_some().then(|| Box::new(CatchUp { reader, ..CatchUp::default() }));
+        let recover = self.connections.get_mut(id).and_then(|of| of.held.as_mut()?.inbox.take());
+        let wants_past = reader.is_some() || recover.is_some();
+        let catch_up = wants_past.then(|| Box::new(CatchUp { reader, recover, ..CatchUp::default() }));
         let from = Address { shard: self.shard, connection: id };
         let to = self.home_of(&room);
         let join = ToHome::Join { room, from, class, owner: 0, catch_up, kind: JoinKind::Admission };
@@ -186,6 +247,8 @@ impl Local {
         connection.state = State::Open;
         let (client, user) = (connection.client.clone(), connection.user.clone());
         let role = self.roles.name(connection.role).to_owned();
+        let resumed = connection.held.as_ref().is_some_and(|held| held.resumed);
+        let resume = self.resume_token(id);
         let welcome = Reply::Welcome {
             client_id: client.as_str().strip_prefix("@client:").unwrap_or_default(),
             user_id: user.as_str().strip_prefix("@user:").unwrap_or_default(),
@@ -193,7 +256,8 @@ impl Local {
             server_time_unix_ms: now.unix_ms,
             heartbeat_interval_ms: self.options.heartbeat.interval_ms,
             max_message_size: self.options.limits.message_bytes,
-            resumed: false,
+            resumed,
+            resume: &resume,
         };
         self.stats.welcomed += 1;
         self.reply(id, None, &welcome);
@@ -270,6 +334,9 @@ impl Local {
             return;
         }
         let bare = connection.state == State::Bare;
+        if close.may_resume() {
+            self.park(id, out);
+        }
         self.leave_all(now, id, out);
         if let Some(code) = close.error.filter(|_| !bare) {
             self.reply(id, None, &Reply::Error { code, message: close.reason, field: None });
@@ -311,6 +378,7 @@ impl Local {
             return;
         }
         self.stats.slow_disconnects += 1;
+        self.park(id, out);
         self.leave_all(now, id, out);
         let connection = self.connections.get_mut(id).expect("invariant: still held");
         if let Some(backlog) = &mut connection.backlog {
@@ -349,6 +417,7 @@ impl Local {
         if self.connections.get(id).is_none() {
             return;
         }
+        self.park(id, out);
         self.leave_all(now, id, out);
         self.wheel.remove(id.slot);
         let connection = self.connections.remove(id).expect("invariant: just seen");
