@@ -1,6 +1,6 @@
 //! Coming back: with what the welcome gave, a client gets its rooms again, each from where it says it has come to.
 
-use fanfare_core::{Close, Input, Options};
+use fanfare_core::{Close, ConnectionId, Input, Options};
 use fanfare_protocol::wire::{Join, Position};
 use fanfare_protocol::{Code, Encoding, RoomName};
 use fanfare_sim::World;
@@ -115,12 +115,12 @@ fn a_session_is_its_users_own_and_has_its_time() {
 #[test]
 fn who_said_goodbye_or_was_sent_away_does_not_come_back() {
     let mut world = World::new(2, 5, Options::default());
-    let goodbye = |number| move |id| Input::PeerClosed(id, Some(number));
-    let ends: [(Box<dyn Fn(_) -> Input>, bool); 4] = [
-        (Box::new(goodbye(1_000)), false),
-        (Box::new(goodbye(1_001)), true),
-        (Box::new(|id| Input::Close(id, Close::code(Code::DisconnectedByAdmin, ""))), false),
-        (Box::new(|id| Input::Close(id, Close::code(Code::HeartbeatTimeout, ""))), true),
+    let goodbye = |id, number| Input::PeerClosed(id, Some(number));
+    let ends: [(fn(ConnectionId) -> Input, bool); 4] = [
+        (|id| Input::PeerClosed(id, Some(1_000)), false),
+        (|id| Input::PeerClosed(id, Some(1_001)), true),
+        (|id| Input::Close(id, Close::code(Code::DisconnectedByAdmin, "")), false),
+        (|id| Input::Close(id, Close::code(Code::HeartbeatTimeout, "")), true),
     ];
     for (end, resumed) in ends {
         let (ben, resume, _) = member(&mut world);
@@ -129,7 +129,7 @@ fn who_said_goodbye_or_was_sent_away_does_not_come_back() {
         world.settle();
         let ben = come_back(&mut world, "ben", &resume, &[]);
         assert_eq!(heard(&mut world, ben)[0], json!(format!("welcome {resumed}")));
-        world.input(1, Input::PeerClosed(world.clients[ben].id, Some(1_000)));
+        world.input(1, goodbye(world.clients[ben].id, 1_000));
         world.settle();
     }
 }
