@@ -148,6 +148,8 @@ pub struct Publication {
     pub key: Option<Box<str>>,
     /// Seconds after which it is of no use.
     pub ttl: Option<u32>,
+    /// 0 (low) to 9 (urgent).
+    pub priority: u8,
     /// Who is told.
     pub origin: Origin,
     /// When the command was read.
@@ -167,6 +169,7 @@ impl Publication {
             message_id: publish.message_id.clone(),
             key: publish.key.clone(),
             ttl: publish.ttl,
+            priority: publish.priority.unwrap_or(0),
             origin,
             received_us,
         }

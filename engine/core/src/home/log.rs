@@ -28,6 +28,7 @@ pub(crate) struct Kept {
     pub(crate) body: Body,
     pub(crate) message_id: Box<str>,
     pub(crate) roles: Vec<Box<str>>,
+    pub(crate) priority: u8,
     /// Its frames for those who asked for it so far, so that a thousand who come back cost one encoding.
     pub(crate) frames: SmallVec<[(Class, Bytes); 1]>,
 }
@@ -43,6 +44,7 @@ impl Kept {
             message_id: &self.message_id,
             timestamp_unix_ms: self.timestamp_unix_ms,
             user_id: self.user.as_ref().and_then(|user| user.as_str().strip_prefix("@user:")),
+            priority: self.priority,
             body: &self.body,
         }
     }
@@ -184,6 +186,7 @@ mod tests {
             body: Body::Json("1".into()),
             message_id: "m".into(),
             roles: Vec::new(),
+            priority: 0,
             frames: SmallVec::new(),
         }
     }

@@ -165,6 +165,7 @@ impl HomeRooms {
             message_id,
             key: conflates,
             ttl,
+            priority,
             origin,
             received_us,
         } = publication;
@@ -202,14 +203,24 @@ impl HomeRooms {
                 message_id: &message_id,
                 timestamp_unix_ms: now.unix_ms,
                 user_id: user.as_ref().and_then(|user| user.as_str().strip_prefix("@user:")),
+                priority,
                 body: &body,
             };
             let frames = self.encoder.prepare(&message, found.audience.classes());
             let place = (epoch_of_room, offset);
             let key = conflates.map_or(0, |key| self.recent.key(&room, None, &key) as u64 | 1);
-            let prepared =
-                Prepared::new(room.clone(), place, frames, roles.clone(), exclude, received_us, key);
-            let prepared = Arc::new(prepared);
+            // Where acks are to be cumulative, messages keep the order of their offsets: this is 0 there.
+            let overtakes = priority;
+            let prepared = Arc::new(Prepared::new(
+                room.clone(),
+                place,
+                frames,
+                roles.clone(),
+                exclude,
+                received_us,
+                key,
+                overtakes,
+            ));
             for shard in found.audience.shards() {
                 out.send(shard, Mesh::Local(ToLocal::Deliver(Arc::clone(&prepared))));
             }
@@ -224,6 +235,7 @@ impl HomeRooms {
             body,
             message_id: message_id.clone(),
             roles,
+            priority,
             frames: SmallVec::new(),
         });
         tell(origin, Ok(Placed { room, epoch: epoch_of_room, offset, message_id }), out);
