@@ -173,5 +173,12 @@ mod tests {
         }
         assert_eq!((backlog.segments.len(), backlog.bytes()), (5, 8), "{backlog:?}");
         assert_eq!(drained(&mut backlog), "a10 c.. ");
+        // And where nothing stands before it any more, a place is no place.
+        backlog.push_due(&room, Epoch(1), Slow::Conflate, keyed(1));
+        backlog.push_due(&room, Epoch(1), Slow::Conflate, due("c", &[(2, 7)]));
+        backlog.advance(4);
+        backlog.push_due(&room, Epoch(1), Slow::Conflate, keyed(3));
+        assert_eq!(backlog.shed(1_000, notice), 1);
+        assert_eq!(drained(&mut backlog), "c.. ");
     }
 }
