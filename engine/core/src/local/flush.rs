@@ -205,7 +205,7 @@ impl Local {
             }
         }
         if let Some(written) = written {
-            self.push_backlog(slot, |backlog| backlog.push(written.into()));
+            self.hold_back(slot, written.into());
         }
     }
 

@@ -218,10 +218,16 @@ impl Local {
         if connection.is_blocked() {
             let mut bytes = Vec::new();
             write(&mut bytes);
-            self.push_backlog(slot, |backlog| backlog.push(bytes.into()));
+            self.hold_back(slot, bytes.into());
         } else {
             write(self.outgoing.buffer(slot, &mut connection.outgoing));
         }
+    }
+
+    /// Appends what is no message to what waits for a connection.
+    #[cold]
+    pub(super) fn hold_back(&mut self, slot: u32, bytes: Bytes) {
+        self.push_backlog(slot, |backlog| backlog.push(bytes));
     }
 
     /// Appends to what waits for a connection.
