@@ -12,6 +12,7 @@ pub fn encode(body: &Body) {
         message_id: "m",
         timestamp_unix_ms: 0,
         user_id: None,
+        priority: 0,
         body,
     };
     let mut out = Vec::new();

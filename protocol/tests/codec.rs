@@ -327,6 +327,7 @@ fn message(body: &Body) -> Message<'_> {
         message_id: "01J",
         timestamp_unix_ms: 1_763_634_600_123,
         user_id: Some("u1"),
+        priority: 0,
         body,
     }
 }
@@ -351,6 +352,23 @@ fn a_message_on_the_wire() {
         Encoding::Json => json::encode_message(&message(&body), out),
         Encoding::MessagePack => msgpack::encode_message(&message(&body), out),
     });
+}
+
+#[test]
+fn a_message_tells_its_priority_unless_it_is_the_lowest() {
+    let body = Body::Json(Bytes::from_static(b"1"));
+    let written = |priority| {
+        let message = Message { priority, ..message(&body) };
+        both(|encoding, out| match encoding {
+            Encoding::Json => json::encode_message(&message, out),
+            Encoding::MessagePack => msgpack::encode_message(&message, out),
+        })
+    };
+    assert_eq!(written(0).get("priority"), None);
+    assert_eq!(written(9)["priority"], 9);
+    let mut out = Vec::new();
+    json::encode_message(&Message { priority: 3, ..message(&body) }, &mut out);
+    assert!(str::from_utf8(&out).unwrap().ends_with(r#""user_id":"u1","priority":3,"data":1}"#));
 }
 
 #[test]

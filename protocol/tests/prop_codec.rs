@@ -237,6 +237,7 @@ proptest! {
         texts in prop::array::uniform5("\\PC{0,30}|[\\x00-\\x7f]{0,30}"),
         offset: u64,
         has_user: bool,
+        priority in 0_u8..=9,
         value in any_pack(),
         as_json: bool,
     ) {
@@ -256,6 +257,7 @@ proptest! {
             message_id,
             timestamp_unix_ms: 1_763_634_600_123,
             user_id: has_user.then_some(user_id),
+            priority,
             body: &body,
         };
         let mut expected = json!({
@@ -264,6 +266,9 @@ proptest! {
         });
         if has_user {
             expected["user_id"] = json!(user_id);
+        }
+        if priority > 0 {
+            expected["priority"] = json!(priority);
         }
         let (mut text, mut pack) = (Vec::new(), Vec::new());
         json::encode_message(&message, &mut text);

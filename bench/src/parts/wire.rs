@@ -65,6 +65,7 @@ fn message(body: &Body) -> Message<'_> {
         message_id: "01K9ZV3M8QJ4T5W6X7Y8Z9A0BC",
         timestamp_unix_ms: 1_763_634_600_123,
         user_id: Some("u-42"),
+        priority: 0,
         body,
     }
 }

@@ -42,6 +42,7 @@ impl Entry {
             message_id: &self.message_id,
             timestamp_unix_ms: self.timestamp_unix_ms,
             user_id: self.user.as_ref().and_then(|user| user.as_str().strip_prefix("@user:")),
+            priority: self.priority,
             body: &self.body,
         }
     }

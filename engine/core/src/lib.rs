@@ -13,6 +13,7 @@
 //! | a member gets every message after its join, once, in order | the queue's order, `local::group` |
 //! | a prepared frame never changes | [`Prepared`] has no way to |
 //! | behind a backlog everything waits | `local::shard::Local::write` |
+//! | only messages are overtaken, and only by more urgent ones | `local::overtake` |
 //! | a frame that was begun is finished first | `local::backlog` |
 //! | an id of a closed connection matches nothing | `local::connections` |
 //! | a message costs work per group and shard, never per member | `local::deliver` |

@@ -29,6 +29,8 @@ pub struct Prepared {
     pub received_us: u64,
     /// What stands for the message's key where rooms conflate; 0: it has none.
     pub key: u64,
+    /// With which priority it is put ahead of what waits for slow readers; 0: with none. Not what readers are told.
+    pub overtakes: u8,
     frames: SmallVec<[(Class, Bytes); 2]>,
 }
 
@@ -135,8 +137,9 @@ impl Prepared {
         exclude: Option<Address>,
         received_us: u64,
         key: u64,
+        overtakes: u8,
     ) -> Self {
-        Self { room, epoch, offset, roles, exclude, received_us, key, frames }
+        Self { room, epoch, offset, roles, exclude, received_us, key, overtakes, frames }
     }
 }
 

@@ -12,6 +12,8 @@ pub enum Deed {
     Leave,
     /// Somebody publishes.
     Publish,
+    /// Somebody publishes a message with a priority.
+    Urge,
     /// Somebody publishes what was published before, with the same id.
     Retry,
     /// Somebody reads a page of history.
@@ -34,10 +36,11 @@ pub enum Deed {
 
 impl Deed {
     /// All kinds, with their word on the command line and their usual share.
-    pub const ALL: [(Self, &'static str, u32); 12] = [
+    pub const ALL: [(Self, &'static str, u32); 13] = [
         (Self::Join, "join", 60),
         (Self::Leave, "leave", 20),
         (Self::Publish, "publish", 250),
+        (Self::Urge, "urge", 40),
         (Self::Retry, "retry", 10),
         (Self::History, "history", 10),
         (Self::Deliver, "deliver", 300),

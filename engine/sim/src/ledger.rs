@@ -16,6 +16,8 @@ pub struct Published {
     pub roles: Vec<&'static str>,
     /// What a conflating room keeps the newest of.
     pub key: Option<usize>,
+    /// 0 (low) to 9 (urgent).
+    pub priority: u8,
     /// Whether it may be of no use before it is replayed.
     pub expires: bool,
     /// The publisher's own id.

@@ -11,6 +11,7 @@ mod person;
 mod play;
 mod random;
 mod shrink;
+mod stream;
 mod world;
 
 pub use deeds::{Deed, Weights};

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use fanfare_sim::{Deed, Script, play, shrink};
+use fanfare_sim::{Deed, Script, Tried, play, shrink};
 
 /// A whole deployment in one thread, played from seeds and checked after every step.
 #[derive(Debug, Parser)]
@@ -61,24 +61,24 @@ fn main() -> ExitCode {
     }));
     let end = args.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let (begin, mut told) = (Instant::now(), Instant::now());
-    let (mut plays, mut published, mut recovered, mut gaps) = (0_u64, 0, 0, 0);
+    let (mut plays, mut all) = (0_u64, Tried::default());
     while end.map_or(plays < args.plays, |end| Instant::now() < end) {
         let script = Script { seed: args.seed + plays, steps: args.steps, without: args.without.clone() };
         let Ok(tried) = catch_unwind(AssertUnwindSafe(|| play(&script))) else {
             return tell(&script);
         };
         plays += 1;
-        published += tried.published;
-        recovered += tried.recovered;
-        gaps += tried.gaps;
+        all += tried;
         if told.elapsed() > Duration::from_secs(2) {
             told = Instant::now();
             // Progress that cannot be written is no reason to stop.
             let _ = writeln!(std::io::stderr(), "{plays} plays, {} steps", plays * u64::from(args.steps));
         }
     }
+    let Tried { published, recovered, gaps, overtaken, repeated } = all;
     println!(
-        "{plays} plays of {} steps in {:.1} s: {published} messages, {recovered} recoveries, {gaps} gaps; nothing wrong",
+        "{plays} plays of {} steps in {:.1} s: {published} messages, {recovered} recoveries, {gaps} gaps, \
+        {overtaken} messages overtaken, {repeated} that came again; nothing wrong",
         args.steps,
         begin.elapsed().as_secs_f64()
     );

@@ -8,6 +8,7 @@ use fanfare_protocol::RoomName;
 use serde_json::{Value, json};
 
 use crate::ledger::Published;
+use crate::stream::Stream;
 use crate::{Ledger, World};
 
 /// For so long a room that nobody is in keeps its epoch.
@@ -16,8 +17,7 @@ const KEPT_MS: u64 = 300_000;
 /// How far somebody has come in a room.
 #[derive(Clone, Debug, Default)]
 struct Membership {
-    epoch: String,
-    offset: u64,
+    stream: Stream,
     /// Whether this connection has asked to join.
     asked: bool,
     /// Whether that was answered.
@@ -51,10 +51,16 @@ pub struct Person {
     asked: HashMap<u64, usize>,
     next_id: u64,
     holes: Vec<Hole>,
+    /// What notices said would not come.
+    dropped: Vec<Hole>,
     /// Joins that brought all that was missed.
     pub recovered: u64,
     /// Notices of messages that were dropped.
     pub gaps: u64,
+    /// Messages that others with later places overtook.
+    pub overtaken: u64,
+    /// Messages that came again after a recovery.
+    pub repeated: u64,
 }
 
 impl Person {
@@ -68,8 +74,11 @@ impl Person {
             asked: HashMap::new(),
             next_id: 0,
             holes: Vec::new(),
+            dropped: Vec::new(),
             recovered: 0,
             gaps: 0,
+            overtaken: 0,
+            repeated: 0,
         }
     }
 
@@ -118,8 +127,9 @@ impl Person {
             return;
         }
         membership.asked_ms = world.now.mono_ms();
-        if !membership.epoch.is_empty() {
-            command["recover"] = json!({ "epoch": membership.epoch, "offset": membership.offset });
+        let Stream { epoch, place, .. } = &membership.stream;
+        if !epoch.is_empty() {
+            command["recover"] = json!({ "epoch": epoch, "offset": place });
         }
         world.command(client, &command);
     }
@@ -149,6 +159,9 @@ impl Person {
         if message.expires {
             command["ttl"] = json!(1);
         }
+        if message.priority > 0 {
+            command["priority"] = json!(message.priority);
+        }
         if let Some(message_id) = &message.message_id {
             command["message_id"] = json!(message_id);
         }
@@ -163,9 +176,9 @@ impl Person {
         let reverse = world.random.chance(50);
         let mut command =
             json!({ "type": "history", "id": "history", "room": room, "limit": 7, "reverse": reverse });
-        if let Some(membership) = self.rooms.get(room).filter(|of| !of.epoch.is_empty()) {
-            command["since"] =
-                json!({ "epoch": membership.epoch, "offset": membership.offset.saturating_sub(5) });
+        let stream = self.rooms.get(room).map(|of| &of.stream);
+        if let Some(Stream { epoch, place, .. }) = stream.filter(|of| !of.epoch.is_empty()) {
+            command["since"] = json!({ "epoch": epoch, "offset": place.saturating_sub(5) });
         }
         world.command(client, &command);
     }
@@ -218,22 +231,23 @@ impl Person {
         membership.joined = true;
         let (before, life) = (membership.seen_ms, membership.life);
         (membership.seen_ms, membership.life) = (membership.asked_ms, world.life());
-        if message["recovered"] == true {
+        let (epoch, stands) = (text(message, "epoch"), offset(message, "offset"));
+        let joined = if message["recovered"] == true {
             self.recovered += 1;
-            assert_eq!(membership.epoch, text(message, "epoch"), "{}: {message}", self.user);
-            assert!(membership.offset <= offset(message, "offset"), "{}: {message}", self.user);
+            assert_eq!(membership.stream.epoch, epoch, "{}: {message}", self.user);
+            membership.stream.recovered(stands)
         } else {
-            let same_life = !membership.epoch.is_empty() && life == world.life();
+            let known = &membership.stream.epoch;
+            let same_life = !known.is_empty() && life == world.life();
             let is_recent = world.now.mono_ms() < before + KEPT_MS;
             let kind = RoomName::parse(room).expect("rooms are named well");
             let keeps = world.options.type_of(&kind).history.size > 0;
             if same_life && is_recent && keeps {
-                let epoch = &membership.epoch;
-                assert_eq!(*epoch, text(message, "epoch"), "{}: {message}: the epoch changed", self.user);
+                assert_eq!(*known, epoch, "{}: {message}: the epoch changed", self.user);
             }
-            membership.epoch = text(message, "epoch").to_owned();
-            membership.offset = offset(message, "offset");
-        }
+            membership.stream.begin(epoch, stands)
+        };
+        joined.unwrap_or_else(|why| panic!("{}: {message}: {why}", self.user));
     }
 
     fn said(&mut self, client: usize, message: &Value, ledger: &mut Ledger) {
@@ -241,9 +255,11 @@ impl Person {
         let number = message["data"]["number"].as_u64().expect("every message has its number") as usize;
         ledger.seen(number, room, epoch, at);
         let published = ledger.message(number);
-        let meant = published.roles.is_empty() || published.roles.contains(&self.role);
-        assert!(meant && published.exclude != Some(client), "{}: {message}: not for it", self.user);
-        self.goes_to(client, message, room, epoch, at, at);
+        assert!(self.is_meant(published, client), "{}: {message}: not for it", self.user);
+        let priority = priority(message);
+        assert_eq!(priority, published.priority, "{}: {message}: another priority", self.user);
+        let holes = self.stream(message).message(at, priority);
+        self.leave_empty(client, message, holes);
     }
 
     fn gap(&mut self, client: usize, message: &Value, ledger: &mut Ledger) {
@@ -252,20 +268,31 @@ impl Person {
         let (from, to) = (offset(message, "from"), offset(message, "to"));
         assert!(from <= to, "{}: {message}", self.user);
         ledger.hear_of(room, epoch, to);
-        self.goes_to(client, message, room, epoch, from, to);
+        let dropped = |offset| Hole { room: room.to_owned(), epoch: epoch.to_owned(), offset, client };
+        self.dropped.extend((from..=to).map(dropped));
+        let holes = self.stream(message).gap(from..=to);
+        self.leave_empty(client, message, holes);
     }
 
-    /// The stream of a room went on from `from` to `to`; what lies before is missing for good.
-    fn goes_to(&mut self, client: usize, message: &Value, room: &str, epoch: &str, from: u64, to: u64) {
-        let user = &self.user;
+    /// The room's stream that a message belongs to.
+    fn stream(&mut self, message: &Value) -> &mut Stream {
+        let (user, room, epoch) = (&self.user, text(message, "room"), text(message, "epoch"));
         let Some(membership) = self.rooms.get_mut(room).filter(|of| of.joined) else {
             panic!("{user}: {message}: not a member");
         };
-        assert_eq!(membership.epoch, epoch, "{user}: {message}: another epoch without a join");
-        let last = std::mem::replace(&mut membership.offset, to);
-        assert!(from > last, "{user}: {message}: again, or out of order after {last}");
-        let holes = (last + 1..from).map(|offset| (room.to_owned(), epoch.to_owned(), offset));
-        self.holes.extend(holes.map(|(room, epoch, offset)| Hole { room, epoch, offset, client }));
+        assert_eq!(membership.stream.epoch, epoch, "{user}: {message}: another epoch without a join");
+        &mut membership.stream
+    }
+
+    /// A room's stream went on; what it left out is missing for good.
+    fn leave_empty(&mut self, client: usize, message: &Value, holes: Result<Vec<u64>, String>) {
+        let holes = holes.unwrap_or_else(|why| panic!("{}: {message}: {why}", self.user));
+        let (room, epoch) = (text(message, "room"), text(message, "epoch"));
+        let hole = |offset| Hole { room: room.to_owned(), epoch: epoch.to_owned(), offset, client };
+        self.holes.extend(holes.into_iter().map(hole));
+        let stream = &mut self.rooms.get_mut(room).expect("invariant: it has a stream").stream;
+        self.overtaken += std::mem::take(&mut stream.overtaken);
+        self.repeated += std::mem::take(&mut stream.repeated);
     }
 
     /// When everything has come to rest: nothing may be missing without a reason.
@@ -276,10 +303,17 @@ impl Person {
         for hole in &self.holes {
             self.check_hole(ledger, hole);
         }
+        for hole in &self.dropped {
+            let number = ledger.at(&hole.room, &hole.epoch, hole.offset);
+            let Some(message) = number.map(|number| ledger.message(number)) else { continue };
+            let urgent = message.priority > 0 && self.is_meant(message, hole.client);
+            assert!(!urgent, "{}: {hole:?}: {message:?} was dropped", self.user);
+        }
         let Some(client) = self.client else { return };
         for (room, membership) in self.rooms.iter().filter(|(_, of)| of.joined) {
-            for offset in membership.offset + 1..=ledger.last(room, &membership.epoch) {
-                let (room, epoch) = (room.clone(), membership.epoch.clone());
+            let stream = &membership.stream;
+            for offset in stream.missing(ledger.last(room, &stream.epoch)) {
+                let (room, epoch) = (room.clone(), stream.epoch.clone());
                 self.check_hole(ledger, &Hole { room, epoch, offset, client });
             }
         }
@@ -290,13 +324,15 @@ impl Person {
         // Whose publisher went before its answer, and which nobody else saw, nobody can judge.
         let Some(number) = ledger.at(room, epoch, *offset) else { return };
         let message = ledger.message(number);
-        let meant = |of: &Published| {
-            (of.roles.is_empty() || of.roles.contains(&self.role)) && of.exclude != Some(*client)
-        };
+        let meant = |of: &Published| self.is_meant(of, *client);
         // In a conflating room a newer one of the same key takes its place; that one must come, or have its own reason.
+        // What is urgent is not replaced and replaces nothing.
         let replaced = message.key.is_some()
+            && message.priority == 0
             && room.starts_with("c:")
-            && (ledger.after(room, epoch, *offset).any(|newer| newer.key == message.key && meant(newer))
+            && (ledger
+                .after(room, epoch, *offset)
+                .any(|newer| newer.key == message.key && newer.priority == 0 && meant(newer))
                 || !ledger.knows_all_after(room, epoch, *offset));
         let reason = !meant(message) || message.expires || replaced;
         assert!(
@@ -304,6 +340,10 @@ impl Person {
             "{} ({}): {room} {epoch} {offset}, {number}: {message:?} never came",
             self.user, self.role
         );
+    }
+
+    fn is_meant(&self, message: &Published, client: usize) -> bool {
+        (message.roles.is_empty() || message.roles.contains(&self.role)) && message.exclude != Some(client)
     }
 }
 
@@ -316,7 +356,14 @@ fn check_page(message: &Value, ledger: &mut Ledger) {
     for of in page {
         let number = of["data"]["number"].as_u64().expect("every message has its number") as usize;
         ledger.seen(number, room, epoch, offset(of, "offset"));
+        assert_eq!(priority(of), ledger.message(number).priority, "{of}: another priority");
     }
+}
+
+fn priority(message: &Value) -> u8 {
+    let Some(priority) = message.get("priority") else { return 0 };
+    let known = priority.as_u64().filter(|priority| (1..=9).contains(priority));
+    known.unwrap_or_else(|| panic!("{message}: no such priority")) as u8
 }
 
 fn text<'m>(message: &'m Value, name: &str) -> &'m str {

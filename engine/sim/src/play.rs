@@ -1,5 +1,7 @@
 //! One play: a deployment of some shape, some people, some thousand steps, and what must be true afterwards.
 
+use std::ops::AddAssign;
+
 use fanfare_core::{HistoryRule, Options, RoomType, Slow};
 
 use crate::ledger::Published;
@@ -39,6 +41,20 @@ pub struct Tried {
     pub recovered: u64,
     /// Notices of messages that were dropped.
     pub gaps: u64,
+    /// Messages that a more urgent one overtook on its way to a slow reader.
+    pub overtaken: u64,
+    /// Messages that came again after a recovery, having been ahead before it.
+    pub repeated: u64,
+}
+
+impl AddAssign for Tried {
+    fn add_assign(&mut self, other: Self) {
+        self.published += other.published;
+        self.recovered += other.recovered;
+        self.gaps += other.gaps;
+        self.overtaken += other.overtaken;
+        self.repeated += other.repeated;
+    }
 }
 
 /// Plays a script to its end.
@@ -106,7 +122,12 @@ impl Play {
         match deed {
             Deed::Join => person.join(world, room),
             Deed::Leave => person.leave(world, room),
-            Deed::Publish => publish(world, person, at, room, ledger),
+            Deed::Publish => publish(world, person, at, room, 0, ledger),
+            Deed::Urge => {
+                // Few different ones, so that some are as urgent as others.
+                let priority = [1, 5, 9][world.random.below(3)];
+                publish(world, person, at, room, priority, ledger);
+            }
             Deed::Retry if !ledger.is_empty() => {
                 let number = world.random.below(ledger.len());
                 let message = ledger.message(number);
@@ -206,6 +227,8 @@ impl Play {
             person.check(&self.ledger);
             tried.recovered += person.recovered;
             tried.gaps += person.gaps;
+            tried.overtaken += person.overtaken;
+            tried.repeated += person.repeated;
             person.lose(&mut self.world);
         }
         self.world.settle();
@@ -229,7 +252,7 @@ impl Play {
     }
 }
 
-fn publish(world: &mut World, person: &mut Person, by: usize, room: &str, ledger: &mut Ledger) {
+fn publish(world: &mut World, person: &mut Person, by: usize, room: &str, priority: u8, ledger: &mut Ledger) {
     let Some(client) = person.client() else { return };
     let random = &mut world.random;
     let message_id = random.chance(20).then(|| format!("id-{}", ledger.len()));
@@ -240,6 +263,7 @@ fn publish(world: &mut World, person: &mut Person, by: usize, room: &str, ledger
         exclude: (message_id.is_none() && random.chance(20)).then_some(client),
         roles: if random.chance(15) { vec![person.role()] } else { Vec::new() },
         key: random.chance(40).then(|| random.below(3)),
+        priority,
         expires: random.chance(5),
         message_id,
         place: None,

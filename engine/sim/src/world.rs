@@ -312,6 +312,7 @@ impl World {
         let mut received = Vec::new();
         let mut left = room;
         let send = |bytes: &[u8]| {
+            assert!(!bytes.is_empty(), "a socket is written to with nothing");
             let taken = bytes.len().min(left);
             left -= taken;
             received.extend_from_slice(&bytes[..taken]);

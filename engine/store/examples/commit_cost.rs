@@ -109,6 +109,7 @@ impl Load {
             message_id: format!("{:026}", self.count).into(),
             is_publishers_id: self.count.is_multiple_of(10),
             roles: Vec::new(),
+            not_for_publisher: false,
             priority: 5,
         };
         let room = RoomName::parse(&format!("chat:{room}")).expect("a room");

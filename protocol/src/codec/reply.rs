@@ -18,6 +18,9 @@ pub(crate) fn write_message(message: &Message<'_>, mut object: impl Object) {
     if let Some(user_id) = message.user_id {
         object.text("user_id", user_id);
     }
+    if message.priority > 0 {
+        object.unsigned("priority", u64::from(message.priority));
+    }
     object.body("data", message.body);
     object.end();
 }

@@ -42,6 +42,8 @@ pub struct Message<'a> {
     pub timestamp_unix_ms: u64,
     /// The publisher, if it was a user.
     pub user_id: Option<&'a str>,
+    /// 0 (low) to 9 (urgent); 0 is not written.
+    pub priority: u8,
     /// What it says.
     pub body: &'a Body,
 }

@@ -129,8 +129,19 @@ impl HomeRooms {
             let text = epoch.to_string();
             let frames = self.encoder.prepare(&entry.message(&name, &text), room.audience.classes());
             let (place, roles) = ((epoch, entry.offset), entry.roles.clone());
-            let prepared = Prepared::new(name.clone(), place, frames, roles, exclude, received_us, conflates);
-            let prepared = Arc::new(prepared);
+            // Where acknowledgements are cumulative, messages keep the order of their offsets.
+            let in_order = self.options.type_of(&name).is_acknowledged();
+            let overtakes = if in_order { 0 } else { entry.priority };
+            let prepared = Arc::new(Prepared::new(
+                name.clone(),
+                place,
+                frames,
+                roles,
+                exclude,
+                received_us,
+                conflates,
+                overtakes,
+            ));
             for shard in room.audience.shards() {
                 out.send(shard, Mesh::Local(ToLocal::Deliver(Arc::clone(&prepared))));
             }

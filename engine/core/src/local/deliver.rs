@@ -8,7 +8,7 @@ use crate::close::Close;
 use crate::effect::Effects;
 use crate::id::{Address, ConnectionId, Epoch};
 use crate::local::connection::{Membership, State};
-use crate::local::group::Mark;
+use crate::local::due::Mark;
 use crate::local::roles::RoleId;
 use crate::local::room::LocalRoom;
 use crate::local::shard::Local;
@@ -209,7 +209,7 @@ impl Local {
             };
             let mark = Mark { end: 0, offset: prepared.offset, key: prepared.key };
             let mark = (room.slow != Slow::Disconnect).then_some(mark);
-            if group.append(frame, mark, prepared.received_us, &mut self.spare) {
+            if group.append(frame, mark, prepared.overtakes, prepared.received_us, &mut self.spare) {
                 self.flush.dirty(number, index as u16);
             }
             self.stats.tick_bytes = self.stats.tick_bytes.max(group.filling_bytes() as u64);

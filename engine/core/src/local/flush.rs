@@ -10,9 +10,8 @@ use smallvec::SmallVec;
 use crate::effect::Effects;
 use crate::id::ConnectionId;
 use crate::latency::Latency;
-use crate::local::backlog::{Backlog, Stretch};
+use crate::local::backlog::Backlog;
 use crate::local::connection::{Membership, State};
-use crate::local::group::Mark;
 use crate::local::room::LocalRoom;
 use crate::local::shard::Local;
 use crate::time::Now;
@@ -110,10 +109,10 @@ impl Local {
                 return true;
             };
             let before = backlog.bytes();
-            let bytes = owed.keep();
-            stats.backlog_bytes += bytes.len() as u64;
-            backlog.push_of(bytes, || Stretch::new(name, *epoch, *slow, owed.marks()));
-            if before <= max && backlog.bytes() > max {
+            backlog.push_due(name, *epoch, *slow, owed.keep());
+            let after = backlog.bytes();
+            stats.backlog_bytes += (after - before) as u64;
+            if before <= max && after > max {
                 overflowed.push(id);
             }
             false
@@ -133,8 +132,8 @@ impl Local {
             return;
         };
         if taken < bytes.len() {
-            let bytes = Bytes::copy_from_slice(bytes);
-            self.block(now, slot, bytes, taken, out);
+            let backlog = Backlog::starting_at(Bytes::copy_from_slice(bytes), taken, now.mono_ms());
+            self.block(slot, backlog, out);
         }
     }
 
@@ -166,16 +165,23 @@ impl Local {
         };
         let (room, group) = self.flush.flushing[self.flush.next];
         let local = self.rooms.get_mut(room).expect("invariant: a room that is being flushed is kept");
-        let bytes = local.groups[usize::from(group)].flushing();
-        self.block(now, slot, bytes, taken, out);
+        let due = local.groups[usize::from(group)].flushing();
+        let backlog = if taken > 0 {
+            Backlog::starting_at(due.bytes, taken, now.mono_ms())
+        } else {
+            // Nothing has begun: these wait like all that comes later.
+            let mut backlog = Backlog::new(now.mono_ms());
+            backlog.push_due(&local.name, local.epoch, local.slow, due);
+            backlog
+        };
+        self.block(slot, backlog, out);
     }
 
-    /// From here on everything for this connection waits behind the rest of `segment`.
-    fn block(&mut self, now: Now, slot: u32, segment: Bytes, sent: usize, out: &mut Effects) {
+    /// From here on everything for this connection waits in its backlog.
+    fn block(&mut self, slot: u32, backlog: Backlog, out: &mut Effects) {
         let id = self.connections.id_of(slot);
         let connection = self.connections.in_slot(slot).expect("invariant: it was just sent to");
         assert!(connection.backlog.is_none(), "a blocked connection was sent to");
-        let backlog = Backlog::starting_at(segment, sent, now.mono_ms());
         let bytes = backlog.bytes();
         connection.backlog = Some(Box::new(backlog));
         let memberships: SmallVec<[Membership; 8]> = connection.memberships.iter().copied().collect();
@@ -192,14 +198,14 @@ impl Local {
             let mut owed = None;
             let local = self.rooms.get_mut(room).expect("invariant: a room with members is kept");
             let (name, epoch, slow) = (local.name.clone(), local.epoch, local.slow);
-            let keep = |_: &mut _, bytes, marks: &[Mark]| owed = Some((bytes, marks.to_vec()));
+            let keep = |due| owed = Some(due);
             local.group(class, role).set_aside(at, slot, room, &mut self.connections, keep, &mut self.spare);
-            if let Some((bytes, marks)) = owed {
-                self.push_backlog(slot, bytes, Stretch::new(&name, epoch, slow, marks));
+            if let Some(due) = owed {
+                self.push_backlog(slot, |backlog| backlog.push_due(&name, epoch, slow, due));
             }
         }
         if let Some(written) = written {
-            self.push_backlog(slot, written.into(), None);
+            self.hold_back(slot, written.into());
         }
     }
 

@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 use crate::class::Class;
 use crate::local::connection::Membership;
 use crate::local::connections::Connections;
+use crate::local::due::{Due, Mark, Notes};
 use crate::local::roles::RoleId;
 
 /// See the module's own text.
@@ -32,17 +33,6 @@ pub(crate) struct Aside {
     from: u32,
 }
 
-/// One frame of a buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Mark {
-    /// Where it ends.
-    pub(crate) end: u32,
-    /// The message's place in its room.
-    pub(crate) offset: u64,
-    /// What stands for its key; 0: none.
-    pub(crate) key: u64,
-}
-
 /// What one tick is to bring the group. Kept and used again, not made for each tick.
 #[derive(Debug, Default)]
 pub(crate) struct Tick {
@@ -55,9 +45,9 @@ pub(crate) struct Tick {
     aside: Vec<Aside>,
     filling_frames: u32,
     flushing_frames: u32,
-    /// Where each frame ends and which message it is; in rooms only that may drop some of them.
-    filling_marks: Vec<Mark>,
-    flushing_marks: Vec<Mark>,
+    /// What slow readers' backlogs must know of the frames.
+    filling_notes: Notes,
+    flushing_notes: Notes,
     /// When the oldest message in `filling` and in `flushing` was read.
     filling_since_us: u64,
     flushing_since_us: u64,
@@ -90,19 +80,19 @@ impl Group {
         &mut self,
         frame: &[u8],
         mark: Option<Mark>,
+        priority: u8,
         received_us: u64,
         spare: &mut Vec<Box<Tick>>,
     ) -> bool {
         let tick = self.tick.get_or_insert_with(|| spare.pop().unwrap_or_default());
-        let first = tick.filling.is_empty();
+        let begin = tick.filling.len();
+        let first = begin == 0;
         if first {
             tick.filling_since_us = received_us;
         }
         tick.filling.extend_from_slice(frame);
         tick.filling_frames += 1;
-        if let Some(mark) = mark {
-            tick.filling_marks.push(Mark { end: tick.filling.len() as u32, ..mark });
-        }
+        tick.filling_notes.add(begin, tick.filling.len(), mark, priority);
         first
     }
 
@@ -192,14 +182,14 @@ impl Group {
     }
 
     /// Sets a member aside that cannot take the whole buffer: its socket is full. What it is owed of the
-    /// flush goes on is given to `owed` as bytes that may be kept.
+    /// flush that is on is given to `owed`, to be kept.
     pub(crate) fn set_aside(
         &mut self,
         at: u32,
         slot: u32,
         room: u32,
         connections: &mut Connections,
-        owed: impl FnOnce(&mut Connections, Bytes, &[Mark]),
+        owed: impl FnOnce(Due),
         spare: &mut Vec<Box<Tick>>,
     ) {
         if at & Membership::ASIDE != 0 {
@@ -210,8 +200,7 @@ impl Group {
         tick.aside.push(Aside { slot, from: 0 });
         let place = (tick.aside.len() - 1) as u32 | Membership::ASIDE;
         if pending {
-            let bytes = tick.shared();
-            owed(connections, bytes, &tick.flushing_marks);
+            owed(tick.due(0));
         }
         moved(connections, slot, room, place);
     }
@@ -248,7 +237,7 @@ impl Group {
         std::mem::swap(&mut tick.filling, &mut tick.flushing);
         tick.flushing_since_us = tick.filling_since_us;
         tick.flushing_frames = std::mem::take(&mut tick.filling_frames);
-        std::mem::swap(&mut tick.filling_marks, &mut tick.flushing_marks);
+        std::mem::swap(&mut tick.filling_notes, &mut tick.flushing_notes);
         tick.flushed = 0;
         true
     }
@@ -297,9 +286,9 @@ impl Group {
         on.is_some_and(|tick| tick.flushed < self.members.len())
     }
 
-    /// What is being flushed, as bytes that may be kept.
-    pub(crate) fn flushing(&mut self) -> Bytes {
-        self.tick.as_mut().expect("invariant: a flush is on").shared()
+    /// All that is being flushed, to be kept.
+    pub(crate) fn flushing(&mut self) -> Due {
+        self.tick.as_mut().expect("invariant: a flush is on").due(0)
     }
 
     /// Ends the flush; gives when the oldest of its messages was read.
@@ -308,7 +297,7 @@ impl Group {
         assert_eq!(tick.flushed, self.members.len(), "a flush ended before everybody was served");
         let since_us = tick.flushing_since_us;
         tick.flushing.clear();
-        tick.flushing_marks.clear();
+        tick.flushing_notes.clear();
         tick.shared = None;
         tick.flushed = 0;
         if tick.flushing.capacity() > KEPT_BYTES_MAX {
@@ -329,6 +318,11 @@ impl Tick {
         let flushing = &self.flushing;
         self.shared.get_or_insert_with(|| Bytes::copy_from_slice(flushing)).clone()
     }
+
+    /// What is being flushed, from some frame on.
+    fn due(&mut self, from: usize) -> Due {
+        Due { bytes: self.shared().slice(from..), notes: self.flushing_notes.after(from) }
+    }
 }
 
 /// What a member aside is owed of the buffer being flushed.
@@ -347,16 +341,9 @@ impl Owed<'_> {
         &self.tick.flushing[self.from..]
     }
 
-    /// The same bytes, shared with others who keep them.
-    pub(crate) fn keep(&mut self) -> Bytes {
-        self.tick.shared().slice(self.from..)
-    }
-
-    /// The frames in them, where the room may drop some.
-    pub(crate) fn marks(&self) -> Vec<Mark> {
-        let from = self.from as u32;
-        let marks = self.tick.flushing_marks.iter().filter(|mark| mark.end > from);
-        marks.map(|mark| Mark { end: mark.end - from, ..*mark }).collect()
+    /// The same, in bytes that are shared with others who keep them.
+    pub(crate) fn keep(&mut self) -> Due {
+        self.tick.due(self.from)
     }
 }
 

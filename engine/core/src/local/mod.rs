@@ -4,12 +4,15 @@ mod backlog;
 mod connection;
 mod connections;
 mod deliver;
+mod due;
 mod flush;
 mod group;
 mod outgoing;
+mod overtake;
 mod roles;
 mod room;
 mod shard;
+mod shed;
 mod timers;
 mod wheel;
 

@@ -16,7 +16,7 @@ use crate::effect::{Audit, Effects};
 use crate::id::{self, Address, ConnectionId, Epoch, Random, ShardId};
 use crate::identity::Identity;
 use crate::input::Opening;
-use crate::local::backlog::Stretch;
+use crate::local::backlog::Backlog;
 use crate::local::connection::{Connection, Held, State};
 use crate::local::connections::Connections;
 use crate::local::flush::Flush;
@@ -307,22 +307,30 @@ impl Local {
         if connection.is_blocked() {
             let mut bytes = Vec::new();
             write(&mut bytes);
-            self.push_backlog(slot, bytes.into(), None);
+            self.hold_back(slot, bytes.into());
         } else {
             write(self.outgoing.buffer(slot, &mut connection.outgoing));
         }
     }
 
-    pub(super) fn push_backlog(&mut self, slot: u32, bytes: Bytes, of: Option<Box<Stretch>>) {
+    /// Appends what is no message to what waits for a connection.
+    #[cold]
+    pub(super) fn hold_back(&mut self, slot: u32, bytes: Bytes) {
+        self.push_backlog(slot, |backlog| backlog.push(bytes));
+    }
+
+    /// Appends to what waits for a connection.
+    pub(super) fn push_backlog(&mut self, slot: u32, push: impl FnOnce(&mut Backlog)) {
         let max = self.options.limits.backlog_bytes;
         let connection = self.connections.in_slot(slot).expect("invariant: the caller holds it");
         let bare = connection.state == State::Bare;
         let closing = connection.state == State::Closing;
         let backlog = connection.backlog.as_mut().expect("invariant: only blocked connections come here");
         let before = backlog.bytes();
-        self.stats.backlog_bytes += bytes.len() as u64;
-        backlog.push_of(bytes, || of);
-        if before <= max && backlog.bytes() > max && !bare && !closing {
+        push(backlog);
+        let after = backlog.bytes();
+        self.stats.backlog_bytes += (after - before) as u64;
+        if before <= max && after > max && !bare && !closing {
             self.overflowed.push(self.connections.id_of(slot));
         }
     }
