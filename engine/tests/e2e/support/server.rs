@@ -22,6 +22,8 @@ pub(crate) struct Options {
     pub(crate) echo: bool,
     /// `ulimit -n`, if it should be small.
     pub(crate) descriptors: Option<u32>,
+    /// A shell command that goes before, in a mount namespace of the server's own.
+    pub(crate) before: Option<String>,
 }
 
 impl Default for Options {
@@ -33,6 +35,7 @@ impl Default for Options {
             env: Vec::new(),
             echo: false,
             descriptors: None,
+            before: None,
         }
     }
 }
@@ -60,13 +63,18 @@ impl Server {
 
     pub(crate) fn start(options: Options) -> Self {
         let binary = env!("CARGO_BIN_EXE_fanfare");
-        let mut command = match options.descriptors {
-            Some(count) => {
+        let mut command = match (options.descriptors, &options.before) {
+            (Some(count), _) => {
                 let mut shell = Command::new("sh");
                 shell.args(["-c", &format!("ulimit -n {count}; exec \"$0\" \"$@\""), binary]);
                 shell
             }
-            None => Command::new(binary),
+            (None, Some(before)) => {
+                let mut shell = Command::new("unshare");
+                shell.args(["-rm", "sh", "-c", &format!("{before} && exec \"$0\" \"$@\""), binary]);
+                shell
+            }
+            (None, None) => Command::new(binary),
         };
         command.args(["serve", "--listen", "127.0.0.1:0", "--driver", options.driver]);
         command.args(["--shards", &options.shards.to_string()]);

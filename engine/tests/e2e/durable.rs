@@ -1,0 +1,177 @@
+//! Durable rooms: what was answered survives a kill, and a disk that is full is told and overcome.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Client, Options, Server, deployments, eventually, request, token};
+
+/// A folder of its own, gone at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("fanfare-store-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn config(folder: &Path) -> String {
+    format!(
+        r#"
+[limits]
+commands_per_minute = 0
+[[room_type]]
+name = "log"
+durable = true
+history = {{ size = 100000, ttl = "1h" }}
+[[room_type]]
+name = "task"
+durable = true
+delivery = "at_least_once"
+[inbox]
+durable = true
+[store]
+path = "{}"
+"#,
+        folder.join("fanfare.redb").display()
+    )
+}
+
+fn api(server: &Server, method: &str, path: &str, body: &Value) -> Answer {
+    let bearer = format!("Bearer {}", token("operator", "admin", json!({})));
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    request(server, method, path, &headers, &body.to_string())
+}
+
+fn publish(server: &Server, room: &str, data: Value, message_id: Option<&str>) -> (u16, Value) {
+    let body = json!({"room": room, "event": "say", "data": data, "message_id": message_id});
+    let answer = api(server, "POST", "/v1/publish", &body);
+    (answer.status, serde_json::from_str(&answer.body).unwrap())
+}
+
+#[test]
+fn what_was_answered_survives_a_kill() {
+    for options in deployments() {
+        let folder = Folder::new();
+        let options = Options { config: config(&folder.0), ..options };
+        let server = Server::start(options.clone());
+        let mut ben = Client::join_server(&server, "ben", "user");
+        ben.join("task:1");
+        let mut epoch = Value::Null;
+        for number in 1..=20 {
+            let (status, placed) = publish(&server, "log:1", json!(number), Some(&format!("id-{number}")));
+            assert_eq!((status, &placed["offset"]), (200, &json!(number)), "{placed}");
+            epoch = placed["epoch"].clone();
+        }
+        for number in [1, 2, 3] {
+            publish(&server, "task:1", json!(number), None);
+            ben.expect("say");
+        }
+        assert_eq!(ben.ask(json!({"type": "ack", "room": "task:1", "offset": 1}))["type"], "ok");
+        drop(ben);
+        eventually("ben is gone", || (server.metric("fanfare_connections") == 0.0).then_some(()));
+        let letter = json!({"user": "ben", "event": "say", "data": "for ben"});
+        assert_eq!(api(&server, "POST", "/v1/publish", &letter).status, 200);
+        drop(server);
+
+        // Another number of shards orders the rooms elsewhere.
+        let server = Server::start(Options { shards: 5 - options.shards, ..options });
+        assert!(server.log().contains("the store is open"), "{}", server.log());
+        let (status, placed) = publish(&server, "log:1", json!(7), Some("id-7"));
+        assert_eq!((status, &placed["offset"], &placed["epoch"]), (200, &json!(7), &epoch), "a retry");
+        let (_, placed) = publish(&server, "log:1", json!(21), None);
+        assert_eq!((&placed["offset"], &placed["epoch"]), (&json!(21), &epoch), "the count goes on");
+        let mut ben = Client::join_server(&server, "ben", "user");
+        assert_eq!(ben.expect("say")["data"], "for ben");
+        let joined = ben.ask(json!({"type": "join", "room": "log:1", "recover": {"epoch": epoch, "offset": 15}}));
+        assert_eq!(joined["recovered"], true, "{joined}");
+        for number in 16..=21 {
+            let message = ben.expect("say");
+            assert_eq!((&message["offset"], &message["data"]), (&json!(number), &json!(number)));
+        }
+        ben.join("task:1");
+        assert_eq!([ben.expect("say")["data"].clone(), ben.expect("say")["data"].clone()], [json!(2), json!(3)]);
+        ben.expect_nothing();
+    }
+}
+
+/// The server in a mount namespace of its own, with a small file system for its store.
+fn on_small_disk(folder: &Path) -> Option<Server> {
+    let possible = std::process::Command::new("unshare").args(["-rm", "true"]).status();
+    if !possible.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: this machine allows no mount namespaces");
+        return None;
+    }
+    let mount = format!("mount -t tmpfs -o size=12m tmpfs {}", folder.display());
+    Some(Server::start(Options { config: config(folder), before: Some(mount), ..Options::default() }))
+}
+
+#[test]
+fn a_full_disk_refuses_what_it_cannot_keep_and_nothing_else_and_is_overcome() {
+    let folder = Folder::new();
+    let Some(server) = on_small_disk(&folder.0) else { return };
+    let mut ben = Client::join_server(&server, "ben", "user");
+    ben.join("log:1");
+    let epoch = publish(&server, "log:1", json!(1), None).1["epoch"].clone();
+    ben.expect("say");
+    // The server's view of the file system, from outside.
+    let filler = PathBuf::from(format!("/proc/{}/root{}/filler", server.pid(), folder.0.display()));
+    for round in 0..3 {
+        let _ = std::io::copy(&mut std::io::repeat(0), &mut std::fs::File::create(&filler).unwrap());
+        let mut answered = Vec::new();
+        let refused = eventually("a refusal", || {
+            let (status, answer) = publish(&server, "log:1", json!("x".repeat(30_000)), None);
+            if status == 200 {
+                answered.push(answer["offset"].clone());
+                return None;
+            }
+            Some((status, answer))
+        });
+        let message = refused.1["message"].as_str().unwrap();
+        assert_eq!((refused.0, &refused.1["code"]), (503, &json!(4006)), "{message}");
+        assert!(message.contains("store"), "{message}");
+        for offset in answered {
+            assert_eq!(ben.expect("say")["offset"], offset);
+        }
+        // Everything else goes on.
+        assert_eq!(publish(&server, "chat:1", json!(1), None).0, 200);
+        assert_eq!(ben.ask(json!({"type": "publish", "room": "log:1", "event": "say"}))["code"], 4006);
+        assert!(request(&server, "GET", "/healthz", &[], "").body.contains("failing"));
+        assert_eq!(server.metric("fanfare_store_healthy"), 0.0);
+        std::fs::remove_file(&filler).unwrap();
+        let placed = eventually("it is well again", || {
+            let (status, placed) = publish(&server, "log:1", json!("after"), None);
+            (status == 200).then_some(placed)
+        });
+        let message = ben.expect("say");
+        assert_eq!((&message["offset"], &message["data"]), (&placed["offset"], &json!("after")), "{round}");
+        assert_eq!(placed["epoch"], epoch);
+    }
+    assert_eq!(server.metric("fanfare_store_failures_total"), 3.0);
+}
+
+#[test]
+fn a_file_that_is_no_store_is_refused_with_a_word() {
+    let folder = Folder::new();
+    std::fs::write(folder.0.join("fanfare.redb"), "something else entirely, and long enough to be read").unwrap();
+    let path = folder.0.join("fanfare.toml");
+    std::fs::write(&path, config(&folder.0)).unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_fanfare"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--config"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && text.contains("fanfare.redb"), "{text}");
+}
