@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use fanfare_core::{Entry, Epoch, Write};
 use fanfare_protocol::{Body, EventName, RoomName};
-use fanfare_store::Store;
+use fanfare_store::{Check, Store};
 
 /// Rooms that take turns.
 const ROOMS: u64 = 1_000;
@@ -33,23 +33,28 @@ fn main() {
     }
 
     println!("\nstart after an unclean end");
-    let mut store = Store::open(&path).expect("opens");
+    let mut store = Store::open(&path, Check::Nothing).expect("opens");
     while load.count < messages {
         let writes = load.batch(1_000);
         store.apply(writes.iter()).expect("applies");
     }
     let copy = path.with_extension("copy");
     std::fs::copy(&path, &copy).expect("copies");
+    let second = path.with_extension("second");
+    std::fs::copy(&path, &second).expect("copies");
     drop(store);
-    start(&copy, load.count);
-    println!("and after a clean one");
-    start(&path, load.count);
+    start(&copy, load.count, Check::Nothing);
+    println!("with every page checked");
+    start(&second, load.count, Check::Pages);
+    println!("after a clean end, nothing checked");
+    start(&path, load.count, Check::Nothing);
     std::fs::remove_file(&path).expect("removes");
     std::fs::remove_file(&copy).expect("removes");
+    std::fs::remove_file(&second).expect("removes");
 }
 
 fn measure(path: &Path, batch: usize, load: &mut Load) {
-    let mut store = Store::open(path).expect("opens");
+    let mut store = Store::open(path, Check::Nothing).expect("opens");
     let (before_bytes, before) = (bytes_of(path), load.count);
     let mut costs = Vec::new();
     let begun = Instant::now();
@@ -67,10 +72,10 @@ fn measure(path: &Path, batch: usize, load: &mut Load) {
     println!("{batch:>6} {:>9} {:>9} {:>11.0} {grown:>12.0}", at(50), at(99), made as f64 / seconds);
 }
 
-fn start(path: &Path, messages: u64) {
+fn start(path: &Path, messages: u64, check: Check) {
     let megabytes = bytes_of(path) >> 20;
     let begun = Instant::now();
-    let store = Store::open(path).expect("opens");
+    let store = Store::open(path, check).expect("opens");
     let opened = begun.elapsed();
     let loaded = store.load(&mut |_| {}).expect("loads");
     println!(
