@@ -97,11 +97,19 @@ impl Store {
         let mut plan = Plan::default();
         writes.for_each(|write| plan.add(write));
         let Some(database) = &self.database else { return Err(Problem::NeedsHealing.at(&self.path)) };
-        let done = contained(|| execute(database, &plan, self.ids_from_ms));
-        done.map_err(|problem| {
-            self.database = None;
-            problem.at(&self.path)
-        })
+        if plan.is_empty() {
+            return Ok(Applied::default());
+        }
+        match contained(|| execute(database, &plan, self.ids_from_ms)) {
+            Ok(applied) => {
+                self.ids_from_ms = 0;
+                Ok(applied)
+            }
+            Err(problem) => {
+                self.database = None;
+                Err(problem.at(&self.path))
+            }
+        }
     }
 
     /// Whether a failed transaction waits for [`Store::heal`].
