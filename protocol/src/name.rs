@@ -212,11 +212,14 @@ mod tests {
 
     #[test]
     fn what_was_stored_comes_back_and_nothing_else() {
-        let own = [RoomName::of_user("7 é"), RoomName::of_role("a"), RoomName::of_client("c"), RoomName::of_all()];
+        let own =
+            [RoomName::of_user("7 é"), RoomName::of_role("a"), RoomName::of_client("c"), RoomName::of_all()];
         for name in own.iter().chain([&RoomName::parse("chat:42").unwrap()]) {
             assert_eq!(RoomName::restore(name.as_str()).as_ref(), Ok(name));
         }
-        for bad in ["@user:", "@role:\0", "@client:\"", "@all2", "@", "a b", &format!("@user:{}", "x".repeat(129))] {
+        for bad in
+            ["@user:", "@role:\0", "@client:\"", "@all2", "@", "a b", &format!("@user:{}", "x".repeat(129))]
+        {
             assert!(RoomName::restore(bad).is_err(), "{bad:?}");
         }
         assert!(EventName::restore("ping").is_ok() && EventName::restore("$x").is_ok());
