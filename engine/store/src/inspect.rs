@@ -48,7 +48,7 @@ pub struct RoomSize {
 /// Looks into a store that no process has open, without changing it.
 ///
 /// # Errors
-/// It is in use, no store, of a later version, or damaged; [`verify`](crate::verify) tells where.
+/// It is in use, no store, of a later version, or damaged; [`verify()`](crate::verify()) tells where.
 pub fn inspect(path: &Path) -> Result<Summary, StoreError> {
     let file_bytes = std::fs::metadata(path).map(|meta| meta.len());
     let seen =

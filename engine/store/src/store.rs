@@ -36,7 +36,7 @@ pub struct Store {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
     /// Every page against its checksum: about two seconds for 1 GiB. A damaged file is refused before anything is
-    /// written to it; [`salvage`](crate::salvage) saves what can be saved.
+    /// written to it; [`salvage()`](crate::salvage()) saves what can be saved.
     Pages,
     /// Nothing but what is read later: half a second for 1 GiB. A page of redb's own that went bad is noticed when it
     /// is used, and may end the process.
