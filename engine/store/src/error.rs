@@ -51,8 +51,8 @@ impl fmt::Display for StoreError {
         match &self.problem {
             Problem::Corrupted(what) => write!(
                 f,
-                "the store {path} is damaged: {what}; run `fanfare store verify` to see which rooms are concerned, \
-                 and check the disk before using it again"
+                "the store {path} is damaged: {what}; check the disk; `fanfare store verify` tells which rooms are \
+                 concerned, `fanfare store salvage` saves the others"
             ),
             Problem::DiskFull(error) => write!(
                 f,

@@ -10,27 +10,37 @@
 //! | `load` | what survived, room by room, so that a damaged one costs only itself |
 //! | `record` | how a record is written: a version, the body, a checksum over key and body |
 //! | `tables` | which tables there are |
-//! | `backend` | the disk, with the header's way back after a failed write |
+//! | `backend` | the disk under redb, kept across a failure |
 //! | `overlay` | a file that is read only: writes stay in memory |
-//! | `inspect`, `compact`, `verify` | what an operator asks of a file |
+//! | `inspect`, `compact`, `verify`, `salvage` | what an operator asks of a file |
 //!
 //! | invariant | where |
 //! | --- | --- |
 //! | after a failed transaction none succeeds until [`Store::heal`] | `store` |
-//! | a commit whose sync failed is not built upon | `backend` |
+//! | a commit whose sync failed is not built upon | `store::begin` |
 //! | a record is given back only if its checksum fits its key and its body | `record` |
 //! | a room is given back only if as many messages are there as its row counts | `load` |
+//! | a damaged page is found before anything is written ([`Check::Pages`]) | `store::open_database` |
 //! | `inspect` and `verify` never change the file | `overlay` |
 #![forbid(unsafe_code)]
 
 mod backend;
+mod compact;
 mod error;
+mod inspect;
 mod load;
+mod overlay;
 mod plan;
 mod record;
+mod salvage;
 mod store;
 mod tables;
+mod verify;
 
+pub use compact::{Compacted, compact};
 pub use error::{Problem, StoreError};
+pub use inspect::{RoomSize, Summary, inspect};
 pub use load::{Damage, Damaged, Loaded, Stored};
-pub use store::{Applied, Store};
+pub use salvage::{Salvaged, salvage};
+pub use store::{Applied, Check, Store};
+pub use verify::{Pages, Verified, verify};

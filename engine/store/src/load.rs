@@ -165,8 +165,9 @@ impl Tables {
         if entries.len() as u64 != kept {
             return Err(Unreadable(format!("{} messages where {kept} were stored", entries.len())));
         }
-        let last = entries.last().map_or(0, |entry| entry.offset);
-        if last > offset {
+        // Trimming takes the oldest, so the last one is there unless none is.
+        let last = entries.last().map_or(offset, |entry| entry.offset);
+        if last != offset {
             return Err(Unreadable(format!("its last place is {offset}, its last message's {last}")));
         }
         Ok(StoredRoom { room: record::name(name)?, epoch, offset, entries, cursors })

@@ -80,6 +80,11 @@ impl<'w> Plan<'w> {
         }
     }
 
+    /// Whether there is nothing to do.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rooms.is_empty() && self.dead.is_empty()
+    }
+
     fn room(&mut self, name: &'w str) -> &mut RoomPlan<'w> {
         self.rooms.entry(name).or_default()
     }

@@ -111,6 +111,12 @@ impl Writer {
         self.seal(Key::Id(entry.at_ms, room, entry.offset), &body)
     }
 
+    pub(crate) fn stored_id(&mut self, id: &StoredId) -> &[u8] {
+        let user = id.user.as_ref().map(RoomName::as_str);
+        let body = IdBody { user, message_id: &id.message_id, epoch: id.epoch.0 };
+        self.seal(Key::Id(id.at_ms, id.room.as_str(), id.offset), &body)
+    }
+
     fn seal(&mut self, key: Key<'_>, body: &impl Serialize) -> &[u8] {
         self.0.clear();
         self.0.push(VERSION);

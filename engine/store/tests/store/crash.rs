@@ -1,7 +1,7 @@
 //! The power fails at any operation: what was acknowledged is there, and nothing is there by halves.
 
 use fanfare_core::Write;
-use fanfare_store::{Problem, Store};
+use fanfare_store::{Check, Problem, Store};
 
 use crate::disk::Disk;
 use crate::model::{Model, Op, assert_holds};
@@ -59,7 +59,7 @@ fn cut(image: &[u8], workload: &[(Vec<Write>, Model)], seed: u64) -> (Vec<u8>, u
 
     let disk = Disk::of(image.to_vec(), seed);
     disk.state().cut_at = Some(Random::new(seed).below(whole.state().operations + 1));
-    let Ok(mut store) = Store::open_with(disk.clone()) else { return (disk.power_cut(), 0) };
+    let Ok(mut store) = Store::open_with(disk.clone(), Check::Pages) else { return (disk.power_cut(), 0) };
     let acknowledged = run(&mut store, workload);
     drop(store);
     (disk.power_cut(), acknowledged)

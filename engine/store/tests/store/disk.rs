@@ -133,7 +133,7 @@ impl State {
     /// Linux marks what it could not write as clean. It may have written some, and may drop some of the rest from
     /// its cache.
     fn lose_pending(&mut self) {
-        let State { shown, durable, random, .. } = self;
+        let Self { shown, durable, random, .. } = self;
         for pending in std::mem::take(&mut self.pending) {
             pending.survive(durable, 2, random);
             if let Pending::SetLen(len) = pending {

@@ -11,5 +11,5 @@ mod round_trip;
 
 /// Opens a store on a disk that works.
 fn open(disk: &disk::Disk) -> fanfare_store::Store {
-    fanfare_store::Store::open_with(disk.clone()).expect("opens")
+    fanfare_store::Store::open_with(disk.clone(), fanfare_store::Check::Nothing).expect("opens")
 }

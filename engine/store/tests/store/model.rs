@@ -98,19 +98,19 @@ impl Model {
             device: [None, Some("phone"), Some("tv")][usize::from(op.who / 3) % 3].map(Box::from),
         };
         self.clock_ms += number % 3;
-        match op.kind % 32 {
-            0..16 => {
+        match op.kind % 64 {
+            0..44 => {
                 let offset = offset + 1;
                 Write::Append { room, epoch: Epoch(epoch), entry: Box::new(entry(op, offset, self.clock_ms)) }
             }
-            16..20 => Write::Trim { room, to: (offset + 2).saturating_sub(number % 8) },
-            20..22 => Write::Undo { room, after: offset.saturating_sub(number % 4) },
-            22..26 => {
+            44..48 => Write::Trim { room, to: (offset + 2).saturating_sub(number % 40) },
+            48..51 => Write::Undo { room, after: offset.saturating_sub(number % 4) },
+            51..56 => {
                 let cursor = Cursor { offset: number.min(offset), seen_ms: self.clock_ms };
                 Write::Cursor { room, subscriber, cursor }
             }
-            26 => Write::Unsubscribe { room, subscriber },
-            27..29 => Write::Bury(Box::new(DeadLetter {
+            56 => Write::Unsubscribe { room, subscriber },
+            57..60 => Write::Bury(Box::new(DeadLetter {
                 id: number % 8,
                 user: subscriber.user,
                 room,
@@ -119,8 +119,8 @@ impl Model {
                 died_ms: self.clock_ms,
                 deliveries: u32::from(op.who),
             })),
-            29 => Write::Exhume { user: subscriber.user, id: number % 8 },
-            30 => Write::Forget { room },
+            60 => Write::Exhume { user: subscriber.user, id: number % 8 },
+            61 => Write::Forget { room },
             _ => {
                 let entry = Box::new(entry(op, 1, self.clock_ms));
                 Write::Append { room, epoch: Epoch(epoch + 1), entry }
