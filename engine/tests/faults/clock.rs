@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::fleet::Member;
 use crate::support::{Client, Ended, Options, Raw, Server, eventually, token};
-use crate::world::{closes, connections};
+use crate::world::{closes, connections, skipped};
 
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
@@ -131,7 +131,7 @@ fn bearer(token: &str) -> String {
 #[test]
 fn a_wall_clock_that_is_set_changes_timestamps_and_nothing_else() {
     let Some(mut clock) = WallClock::new() else {
-        eprintln!("SKIPPED: there is no `cc` to build the clock with");
+        skipped("there is no `cc` to build the clock with");
         return;
     };
     let server =
@@ -194,7 +194,7 @@ fn a_wall_clock_that_is_set_changes_timestamps_and_nothing_else() {
 fn tokens_live_as_long_as_they_were_to_live_when_they_came() {
     const LIVES_S: i64 = 4;
     let Some(mut clock) = WallClock::new() else {
-        eprintln!("SKIPPED: there is no `cc` to build the clock with");
+        skipped("there is no `cc` to build the clock with");
         return;
     };
     let server = clock.start("[auth]\nleeway = \"0s\"\n");

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::fleet::{Fleet, Member, publish};
 use crate::support::{Client, Options, Raw, Server, eventually, signed};
-use crate::world::{closes, connections, members, paced_while};
+use crate::world::{closes, connections, members, paced_while, skipped};
 
 const ROOM: &str = "room:1";
 const SECRET: &str = "a secret of this test, long enough for anybody";
@@ -43,7 +43,7 @@ fn pull_the_cable(driver: &'static str, test: &str) {
         Ok("clients") => far(),
         _ => {
             let Some(mut part) = part("server", test) else {
-                eprintln!("SKIPPED: no network of our own can be made here (unshare, ip, veth)");
+                skipped("no network of our own can be made here (unshare, ip, veth)");
                 return;
             };
             // It waits for nothing longer than tests do.

@@ -1,5 +1,6 @@
 //! What several of these tests ask the world.
 
+use std::io::Write;
 use std::net::TcpStream;
 use std::sync::{LazyLock, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -14,6 +15,11 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static LOAD: Mutex<()> = Mutex::new(());
     // The failure of one says nothing about the next.
     LOAD.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Says that a test was not done, also where the output of tests that pass is not shown.
+pub(crate) fn skipped(why: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
 }
 
 /// Microseconds since this process first asked.
