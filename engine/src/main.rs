@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         },
         Cli::Token(args) => cli::token::run(&args),
         Cli::Check(args) => cli::check::run(&args),
+        Cli::Store(args) => cli::store::run(&args),
         Cli::Doctor(args) => cli::doctor::run(&args),
     }
 }

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use fanfare_core::{DeadLetter, Mesh, Options, Report, ShardId, StoredId, StoredRoom, Write};
-use fanfare_store::{Damaged, Store, Stored};
+use fanfare_store::{Check, Damaged, Problem, Store, Stored, salvage};
 
 use crate::clock::Clock;
 use crate::shard::exchange::Exchange;
@@ -83,7 +83,7 @@ pub(crate) struct Opened {
 /// It cannot be opened or read.
 pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened, String> {
     let began = Instant::now();
-    let store = Store::open(path).map_err(|error| error.to_string())?;
+    let store = open_or_save(path)?;
     let mut restored: Vec<Restored> = (0..options.shards).map(|_| Restored::default()).collect();
     let mut give = |stored| match stored {
         Stored::Room(room) => restored[options.home_of(&room.room).index()].rooms.push(room),
@@ -109,6 +109,23 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened, String> {
         "the store is open"
     );
     Ok(Opened { store, restored, forgotten })
+}
+
+/// Opens a store; of one that is damaged, what can be saved. The damaged file stays beside it.
+fn open_or_save(path: &Path) -> Result<Store, String> {
+    let error = match Store::open(path, Check::Pages) {
+        Ok(store) => return Ok(store),
+        Err(error) if matches!(error.problem, Problem::Corrupted(_)) => error,
+        Err(error) => return Err(error.to_string()),
+    };
+    tracing::error!("{error}; what is whole is being saved");
+    let salvaged = salvage(path, &mut |_| {}).map_err(|error| error.to_string())?;
+    for damage in &salvaged.records.damage {
+        tracing::error!("lost with the damaged store: {damage}");
+    }
+    let saved_from = salvaged.damaged_path.display();
+    tracing::error!(damaged = %saved_from, rooms = salvaged.records.rooms, "the store was saved without what is named above");
+    Store::open(path, Check::Pages).map_err(|error| error.to_string())
 }
 
 /// The running store.

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod doctor;
+pub mod store;
 pub mod token;
 
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ const EXAMPLES: &str = "Examples:
   fanfare check --config fanfare.toml            find everything that is wrong with one
   fanfare token --user ada --role admin          make a token
   fanfare doctor                                 look at the machine
+  fanfare store inspect fanfare.redb             look into a store
 
 Settings: flags over environment (FANFARE_LISTEN, FANFARE_LIMITS_CONNECTIONS, …) over the file over defaults.";
 
@@ -36,6 +38,8 @@ pub enum Cli {
     Token(TokenArgs),
     /// Find everything that is wrong with a configuration.
     Check(CheckArgs),
+    /// Look into, check or compact the file of a store.
+    Store(store::StoreArgs),
     /// Look at kernel, io_uring and limits of this machine, and say what to set.
     Doctor(DoctorArgs),
 }

@@ -186,7 +186,7 @@ fn closes(snapshots: &[Snapshot]) -> Family {
     });
     Family {
         name: "closes",
-        help: "Connections closed, by the code in the close frame",
+        help: "Connections closed, by the code in the close frame; 1006: lost without one",
         unit: None,
         gauge: false,
         label: "code",

@@ -39,7 +39,11 @@ pub(crate) struct RoomPlan<'w> {
     pub(crate) offset: Option<u64>,
     /// New messages.
     pub(crate) entries: BTreeMap<u64, &'w Entry>,
-    /// Subscribers who came, came further, or left.
+    /// Stored cursors go: they are of an earlier count.
+    pub(crate) cursors_gone: bool,
+    /// Subscribers who came, came further, or left before the first message. They count unless that begins a new count.
+    pub(crate) early_cursors: BTreeMap<&'w Subscriber, Option<Cursor>>,
+    /// Subscribers who did after it.
     pub(crate) cursors: BTreeMap<&'w Subscriber, Option<Cursor>>,
 }
 
@@ -95,9 +99,13 @@ impl<'w> RoomPlan<'w> {
         if self.epoch.is_some_and(|before| before != epoch) {
             self.entries.clear();
             self.emptied = true;
+            self.early_cursors.clear();
+            self.cursors.clear();
+            self.cursors_gone = true;
         }
         if self.epoch.is_none() && !self.emptied {
             self.first_epoch = Some(epoch);
+            self.early_cursors = std::mem::take(&mut self.cursors);
         }
         self.epoch = Some(epoch);
         self.offset = Some(entry.offset);

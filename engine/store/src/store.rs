@@ -219,10 +219,9 @@ fn execute(database: &Database, plan: &Plan<'_>, ids_from_ms: u64) -> Result<App
         let mut messages = write.open_table(MESSAGES)?;
         let mut cursors = write.open_table(CURSORS)?;
         for (&name, room) in &plan.rooms {
-            if room.touches_messages() {
-                change_room(name, room, &mut rooms, &mut messages, &mut writer, &mut applied)?;
-            }
-            change_cursors(name, room, &mut cursors, &mut writer)?;
+            let begins_anew = room.touches_messages()
+                && change_room(name, room, &mut rooms, &mut messages, &mut writer, &mut applied)?;
+            change_cursors(name, room, begins_anew, &mut cursors, &mut writer)?;
         }
         let mut dead = write.open_table(DEAD)?;
         for (&(user, id), letter) in &plan.dead {
@@ -248,7 +247,7 @@ fn execute(database: &Database, plan: &Plan<'_>, ids_from_ms: u64) -> Result<App
     Ok(applied)
 }
 
-/// A room's row and its messages.
+/// A room's row and its messages. True when its count begins anew, so that stored cursors mean nothing any more.
 fn change_room(
     name: &str,
     plan: &RoomPlan<'_>,
@@ -256,7 +255,7 @@ fn change_room(
     messages: &mut Table<'_, (&str, u64), &[u8]>,
     writer: &mut Writer,
     applied: &mut Applied,
-) -> Result<(), Problem> {
+) -> Result<bool, Problem> {
     // A row that cannot be read is that of a room which gets a new epoch.
     let before = rooms.get(name)?.and_then(|row| record::row(name, row.value()).ok());
     let goes_on = |epoch| before.is_some_and(|before| before.epoch == epoch);
@@ -299,20 +298,22 @@ fn change_room(
     } else if plan.forgotten {
         rooms.remove(name)?;
     }
-    Ok(())
+    Ok(before.zip(plan.first_epoch).is_some_and(|(before, epoch)| before.epoch != epoch))
 }
 
 fn change_cursors(
     name: &str,
     plan: &RoomPlan<'_>,
+    begins_anew: bool,
     cursors: &mut Table<'_, tables::CursorKey<'static>, &[u8]>,
     writer: &mut Writer,
 ) -> Result<(), Problem> {
-    if plan.forgotten {
+    if plan.forgotten || plan.cursors_gone || begins_anew {
         let next = tables::name_after(name);
         cursors.retain_in((name, "", None)..(next.as_str(), "", None), |_, _| false)?;
     }
-    for (subscriber, cursor) in &plan.cursors {
+    let early = plan.early_cursors.iter().filter(|_| !begins_anew);
+    for (subscriber, cursor) in early.chain(&plan.cursors) {
         let key = (name, subscriber.user.as_str(), subscriber.device.as_deref());
         match cursor {
             Some(cursor) => drop(cursors.insert(key, writer.cursor(name, subscriber, *cursor))?),

@@ -94,14 +94,18 @@ fn what_was_answered_survives_a_kill() {
         assert_eq!((&placed["offset"], &placed["epoch"]), (&json!(21), &epoch), "the count goes on");
         let mut ben = Client::join_server(&server, "ben", "user");
         assert_eq!(ben.expect("say")["data"], "for ben");
-        let joined = ben.ask(json!({"type": "join", "room": "log:1", "recover": {"epoch": epoch, "offset": 15}}));
+        let joined =
+            ben.ask(json!({"type": "join", "room": "log:1", "recover": {"epoch": epoch, "offset": 15}}));
         assert_eq!(joined["recovered"], true, "{joined}");
         for number in 16..=21 {
             let message = ben.expect("say");
             assert_eq!((&message["offset"], &message["data"]), (&json!(number), &json!(number)));
         }
         ben.join("task:1");
-        assert_eq!([ben.expect("say")["data"].clone(), ben.expect("say")["data"].clone()], [json!(2), json!(3)]);
+        assert_eq!(
+            [ben.expect("say")["data"].clone(), ben.expect("say")["data"].clone()],
+            [json!(2), json!(3)]
+        );
         ben.expect_nothing();
     }
 }
@@ -164,7 +168,8 @@ fn a_full_disk_refuses_what_it_cannot_keep_and_nothing_else_and_is_overcome() {
 #[test]
 fn a_file_that_is_no_store_is_refused_with_a_word() {
     let folder = Folder::new();
-    std::fs::write(folder.0.join("fanfare.redb"), "something else entirely, and long enough to be read").unwrap();
+    std::fs::write(folder.0.join("fanfare.redb"), "something else entirely, and long enough to be read")
+        .unwrap();
     let path = folder.0.join("fanfare.toml");
     std::fs::write(&path, config(&folder.0)).unwrap();
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_fanfare"))

@@ -1,5 +1,6 @@
 //! The real binary, seen by clients that share no code with it. Each module is one part of the contract.
 
+#[allow(dead_code, unused_imports, reason = "`tests/faults` shares it")]
 mod support;
 
 mod auth;

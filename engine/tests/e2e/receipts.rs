@@ -22,9 +22,8 @@ fn api(server: &Server, method: &str, path: &str) -> (u16, Value) {
 }
 
 fn tell(client: &mut Client, user: &str, data: Value, priority: u8) {
-    let answer = client.ask(
-        json!({"type": "publish", "user": user, "event": "say", "data": data, "priority": priority}),
-    );
+    let answer = client
+        .ask(json!({"type": "publish", "user": user, "event": "say", "data": data, "priority": priority}));
     assert_eq!(answer["type"], "published", "{answer}");
 }
 
@@ -83,8 +82,14 @@ fn what_waits_comes_after_the_welcome_in_order_and_what_did_not_fit_is_told() {
             };
             if !packed {
                 let gap = ben.expect("gap");
-                assert_eq!((&gap["room"], &gap["from"], &gap["to"]), (&json!("@user:ben"), &json!(1), &json!(1)));
-                assert_eq!([2, 3, 4].map(|_| ben.expect("say")["data"].clone()), [json!(2), json!(3), json!(4)]);
+                assert_eq!(
+                    (&gap["room"], &gap["from"], &gap["to"]),
+                    (&json!("@user:ben"), &json!(1), &json!(1))
+                );
+                assert_eq!(
+                    [2, 3, 4].map(|_| ben.expect("say")["data"].clone()),
+                    [json!(2), json!(3), json!(4)]
+                );
             }
             ben.expect_nothing();
         }

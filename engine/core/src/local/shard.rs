@@ -35,6 +35,8 @@ use crate::time::Now;
 
 /// How long a closing connection may take to let its last bytes out and to answer the close.
 const CLOSING_MS: u64 = 3_000;
+/// In audit and counts, the end of a connection that was lost without a close frame (RFC 6455 §7.4.1).
+const LOST: u16 = 1_006;
 
 #[derive(Debug)]
 pub(crate) struct Local {
@@ -422,8 +424,11 @@ impl Local {
 
     /// The socket is dead, or both sides have said goodbye: forgets the connection.
     pub(crate) fn release(&mut self, now: Now, id: ConnectionId, out: &mut Effects) {
-        if self.connections.get(id).is_none() {
-            return;
+        let Some(connection) = self.connections.get(id) else { return };
+        if connection.state == State::Open {
+            // Its beginning was written down; without a goodbye its end was not.
+            self.stats.closed(LOST);
+            self.audit(id, "close", LOST.to_string(), out);
         }
         self.park(id, out);
         self.leave_all(now, id, out);

@@ -55,6 +55,9 @@ impl Model {
                 let room = self.room(&name);
                 if room.row.is_none_or(|(before, _)| before != epoch.0) {
                     room.entries.clear();
+                    if room.row.is_some() {
+                        room.cursors.clear();
+                    }
                 }
                 room.row = Some((epoch.0, entry.offset));
                 room.entries.insert(entry.offset, (*entry).clone());

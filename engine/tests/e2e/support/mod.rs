@@ -7,8 +7,8 @@ mod server;
 
 pub(crate) use client::{Client, Ended};
 pub(crate) use http::{Answer, request};
-pub(crate) use raw::{Raw, frame};
-pub(crate) use server::{Options, Server, deployments, token};
+pub(crate) use raw::{Raw, frame, upgrade};
+pub(crate) use server::{Options, Server, deployments, signed, token};
 
 use std::time::{Duration, Instant};
 

@@ -13,7 +13,11 @@ pub(crate) struct Raw {
 
 impl Raw {
     pub(crate) fn connect(server: &Server) -> Self {
-        let stream = TcpStream::connect(&server.address).unwrap();
+        Self::over(TcpStream::connect(&server.address).unwrap())
+    }
+
+    /// On a connection that was made in a way of its own.
+    pub(crate) fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -22,22 +26,18 @@ impl Raw {
 
     /// Upgraded with a token of development mode, welcome read. `more` are header lines.
     pub(crate) fn welcomed(server: &Server, more: &str) -> Self {
-        let mut raw = Self::connect(server);
         let token = token("raw", "user", serde_json::json!({}));
-        raw.send(
-            format!(
-                "GET /v1/ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-                 Authorization: Bearer {token}\r\n{more}\r\n"
-            )
-            .as_bytes(),
-        );
-        let head = raw.head();
-        assert_eq!(head.status, 101, "{head:?}");
-        let (_, welcome) = raw.frame().unwrap();
-        assert!(welcome.windows(7).any(|window| window == b"welcome"), "{welcome:x?}");
+        Self::connect(server).upgraded(&token, more)
+    }
 
-        raw
+    /// Upgraded, welcome read.
+    pub(crate) fn upgraded(mut self, token: &str, more: &str) -> Self {
+        self.send(upgrade(token, more).as_bytes());
+        let head = self.head();
+        assert_eq!(head.status, 101, "{head:?}");
+        let (_, welcome) = self.frame().unwrap();
+        assert!(welcome.windows(7).any(|window| window == b"welcome"), "{welcome:x?}");
+        self
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8]) {
@@ -79,20 +79,37 @@ impl Raw {
     /// The next frame's first byte and payload; nothing at the end.
     pub(crate) fn frame(&mut self) -> Option<(u8, Vec<u8>)> {
         loop {
-            let (head, len) = match &self.buffer[..] {
-                [_, 126, high, low, ..] => (4, usize::from(u16::from_be_bytes([*high, *low]))),
-                [_, 127, ..] => panic!("longer than any test wants"),
-                [_, len, ..] if *len < 126 => (2, usize::from(*len)),
-                _ => (2, usize::MAX - 2),
-            };
-            if self.buffer.len() >= head + len.min(usize::MAX - 2) && len < usize::MAX - 2 {
-                let first = self.buffer[0];
-                let payload = self.buffer[head..head + len].to_vec();
-                self.buffer.drain(..head + len);
-                return Some((first, payload));
+            if let Some(frame) = self.whole_frame() {
+                return Some(frame);
             }
             if !self.fill() {
                 return None;
+            }
+        }
+    }
+
+    /// A frame that has come already.
+    pub(crate) fn whole_frame(&mut self) -> Option<(u8, Vec<u8>)> {
+        let (head, len) = match &self.buffer[..] {
+            [_, 126, high, low, ..] => (4, usize::from(u16::from_be_bytes([*high, *low]))),
+            [_, 127, ..] => panic!("longer than any test wants"),
+            [_, len, ..] if *len < 126 => (2, usize::from(*len)),
+            _ => return None,
+        };
+        let first = self.buffer[0];
+        let payload = self.buffer.get(head..head + len)?.to_vec();
+        self.buffer.drain(..head + len);
+        Some((first, payload))
+    }
+
+    /// Takes what has come, on a socket that was told not to block; false at the end.
+    pub(crate) fn take_in(&mut self) -> bool {
+        let mut bytes = [0; 16_384];
+        loop {
+            match self.stream.read(&mut bytes) {
+                Ok(0) => return false,
+                Ok(len) => self.buffer.extend_from_slice(&bytes[..len]),
+                Err(error) => return error.kind() == std::io::ErrorKind::WouldBlock,
             }
         }
     }
@@ -114,6 +131,15 @@ impl Raw {
         while self.fill() {}
         String::from_utf8_lossy(&self.buffer).into_owned()
     }
+}
+
+/// The request for an upgrade.
+pub(crate) fn upgrade(token: &str, more: &str) -> String {
+    format!(
+        "GET /v1/ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         Authorization: Bearer {token}\r\n{more}\r\n"
+    )
 }
 
 /// A masked frame with any first byte.

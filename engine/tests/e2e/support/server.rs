@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
@@ -14,6 +14,7 @@ use super::eventually;
 /// How to start it.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
+    pub(crate) listen: &'static str,
     pub(crate) driver: &'static str,
     pub(crate) shards: u32,
     /// TOML.
@@ -29,6 +30,7 @@ pub(crate) struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            listen: "127.0.0.1:0",
             driver: "auto",
             shards: 2,
             config: String::new(),
@@ -63,6 +65,8 @@ impl Server {
 
     pub(crate) fn start(options: Options) -> Self {
         let binary = env!("CARGO_BIN_EXE_fanfare");
+        // The clients are in this process.
+        let _ = fanfare_sys::process::raise_descriptor_limit();
         let mut command = match (options.descriptors, &options.before) {
             (Some(count), _) => {
                 let mut shell = Command::new("sh");
@@ -76,7 +80,7 @@ impl Server {
             }
             (None, None) => Command::new(binary),
         };
-        command.args(["serve", "--listen", "127.0.0.1:0", "--driver", options.driver]);
+        command.args(["serve", "--listen", options.listen, "--driver", options.driver]);
         command.args(["--shards", &options.shards.to_string()]);
         if options.echo {
             command.arg("--echo");
@@ -131,6 +135,23 @@ impl Server {
         eventually("the server's end", || child.try_wait().unwrap())
     }
 
+    /// CPU time it has used, from `/proc`: its own pages may be out of reach.
+    pub(crate) fn cpu(&self) -> Duration {
+        const TICKS_A_SECOND: f64 = 100.0;
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        // The name in parentheses may hold anything; user and system time are the 12th and 13th after it.
+        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        let ticks: f64 = fields[11..13].iter().map(|field| field.parse::<f64>().unwrap()).sum();
+        Duration::from_secs_f64(ticks / TICKS_A_SECOND)
+    }
+
+    /// Resident memory in bytes.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
+    }
+
     /// Open descriptors.
     pub(crate) fn descriptors(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
@@ -163,9 +184,14 @@ impl Drop for Server {
 
 /// A token of development mode with these claims added.
 pub(crate) fn token(user: &str, role: &str, more: Value) -> String {
+    signed(fanfare_protocol::DEVELOPMENT_SECRET, user, role, more)
+}
+
+/// The same of a server with a secret of its own.
+pub(crate) fn signed(secret: &str, user: &str, role: &str, more: Value) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let mut claims = json!({"sub": user, "role": role, "exp": now + 3_600});
     claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    let key = EncodingKey::from_secret(fanfare_protocol::DEVELOPMENT_SECRET.as_bytes());
+    let key = EncodingKey::from_secret(secret.as_bytes());
     jsonwebtoken::encode(&Header::default(), &claims, &key).unwrap()
 }
