@@ -210,7 +210,7 @@ pub(crate) fn entry(op: Op, offset: u64, at_ms: u64) -> Entry {
             .take(usize::from(op.who) % 3)
             .map(|role| Box::from(*role))
             .collect(),
-        not_for_publisher: op.who % 3 == 0,
+        not_for_publisher: op.who.is_multiple_of(3),
         priority: op.who % 10,
     }
 }
