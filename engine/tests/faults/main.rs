@@ -10,6 +10,7 @@ mod support;
 mod clock;
 mod fleet;
 mod half_open;
+mod kill;
 mod resets;
 mod stalled;
 mod terminate;

@@ -73,12 +73,17 @@ impl Client {
 
     /// Sends a command as it is.
     pub(crate) fn send(&mut self, command: &Value) {
+        assert!(self.try_send(command), "the connection is gone");
+    }
+
+    /// The same, unless the connection is gone.
+    pub(crate) fn try_send(&mut self, command: &Value) -> bool {
         let message = if self.packed {
             Message::binary(rmp_serde::to_vec_named(command).unwrap())
         } else {
             Message::text(command.to_string())
         };
-        self.socket.send(message).unwrap();
+        self.socket.send(message).is_ok()
     }
 
     /// Sends a command with a new id and gives its answer; messages in between are lost.
