@@ -16,6 +16,8 @@
 //! | only messages are overtaken, and only by more urgent ones | `local::overtake` |
 //! | a frame that was begun is finished first | `local::backlog` |
 //! | an id of a closed connection matches nothing | `local::connections` |
+//! | nobody hears of a durable message before the store has it | `home::publish`, `home::store` |
+//! | cursors never go back, and never pass what was delivered | `home::subscribers`, `command::ack` |
 //! | a message costs work per group and shard, never per member | `local::deliver` |
 #![forbid(unsafe_code)]
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use fanfare_protocol::RoomName;
 use foldhash::quality::FixedState;
 
 use crate::id::ShardId;
@@ -193,6 +194,19 @@ impl Default for HistoryRule {
     }
 }
 
+/// What a room has to know of its type at every message, so that the type need not be looked up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    /// Which type it is, for [`Options::by`].
+    kind: u16,
+    /// Whose progress it remembers.
+    pub(crate) memory: Memory,
+    /// Whether acknowledgements are for everything before a place, so that nothing may overtake.
+    pub(crate) in_order: bool,
+    /// Whether it keeps messages.
+    pub(crate) keeps: bool,
+}
+
 /// Whose progress rooms of a type remember.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Memory {
@@ -204,6 +218,8 @@ pub(crate) enum Memory {
     Readers,
 }
 
+/// Stands for the type of users' own rooms; 0 for the default one, greater numbers for those with a name.
+const INBOX_KIND: u16 = 1;
 /// The name of the type of users' own rooms.
 const INBOX: &str = "@user";
 
@@ -255,12 +271,38 @@ impl RoomType {
 
 impl Options {
     /// The shard that orders a room.
-    pub fn home_of(&self, room: &fanfare_protocol::RoomName) -> ShardId {
+    pub fn home_of(&self, room: &RoomName) -> ShardId {
         ShardId::home_of(&FixedState::with_seed(self.seed), self.shards, room)
     }
 
+    /// What every message of a room asks about its type.
+    pub(crate) fn rules(&self, room: &RoomName) -> Rules {
+        let named = room.room_type().and_then(|kind| self.room_types.iter().position(|t| *t.name == *kind));
+        let kind = match named {
+            _ if room.is_inbox() => INBOX_KIND,
+            Some(at) if !room.is_engine_room() => at as u16 + INBOX_KIND + 1,
+            _ => 0,
+        };
+        let of = self.of_kind(kind);
+        let keeps = of.kept().size > 0 && (!room.is_engine_room() || room.is_inbox());
+        Rules { kind, memory: of.memory(), in_order: of.is_acknowledged(), keeps }
+    }
+
+    /// The type that these rules are of.
+    pub(crate) fn by(&self, rules: Rules) -> &RoomType {
+        self.of_kind(rules.kind)
+    }
+
+    fn of_kind(&self, kind: u16) -> &RoomType {
+        match kind {
+            0 => &self.default_type,
+            INBOX_KIND => &self.inbox,
+            named => &self.room_types[usize::from(named - INBOX_KIND - 1)],
+        }
+    }
+
     /// The type that a room follows.
-    pub fn type_of(&self, room: &fanfare_protocol::RoomName) -> &RoomType {
+    pub fn type_of(&self, room: &RoomName) -> &RoomType {
         if room.is_inbox() {
             return &self.inbox;
         }

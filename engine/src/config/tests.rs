@@ -1,3 +1,5 @@
+use fanfare_core::{Delivery, Devices, QueueRule};
+
 use super::*;
 
 fn parse(text: &str) -> Result<Config, StartError> {
@@ -35,6 +37,49 @@ fn the_example_is_right_with_its_comments_taken_away() {
     let config = parse(&text).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!((config.auth.keys.len(), config.auth.api_keys.len(), config.room_types.len()), (2, 1, 1));
     assert!(!config.development);
+}
+
+#[test]
+fn a_room_type_says_how_messages_are_delivered_and_kept() {
+    let config = parse(
+        r#"
+        [store]
+        path = "x.redb"
+        [inbox]
+        queue = { size = 5 }
+        devices = "each"
+        [[room_type]]
+        name = "task"
+        delivery = "at_least_once"
+        ack_wait = "5s"
+        durable = true
+        [[room_type]]
+        name = "note"
+        queue = { size = 7, ttl = "1m" }
+        "#,
+    )
+    .unwrap_or_else(|error| panic!("{error}"));
+    let [task, note] = &config.room_types[..] else { panic!() };
+    assert_eq!(task.delivery, Delivery::AtLeastOnce { ack_wait_ms: 5_000, max_deliver: 3 });
+    assert_eq!((task.queue, task.durable), (QueueRule::USUAL, true));
+    assert_eq!((note.delivery, note.queue), (Delivery::AtMostOnce, QueueRule { size: 7, ttl_ms: 60_000 }));
+    assert_eq!((config.inbox.queue.size, config.inbox.devices), (5, Devices::Each));
+    assert_eq!(config.default_room_type.queue, QueueRule::NONE);
+    for (text, expected) in [
+        (
+            "[[room_type]]\nname = \"a\"\ndurable = true",
+            "store.path: is required, because rooms of the type `a`",
+        ),
+        ("[inbox]\ndurable = true", "store.path: is required"),
+        ("[inbox]\ndelivery = \"twice\"", "inbox.delivery (line 2): must be one of"),
+        ("[inbox]\nmax_deliver = 0", "inbox.max_deliver (line 2): must be a whole number from 1 to 100"),
+        ("[inbox]\nhistory = { size = 1 }", "inbox.history (line 2): unknown key"),
+        ("[inbox]\nqueue = { length = 1 }", "inbox.queue.length (line 2): unknown key"),
+        ("[store]\npth = \"x\"", "store.pth (line 2): unknown key, did you mean `path`?"),
+    ] {
+        let told = problems(text);
+        assert!(told.contains(expected), "{text}\n{told}");
+    }
 }
 
 #[test]

@@ -117,6 +117,8 @@ impl Drain {
         });
         if now.mono_ms() >= self.stepped_ms + DRAIN_STEP.as_millis() as u64 && !state.core.is_drained() {
             self.stepped_ms = now.mono_ms();
+            // What was acknowledged by now is in the inbox at least: its members get it before their end.
+            state.take_messages(now);
             let connections = self.share;
             let state = &mut *state;
             state.core.handle(now, Input::Drain { connections }, &mut state.effects);

@@ -178,6 +178,16 @@ impl State {
         self.next_timer_ms
     }
 
+    /// Takes what other shards have sent, all of it.
+    pub(crate) fn take_messages(&mut self, now: Now) {
+        while !self.port.inbox().is_empty() {
+            self.collect_messages(now, MESSAGES_A_TURN);
+            if self.core.tick_bytes() >= TICK_BYTES {
+                self.flush();
+            }
+        }
+    }
+
     fn collect_messages(&mut self, now: Now, max: usize) {
         for _ in 0..max {
             let Some(message) = self.port.pop() else { break };

@@ -51,7 +51,7 @@ impl HomeRooms {
                     return Rows::Readers(None, Vec::new());
                 };
                 let of = room.more.iter().flat_map(|more| more.subscribers.iter());
-                let acknowledged = self.options.type_of(&room.name).is_acknowledged();
+                let acknowledged = room.rules.in_order;
                 let rows = of.take(limit as usize).map(|(reader, of)| ReaderRow {
                     reader: reader.clone(),
                     // Where nothing is acknowledged, who is here has been sent everything.

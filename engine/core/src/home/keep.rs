@@ -10,14 +10,11 @@ use crate::time::Now;
 const NOTHING: (usize, usize) = (0, 0);
 
 impl HomeRooms {
-    /// Keeps a message of a room if rooms of its type keep any.
+    /// Keeps a message of a room whose type keeps some.
     pub(super) fn keep(&mut self, number: u32, now: Now, kept: Kept) {
         let room = self.rooms.get_mut(number).expect("invariant: the caller has just found it");
-        let room_type = self.options.type_of(&room.name);
+        let room_type = self.options.by(room.rules);
         let rule = room_type.kept();
-        if rule.size == 0 || (room.name.is_engine_room() && !room.name.is_inbox()) {
-            return;
-        }
         let limits = &self.options.limits;
         let offset = kept.entry.offset;
         let log = room.log.get_or_insert_with(|| Box::new(Log::after_place(offset - 1)));
@@ -82,7 +79,7 @@ impl HomeRooms {
         let before = size(room.log.as_deref());
         let Some(log) = &mut room.log else { return };
         let first = log.first_offset();
-        log.expire(now, self.options.type_of(&room.name).kept().ttl_ms);
+        log.expire(now, self.options.by(room.rules).kept().ttl_ms);
         if log.is_empty() {
             room.log = None;
         }

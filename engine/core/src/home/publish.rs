@@ -124,14 +124,13 @@ impl HomeRooms {
         assert_eq!(entry.offset, room.offset + 1, "a place was left out");
         room.offset = entry.offset;
         self.published += 1;
-        let (name, epoch) = (room.name.clone(), room.epoch);
+        let (name, epoch, rules) = (room.name.clone(), room.epoch, room.rules);
         if !room.audience.is_empty() {
             let text = epoch.to_string();
             let frames = self.encoder.prepare(&entry.message(&name, &text), room.audience.classes());
             let (place, roles) = ((epoch, entry.offset), entry.roles.clone());
             // Where acknowledgements are cumulative, messages keep the order of their offsets.
-            let in_order = self.options.type_of(&name).is_acknowledged();
-            let overtakes = if in_order { 0 } else { entry.priority };
+            let overtakes = if rules.in_order { 0 } else { entry.priority };
             let prepared = Arc::new(Prepared::new(
                 name.clone(),
                 place,
@@ -152,9 +151,10 @@ impl HomeRooms {
                 tell(origin, Ok(Placed { room, epoch, offset: entry.offset, message_id }), out);
             }
         }
-        let memory = self.options.type_of(&name).memory();
-        self.keep(number, now, Kept::new(entry, receipts));
-        match memory {
+        if rules.keeps {
+            self.keep(number, now, Kept::new(entry, receipts));
+        }
+        match rules.memory {
             Memory::Nobody => {}
             Memory::Owner => self.settle_inbox(number, now),
             Memory::Readers => self.expect_acks(number, now),

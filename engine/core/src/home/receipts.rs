@@ -88,7 +88,7 @@ impl HomeRooms {
     /// A connection has left, for good or not.
     pub(super) fn unsubscribe(&mut self, now: Now, number: u32, from: Address, for_good: bool) {
         let room = self.rooms.get_mut(number).expect("invariant: just found");
-        let room_type = self.options.type_of(&room.name);
+        let room_type = self.options.by(room.rules);
         let (acknowledged, queues) = (room_type.is_acknowledged(), room_type.queue.size > 0);
         let stands = room.offset;
         let Some((subscriber, subscription)) = room.subscribers().and_then(|all| all.exit(from)) else {
@@ -195,7 +195,7 @@ impl HomeRooms {
     /// Something was handed out: somebody looks whether it was acknowledged, in time.
     pub(super) fn expect_acks(&mut self, number: u32, now: Now) {
         let room = self.rooms.get(number).expect("invariant: just found");
-        if let Delivery::AtLeastOnce { ack_wait_ms, .. } = self.options.type_of(&room.name).delivery
+        if let Delivery::AtLeastOnce { ack_wait_ms, .. } = self.options.by(room.rules).delivery
             && room.more.as_ref().is_some_and(|more| !more.subscribers.is_empty())
         {
             self.check_at(number, now.mono_ms() + ack_wait_ms);
@@ -221,7 +221,7 @@ impl HomeRooms {
             }
             let room = self.rooms.get_mut(number).expect("invariant: a forgotten room is checked no more");
             let (name, epoch) = (room.name.clone(), room.epoch);
-            let Delivery::AtLeastOnce { ack_wait_ms, max_deliver } = self.options.type_of(&name).delivery
+            let Delivery::AtLeastOnce { ack_wait_ms, max_deliver } = self.options.by(room.rules).delivery
             else {
                 continue;
             };
@@ -355,7 +355,7 @@ impl HomeRooms {
     pub(super) fn expire_readers(&mut self, number: u32, now: Now) {
         let Some(room) = self.rooms.get(number) else { return };
         let Some(more) = room.more.as_ref().filter(|more| !more.subscribers.is_empty()) else { return };
-        let ttl_ms = self.options.type_of(&room.name).queue.ttl_ms;
+        let ttl_ms = self.options.by(room.rules).queue.ttl_ms;
         let is_over = |of: &Subscription| !of.is_here() && of.seen_ms.saturating_add(ttl_ms) <= now.mono_ms();
         let over: Vec<Subscriber> =
             more.subscribers.iter().filter(|(_, of)| is_over(of)).map(|(who, _)| who.clone()).collect();

@@ -14,10 +14,10 @@ impl HomeRooms {
     /// A room as the store has it. Bounds may have become tighter since: what is too much now goes.
     pub(crate) fn restore(&mut self, now: Now, stored: StoredRoom) {
         let StoredRoom { room, epoch, offset, entries, cursors } = stored;
-        let room_type = self.options.type_of(&room);
-        let (memory, ttl_ms) = (room_type.memory(), room_type.queue.ttl_ms);
+        let rules = self.options.rules(&room);
+        let (memory, ttl_ms) = (rules.memory, self.options.by(rules).queue.ttl_ms);
         let epoch = if epoch.0 == 0 { self.random.epoch() } else { epoch };
-        let mut found = HomeRoom::new(room, epoch, seconds(now));
+        let mut found = HomeRoom::new(room, epoch, rules, seconds(now));
         for (subscriber, cursor) in cursors {
             let settled = cursor.offset.min(offset);
             match memory {
@@ -45,7 +45,9 @@ impl HomeRooms {
             entry.priority = entry.priority.min(9);
             let room = self.rooms.get_mut(number).expect("invariant: just put in");
             room.offset = entry.offset;
-            self.keep(number, now, Kept::new(entry, None));
+            if room.rules.keeps {
+                self.keep(number, now, Kept::new(entry, None));
+            }
         }
         self.rooms.get_mut(number).expect("invariant: just put in").offset = offset;
         self.expire(number, now);

@@ -12,6 +12,7 @@ use crate::home::sessions::{Comer, Session};
 use crate::home::subscribers::Subscribers;
 use crate::id::Epoch;
 use crate::names::Named;
+use crate::options::Rules;
 
 #[derive(Debug)]
 pub(crate) struct HomeRoom {
@@ -22,6 +23,7 @@ pub(crate) struct HomeRoom {
     /// Of the only user who may join, as a keyed hash; 0 in rooms for everybody.
     pub(crate) owner: u64,
     pub(crate) epoch: Epoch,
+    pub(crate) rules: Rules,
     /// Seconds of the steady clock at the last join, leave or message.
     pub(crate) used_s: u32,
     /// In rooms of one user: everything up to here was handed out, or never waited.
@@ -58,8 +60,9 @@ impl More {
 }
 
 impl HomeRoom {
-    pub(crate) fn new(name: RoomName, epoch: Epoch, used_s: u32) -> Self {
+    pub(crate) fn new(name: RoomName, epoch: Epoch, rules: Rules, used_s: u32) -> Self {
         Self {
+            rules,
             name,
             audience: Audience::default(),
             offset: 0,

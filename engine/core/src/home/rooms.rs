@@ -145,9 +145,9 @@ impl HomeRooms {
     ) {
         let mut replay = None;
         let outcome = self.enter(now, &room, from, class, owner).and_then(|number| {
-            let stands =
-                self.rooms.get(number).map(|room| (room.epoch, room.offset, room.audience.members()));
-            replay = match self.options.type_of(&room).memory() {
+            let found = self.rooms.get(number).expect("invariant: just entered");
+            let stands = (found.epoch, found.offset, found.audience.members());
+            replay = match found.rules.memory {
                 Memory::Nobody if room.is_client() => catch_up.map(|_| self.take_session(number)),
                 Memory::Nobody => catch_up.map(|wanted| self.catch_up(now, number, &wanted, class)),
                 Memory::Owner => self.open_inbox(now, number, catch_up.as_deref(), class),
@@ -157,7 +157,7 @@ impl HomeRooms {
                     Some(replay.inspect_err(|_| self.exit(now, number, from, class, false, out))?)
                 }
             };
-            Ok(stands.expect("invariant: just entered"))
+            Ok(stands)
         });
         let (outcome, replay) = (outcome.map_err(Box::new), replay.map(Box::new));
         let answer = ToLocal::Joined { connection: from.connection, room, class, kind, outcome, replay };
@@ -234,17 +234,13 @@ impl HomeRooms {
         let found = self.rooms.get_mut(number).expect("invariant: just found");
         found.audience.remove(from.shard, class);
         found.used_s = seconds(now);
-        let (room, unused) = (found.name.clone(), found.offset == 0);
+        // Where messages are kept, who comes back may name the place before the first one: the epoch must last.
+        let can_go = found.offset == 0 && (!found.rules.keeps || found.name.is_engine_room());
         if found.more.is_some() {
             self.unsubscribe(now, number, from, for_good);
             self.let_comers_in(now, number, out);
         }
-        // Where messages are kept, who comes back may name the place before the first one: the epoch must last.
-        let can_recover = !room.is_engine_room() && self.options.type_of(&room).kept().size > 0;
-        if unused
-            && !can_recover
-            && self.rooms.get(number).is_some_and(|room| room.is_idle() && self.may_forget(room))
-        {
+        if can_go && self.rooms.get(number).is_some_and(|room| room.is_idle() && self.may_forget(room)) {
             self.forget(number);
         }
     }
@@ -261,7 +257,8 @@ impl HomeRooms {
         }
         self.named += usize::from(!room.is_engine_room());
         let epoch = self.random.epoch();
-        Ok(self.rooms.insert(HomeRoom::new(room.clone(), epoch, seconds(now))))
+        let rules = self.options.rules(room);
+        Ok(self.rooms.insert(HomeRoom::new(room.clone(), epoch, rules, seconds(now))))
     }
 
     /// While the store fails it could not be told that a room is gone.

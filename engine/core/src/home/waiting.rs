@@ -76,7 +76,7 @@ impl HomeRooms {
     ) -> Replay {
         let room = self.rooms.get(number).expect("invariant: just entered");
         let (name, epoch, stands) = (room.name.clone(), room.epoch, room.offset);
-        let queue = self.options.type_of(&name).queue;
+        let queue = self.options.by(room.rules).queue;
         let text = epoch.to_string();
         // Places of messages that are not for this reader, or of no use any more, are not missed by it.
         let mut missed = Missed::new(from);

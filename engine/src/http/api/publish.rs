@@ -137,9 +137,13 @@ fn respond(single: bool, outcomes: Vec<Result<Publish, Refusal>>, answers: Vec<A
             None => Response::error(StatusCode::BAD_REQUEST, "the body holds no message"),
         };
     }
-    let refused = results.iter().filter(|result| result.is_err()).count();
+    let codes: Vec<u16> =
+        results.iter().filter_map(|of| Some(of.as_ref().err()?.code.http_status())).collect();
+    let refused = codes.len();
     let status = match results.len() {
         0 => StatusCode::OK,
+        // When the server could do nothing for any of them, it is not the request that is bad.
+        all if refused == all && codes.iter().all(|code| *code >= 500) => StatusCode::SERVICE_UNAVAILABLE,
         all if refused == all => StatusCode::BAD_REQUEST,
         _ if refused > 0 => StatusCode::MULTI_STATUS,
         _ => StatusCode::OK,
