@@ -51,6 +51,7 @@ pub(crate) async fn run(
     let mut churn = Churn::default();
     loop {
         if process.is_draining() && drain.step(&handle, &process) {
+            handle.borrow_mut().leave_store();
             return Ok(());
         }
         let (more, paused, next_timer_ms) = {

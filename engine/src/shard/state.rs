@@ -130,6 +130,12 @@ impl State {
         self.sockets.insert(id.slot, Socket { fd, reader, generation: id.generation, encoding, echo });
     }
 
+    /// The shard ends: the store's thread ends with the last of them. (Tasks of this thread may keep the state.)
+    pub(crate) fn leave_store(&mut self) {
+        self.perform_mesh();
+        self.store = None;
+    }
+
     /// A number for a request that waits for `answers`.
     pub(crate) fn request(&mut self, answers: usize) -> RequestId {
         self.next_request += 1;

@@ -110,6 +110,23 @@ fn what_was_answered_survives_a_kill() {
     }
 }
 
+#[test]
+fn a_server_that_is_told_to_end_keeps_everything_and_ends() {
+    for options in deployments() {
+        let folder = Folder::new();
+        let options = Options { config: config(&folder.0), ..options };
+        let mut server = Server::start(options.clone());
+        let mut ben = Client::join_server(&server, "ben", "user");
+        let offset = ben.publish("log:1", json!(1));
+        server.signal("TERM");
+        assert_eq!(ben.end().1, crate::support::Ended::Code(1012));
+        let status = server.ended();
+        assert!(status.success(), "{status}");
+        let server = Server::start(options);
+        assert_eq!(publish(&server, "log:1", json!(2), None).1["offset"], offset + 1);
+    }
+}
+
 /// The server in a mount namespace of its own, with a small file system for its store.
 fn on_small_disk(folder: &Path) -> Option<Server> {
     let possible = std::process::Command::new("unshare").args(["-rm", "true"]).status();
