@@ -197,3 +197,36 @@ fn a_file_that_is_no_store_is_refused_with_a_word() {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && text.contains("fanfare.redb"), "{text}");
 }
+
+#[test]
+fn an_operator_can_look_into_the_file() {
+    let folder = Folder::new();
+    let file = folder.0.join("fanfare.redb");
+    let tool = |verb: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_fanfare"));
+        let output = command.args(["store", verb]).arg(&file).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    };
+    let (code, _, error) = tool("inspect");
+    assert!(code == 1 && error.contains("there is no store"), "{error}");
+    let server = Server::start(Options { config: config(&folder.0), ..Options::default() });
+    (1..=5).for_each(|number| assert_eq!(publish(&server, "log:1", json!(number), None).0, 200));
+    for verb in ["inspect", "verify", "compact"] {
+        let (code, _, error) = tool(verb);
+        assert!(code == 1 && error.contains("in use"), "{verb}: {error}");
+    }
+    drop(server);
+    let (code, text, _) = tool("inspect");
+    assert!(code == 0 && text.contains("log:1") && text.contains("messages      5,"), "{text}");
+    let (code, text, _) = tool("verify");
+    assert!(code == 0 && text.contains("everything is sound"), "{text}");
+    assert_eq!(tool("compact").0, 0);
+    // One bit of a message.
+    let mut bytes = std::fs::read(&file).unwrap();
+    let at = bytes.windows(5).position(|window| window == b"log:1").unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let (code, text, error) = tool("verify");
+    assert!(code == 1 && (text.contains("damaged") || text.contains("not everything")), "{text}{error}");
+}

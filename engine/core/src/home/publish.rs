@@ -156,7 +156,7 @@ impl HomeRooms {
         }
         match rules.memory {
             Memory::Nobody => {}
-            Memory::Owner => self.settle_inbox(number, now),
+            Memory::Owner => self.settle_inbox(number),
             Memory::Readers => self.expect_acks(number, now),
         }
     }

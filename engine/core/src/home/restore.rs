@@ -18,11 +18,16 @@ impl HomeRooms {
         let (memory, ttl_ms) = (rules.memory, self.options.by(rules).queue.ttl_ms);
         let epoch = if epoch.0 == 0 { self.random.epoch() } else { epoch };
         let mut found = HomeRoom::new(room, epoch, rules, seconds(now));
+        if memory == Memory::Owner && offset > 0 {
+            // Of an owner that was never there everything waits.
+            found.more().waits_after = Some(0);
+        }
         for (subscriber, cursor) in cursors {
             let settled = cursor.offset.min(offset);
             match memory {
                 Memory::Nobody => {}
-                Memory::Owner => found.settled = settled,
+                Memory::Owner if settled == offset => found.more = None,
+                Memory::Owner => found.more().waits_after = Some(settled),
                 Memory::Readers if cursor.seen_ms.saturating_add(ttl_ms) <= now.mono_ms() => {}
                 Memory::Readers => {
                     // Its role is told when it comes; until then nothing is sent.

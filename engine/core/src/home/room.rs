@@ -26,8 +26,6 @@ pub(crate) struct HomeRoom {
     pub(crate) rules: Rules,
     /// Seconds of the steady clock at the last join, leave or message.
     pub(crate) used_s: u32,
-    /// In rooms of one user: everything up to here was handed out, or never waited.
-    pub(crate) settled: u64,
     /// Kept messages; nothing until there are some, since most rooms are the engine's own and keep none.
     pub(crate) log: Option<Box<Log>>,
     /// What only some rooms have.
@@ -41,6 +39,8 @@ pub(crate) struct More {
     pub(crate) subscribers: Subscribers,
     /// Messages that wait for the store. Their offsets follow the room's, and nobody knows of them yet.
     pub(crate) drafts: VecDeque<Draft>,
+    /// In rooms of one user: what came after this place was handed to nobody, since nobody was there.
+    pub(crate) waits_after: Option<u64>,
     /// In rooms of one user: messages that were given up.
     pub(crate) dead: VecDeque<DeadLetter>,
     /// In rooms of one client: what it goes on with when it comes back.
@@ -56,6 +56,7 @@ impl More {
             && self.dead.is_empty()
             && self.session.is_none()
             && self.comers.is_empty()
+            && self.waits_after.is_none()
     }
 }
 
@@ -69,7 +70,6 @@ impl HomeRoom {
             owner: 0,
             epoch,
             used_s,
-            settled: 0,
             log: None,
             more: None,
         }
@@ -83,6 +83,21 @@ impl HomeRoom {
 
     pub(crate) fn more(&mut self) -> &mut More {
         self.more.get_or_insert_default()
+    }
+
+    /// In rooms of one user: everything up to here was handed out.
+    pub(crate) fn settled(&self) -> u64 {
+        self.more.as_ref().and_then(|more| more.waits_after).unwrap_or(self.offset)
+    }
+
+    /// In rooms of one user: everything is handed out.
+    pub(crate) fn settle(&mut self) {
+        if let Some(more) = &mut self.more {
+            more.waits_after = None;
+            if more.is_empty() {
+                self.more = None;
+            }
+        }
     }
 
     pub(crate) fn subscribers(&mut self) -> Option<&mut Subscribers> {

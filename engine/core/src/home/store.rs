@@ -11,7 +11,7 @@ use crate::home::publish::tell;
 use crate::home::room::HomeRoom;
 use crate::home::rooms::refusal;
 use crate::mesh::Report;
-use crate::options::Options;
+use crate::options::{Memory, Options};
 use crate::time::Now;
 
 /// This shard's side of the store.
@@ -140,7 +140,7 @@ impl HomeRooms {
             let mut writes = vec![Write::Undo { room: name.clone(), after: room.offset }];
             let first = room.log.as_ref().and_then(|log| log.first_offset());
             writes.push(Write::Trim { room: name.clone(), to: first.map_or(room.offset, |first| first - 1) });
-            if room.settled > 0 {
+            if room.rules.memory == Memory::Owner {
                 writes.push(owners_cursor(room));
             }
             if let Some(more) = &room.more {
@@ -160,6 +160,6 @@ impl HomeRooms {
 /// How far the owner of an inbox has come, where it is all that is known.
 pub(super) fn owners_cursor(room: &HomeRoom) -> Write {
     let subscriber = Subscriber { user: room.name.clone(), device: None };
-    let cursor = Cursor { offset: room.settled, seen_ms: u64::from(room.used_s) * 1_000 };
+    let cursor = Cursor { offset: room.settled(), seen_ms: u64::from(room.used_s) * 1_000 };
     Write::Cursor { room: room.name.clone(), subscriber, cursor }
 }

@@ -29,8 +29,8 @@ impl HomeRooms {
     ) -> Option<Replay> {
         let known = wanted.and_then(|wanted| self.place_in(number, wanted));
         let room = self.rooms.get_mut(number).expect("invariant: just entered");
-        let (from, stands) = (known.unwrap_or(room.settled), room.offset);
-        room.settled = stands;
+        let (from, stands) = (known.unwrap_or(room.settled()), room.offset);
+        room.settle();
         if from == stands {
             return known.is_some().then(|| Replay { recovered: true, ..Replay::default() });
         }
@@ -38,15 +38,15 @@ impl HomeRooms {
         Some(self.waiting(now, number, class, from, None))
     }
 
-    /// The owner of an inbox is there and has been sent everything; otherwise it waits.
-    pub(super) fn settle_inbox(&mut self, number: u32, now: Now) {
+    /// A message came: the owner of the inbox is there and has been sent it, or else it waits.
+    pub(super) fn settle_inbox(&mut self, number: u32) {
         let room = self.rooms.get_mut(number).expect("invariant: just found");
         if room.audience.is_empty() {
-            return;
+            let before = room.offset - 1;
+            room.more().waits_after.get_or_insert(before);
+        } else {
+            self.note_settled(number);
         }
-        room.used_s = super::rooms::seconds(now);
-        room.settled = room.offset;
-        self.note_settled(number);
     }
 
     fn note_settled(&mut self, number: u32) {
