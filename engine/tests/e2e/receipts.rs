@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use crate::support::{Client, Options, Server, deployments, eventually, request, token};
 
 const CONFIG: &str = r#"
+[limits]
+commands_per_minute = 0
 [[room_type]]
 name = "task"
 delivery = "at_least_once"
@@ -92,6 +94,36 @@ fn what_waits_comes_after_the_welcome_in_order_and_what_did_not_fit_is_told() {
                 );
             }
             ben.expect_nothing();
+        }
+    }
+}
+
+#[test]
+fn messages_to_a_user_are_in_one_order_whoever_sends_them_from_wherever() {
+    const EACH: u64 = 150;
+    for options in deployments() {
+        let server = Server::start(Options { config: CONFIG.to_owned(), ..options });
+        let mut devices = [(); 3].map(|()| Client::join_server(&server, "ben", "user"));
+        let orders: Vec<Vec<Value>> = std::thread::scope(|scope| {
+            for name in 0..4 {
+                let server = &server;
+                scope.spawn(move || {
+                    let mut sender = Client::join_server(server, &format!("sender-{name}"), "admin");
+                    (0..EACH).for_each(|number| tell(&mut sender, "ben", json!([name, number]), 0));
+                });
+            }
+            let reading = devices.iter_mut().map(|device| {
+                scope.spawn(move || (0..4 * EACH).map(|_| device.expect("say")).collect::<Vec<_>>())
+            });
+            reading.collect::<Vec<_>>().into_iter().map(|each| each.join().unwrap()).collect()
+        });
+        for (message, offset) in orders[0].iter().zip(1_u64..) {
+            assert_eq!(message["offset"], offset);
+        }
+        assert!(orders.iter().all(|order| *order == orders[0]), "every device sees the same");
+        for name in 0..4 {
+            let own = orders[0].iter().filter(|of| of["data"][0] == name).map(|of| of["data"][1].clone());
+            assert!(own.eq((0..EACH).map(|number| json!(number))), "each sender's own order");
         }
     }
 }

@@ -13,8 +13,9 @@ use crate::mesh::Replay;
 use crate::prepared::Encoder;
 use crate::time::Now;
 
-/// What a kept message takes beside its body and its frames, about.
-const OVERHEAD_BYTES: usize = 192;
+/// What a kept message takes beside its body and its frames, about: itself, with the room that a growing list has to
+/// spare, its id, its share of what its body needs beside its bytes, and its mark in the ledger of all.
+const OVERHEAD_BYTES: usize = size_of::<Kept>() * 3 / 2 + 128;
 
 /// One kept message.
 #[derive(Debug)]
