@@ -1,5 +1,6 @@
 //! The connections of this shard: which rooms they are in, what they are owed, and what they have not read.
 
+mod admit;
 mod backlog;
 mod connection;
 mod connections;
@@ -11,6 +12,7 @@ mod outgoing;
 mod overtake;
 mod roles;
 mod room;
+mod session;
 mod shard;
 mod shed;
 mod timers;
