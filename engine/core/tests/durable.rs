@@ -179,3 +179,22 @@ fn the_store_forgets_what_rooms_do() {
     }
     assert_eq!(world.disk.rooms().count(), 0);
 }
+
+/// The store kept every message of such a room for as long as the room was used.
+#[test]
+fn a_room_without_history_leaves_only_its_count_in_the_store() {
+    let mut options = options();
+    options.room_types[0].history = HistoryRule { size: 0, ttl_ms: 0 };
+    let mut world = World::new(1, 1, options);
+    let ada = open(&mut world, "ada");
+    (1..=5).for_each(|number| say(&mut world, ada, ("room", "log:1"), number, None));
+    world.store();
+    world.settle();
+    world.store();
+    let stored =
+        |world: &World| world.disk.rooms().map(|room| (room.offset, room.entries.len())).collect::<Vec<_>>();
+    assert_eq!(stored(&world), [(5, 0)]);
+    world.restart(2);
+    let ada = open(&mut world, "ada");
+    assert_eq!(join(&mut world, ada, "log:1", Value::Null)["offset"], 5);
+}

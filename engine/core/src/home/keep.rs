@@ -12,14 +12,20 @@ const NOTHING: (usize, usize) = (0, 0);
 impl HomeRooms {
     /// Keeps a message of a room if rooms of its type keep any.
     pub(super) fn keep(&mut self, number: u32, now: Now, kept: Kept) {
-        let room = self.rooms.get_mut(number).expect("invariant: the caller has just found it");
+        let room = self.rooms.get(number).expect("invariant: the caller has just found it");
         let room_type = self.options.type_of(&room.name);
         let rule = room_type.kept();
         if rule.size == 0 || (room.name.is_engine_room() && !room.name.is_inbox()) {
+            if self.is_durable(&room.name) {
+                // Only its place had to outlive the process.
+                let (room, to) = (room.name.clone(), kept.entry.offset);
+                self.store.write(Write::Trim { room, to });
+            }
             return;
         }
         let limits = &self.options.limits;
         let offset = kept.entry.offset;
+        let room = self.rooms.get_mut(number).expect("invariant: just found");
         let log = room.log.get_or_insert_with(|| Box::new(Log::after_place(offset - 1)));
         let (before, first) = (size(Some(log)), log.first_offset());
         log.expire(now, rule.ttl_ms);
