@@ -30,13 +30,19 @@ pub enum Deed {
     Return,
     /// Time passes.
     Pass,
-    /// The whole process dies and starts again with nothing.
+    /// The whole process dies and starts again with what the store has.
     Restart,
+    /// The store does what it was asked for first.
+    Store,
+    /// The store fails, and all writes from then on.
+    FailStore,
+    /// The store works again.
+    HealStore,
 }
 
 impl Deed {
     /// All kinds, with their word on the command line and their usual share.
-    pub const ALL: [(Self, &'static str, u32); 13] = [
+    pub const ALL: [(Self, &'static str, u32); 16] = [
         (Self::Join, "join", 60),
         (Self::Leave, "leave", 20),
         (Self::Publish, "publish", 250),
@@ -50,6 +56,9 @@ impl Deed {
         (Self::Return, "return", 40),
         (Self::Pass, "pass", 20),
         (Self::Restart, "restart", 1),
+        (Self::Store, "store", 120),
+        (Self::FailStore, "fail-store", 1),
+        (Self::HealStore, "heal-store", 15),
     ];
 }
 
@@ -58,14 +67,15 @@ impl Deed {
 pub struct Weights([u32; Deed::ALL.len()]);
 
 impl Weights {
-    /// As this seed likes it: each kind between none and four times its usual share, but enough deliveries and flushes
-    /// for things to move.
+    /// As this seed likes it: each kind between none and four times its usual share, but enough deliveries, flushes and
+    /// writes for things to move.
     pub fn new(seed: u64, without: &[Deed]) -> Self {
         let mut random = Random::new(seed ^ 0x5eed);
         let weights = Deed::ALL.map(|(deed, _, usual)| {
             let factor = [0, 1, 1, 2, 4][random.below(5)];
-            let factor =
-                if matches!(deed, Deed::Deliver | Deed::Flush | Deed::Read) { factor.max(1) } else { factor };
+            let moves =
+                matches!(deed, Deed::Deliver | Deed::Flush | Deed::Read | Deed::Store | Deed::HealStore);
+            let factor = if moves { factor.max(1) } else { factor };
             if without.contains(&deed) { 0 } else { usual * factor }
         });
         Self(weights)

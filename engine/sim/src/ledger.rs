@@ -18,6 +18,8 @@ pub struct Published {
     pub key: Option<usize>,
     /// 0 (low) to 9 (urgent).
     pub priority: u8,
+    /// When it was published first.
+    pub at_ms: u64,
     /// Whether it may be of no use before it is replayed.
     pub expires: bool,
     /// The publisher's own id.
@@ -32,6 +34,8 @@ pub struct Ledger {
     messages: Vec<Published>,
     /// By room, epoch and offset.
     places: BTreeMap<(String, String, u64), usize>,
+    /// The other way round: by message and epoch.
+    spots: HashMap<(usize, String), u64>,
     last: HashMap<(String, String), u64>,
     /// The epoch that somebody heard of last, of each room.
     epochs: HashMap<String, String>,
@@ -81,8 +85,15 @@ impl Ledger {
         let key = (room.to_owned(), epoch.to_owned(), offset);
         let known = *self.places.entry(key).or_insert(number);
         assert_eq!(known, number, "{room} {epoch} {offset}: two messages in one place");
+        let spot = *self.spots.entry((number, epoch.to_owned())).or_insert(offset);
+        assert_eq!(spot, offset, "{room} {epoch}: message {number} is in two places");
         let last = self.last.entry((room.to_owned(), epoch.to_owned())).or_default();
         *last = offset.max(*last);
+    }
+
+    /// All places that anybody has seen or been told, with the number of the message.
+    pub fn places(&self) -> impl Iterator<Item = (&str, &str, u64, usize)> {
+        self.places.iter().map(|((room, epoch, offset), number)| (&**room, &**epoch, *offset, *number))
     }
 
     /// The message in a place, if anybody has seen or been told.

@@ -6,7 +6,9 @@
 
 mod deeds;
 mod disk;
+mod lasting;
 mod ledger;
+mod options;
 mod person;
 mod play;
 mod random;

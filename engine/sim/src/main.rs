@@ -75,10 +75,10 @@ fn main() -> ExitCode {
             let _ = writeln!(std::io::stderr(), "{plays} plays, {} steps", plays * u64::from(args.steps));
         }
     }
-    let Tried { published, recovered, gaps, overtaken, repeated } = all;
+    let Tried { published, recovered, gaps, overtaken, repeated, restarts, failures } = all;
     println!(
         "{plays} plays of {} steps in {:.1} s: {published} messages, {recovered} recoveries, {gaps} gaps, \
-        {overtaken} messages overtaken, {repeated} that came again; nothing wrong",
+        {overtaken} messages overtaken, {repeated} that came again, {restarts} restarts, {failures} failures of the store; nothing wrong",
         args.steps,
         begin.elapsed().as_secs_f64()
     );

@@ -7,12 +7,10 @@ use fanfare_core::Input;
 use fanfare_protocol::RoomName;
 use serde_json::{Value, json};
 
+use crate::lasting::KEPT_MS;
 use crate::ledger::Published;
 use crate::stream::Stream;
 use crate::{Ledger, World};
-
-/// For so long a room that nobody is in keeps its epoch.
-const KEPT_MS: u64 = 300_000;
 
 /// How far somebody has come in a room.
 #[derive(Clone, Debug, Default)]
@@ -24,8 +22,8 @@ struct Membership {
     joined: bool,
     /// Whether it has asked to leave.
     leaving: bool,
-    /// When it asked to join last with success, and in which life of the deployment. When its connection ended, it
-    /// often learns much later.
+    /// When it was known to be in last, and in which life of the deployment: when it asked to join, or when its connection
+    /// broke if the server held it until then.
     seen_ms: u64,
     life: u64,
     asked_ms: u64,
@@ -105,11 +103,19 @@ impl Person {
         }
     }
 
+    /// Notes that the server holds this connection until now, if it does.
+    pub fn is_still_in(&mut self, world: &World) {
+        if self.client.is_some_and(|client| world.is_open(client)) {
+            let in_rooms = self.rooms.values_mut().filter(|of| of.joined);
+            in_rooms.for_each(|of| of.seen_ms = world.now.mono_ms());
+        }
+    }
+
     /// The connection breaks.
     pub fn lose(&mut self, world: &mut World) {
-        if let Some(client) = self.client.take()
-            && !world.clients[client].closed
-        {
+        self.is_still_in(world);
+        let Some(client) = self.client.take() else { return };
+        if !world.clients[client].closed {
             world.lose(client);
         }
         self.asked.clear();
@@ -209,7 +215,8 @@ impl Person {
                     }
                 }
                 Some("history") => check_page(&message, ledger),
-                Some("error" | "welcome") => {}
+                Some("error") => self.refused(world, ledger, &message),
+                Some("welcome") => {}
                 None if message == "ping" => {
                     let of = &world.clients[client];
                     world.input(of.shard, Input::Heard(of.id));
@@ -222,6 +229,16 @@ impl Person {
         if ends || world.clients[client].closed {
             self.lose(world);
         }
+    }
+
+    /// Something was refused. A publish may only be where the store fails or has too much to do, or when too many
+    /// commands wait; it can be tried again.
+    fn refused(&mut self, world: &World, ledger: &Ledger, message: &Value) {
+        let Some(number) = message["id"].as_u64().and_then(|id| self.asked.remove(&id)) else { return };
+        let published = ledger.message(number);
+        let room = RoomName::restore(&published.room).expect("rooms are named well");
+        let may = message["code"] == 4004 || message["code"] == 4006 && world.is_durable(&room);
+        assert!(may, "{}: {message}: {published:?} is refused", self.user);
     }
 
     fn joined(&mut self, world: &World, message: &Value) {
@@ -238,11 +255,12 @@ impl Person {
             membership.stream.recovered(stands)
         } else {
             let known = &membership.stream.epoch;
-            let same_life = !known.is_empty() && life == world.life();
-            let is_recent = world.now.mono_ms() < before + KEPT_MS;
-            let kind = RoomName::parse(room).expect("rooms are named well");
-            let keeps = world.options.type_of(&kind).history.size > 0;
-            if same_life && is_recent && keeps {
+            let is_recent = !known.is_empty() && world.now.mono_ms() < before + KEPT_MS;
+            let name = RoomName::parse(room).expect("rooms are named well");
+            let in_memory = life == world.life() && world.options.type_of(&name).kept().size > 0;
+            // The store hears of a room with its first message.
+            let in_store = membership.stream.place > 0 && world.is_durable(&name);
+            if is_recent && (in_memory || in_store) {
                 assert_eq!(*known, epoch, "{}: {message}: the epoch changed", self.user);
             }
             membership.stream.begin(epoch, stands)

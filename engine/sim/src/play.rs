@@ -2,10 +2,9 @@
 
 use std::ops::AddAssign;
 
-use fanfare_core::{HistoryRule, Options, RoomType, Slow};
-
 use crate::ledger::Published;
-use crate::{Deed, Ledger, Person, Random, Weights, World};
+use crate::options::{ROLES, ROOMS, options};
+use crate::{Deed, Ledger, Person, Random, Weights, World, lasting};
 
 /// What is played; the same script is the same play.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,10 +17,6 @@ pub struct Script {
     pub without: Vec<Deed>,
 }
 
-/// Rooms of every kind: who reads too slowly is disconnected, loses the oldest, or all but the newest.
-const ROOMS: [&str; 4] = ["a:1", "a:2", "b:1", "c:1"];
-const ROLES: [&str; 2] = ["nurse", "surgeon"];
-
 /// A play while it is played.
 #[derive(Debug)]
 pub struct Play {
@@ -30,6 +25,9 @@ pub struct Play {
     ledger: Ledger,
     weights: Weights,
     seed: u64,
+    /// Times at which messages went because all together took too much.
+    evicted: bool,
+    failures: u64,
 }
 
 /// What a play had in it, to see that something was tried.
@@ -45,6 +43,10 @@ pub struct Tried {
     pub overtaken: u64,
     /// Messages that came again after a recovery, having been ahead before it.
     pub repeated: u64,
+    /// How often the process died.
+    pub restarts: u64,
+    /// How often the store failed.
+    pub failures: u64,
 }
 
 impl AddAssign for Tried {
@@ -54,6 +56,8 @@ impl AddAssign for Tried {
         self.gaps += other.gaps;
         self.overtaken += other.overtaken;
         self.repeated += other.repeated;
+        self.restarts += other.restarts;
+        self.failures += other.failures;
     }
 }
 
@@ -72,20 +76,6 @@ pub fn play(script: &Script) -> Tried {
     play.come_to_rest()
 }
 
-fn options(random: &mut Random) -> Options {
-    let mut options = Options::default();
-    let mut pick = |of: &[usize]| of[random.below(of.len())];
-    options.limits.backlog_bytes = pick(&[2_000, 20_000, 1 << 20]);
-    options.limits.history_bytes = pick(&[3_000, 100_000, 1 << 20]);
-    options.limits.replay_bytes = pick(&[1_500, 100_000]).min(options.limits.backlog_bytes);
-    // A retry is always known: what happens after the window is a new message by right.
-    options.limits.message_id_window_ms = u64::MAX / 4_000;
-    let history = HistoryRule { size: pick(&[0, 5, 1_000]) as u32, ttl_ms: pick(&[20_000, 300_000]) as u64 };
-    let of = |name, slow| RoomType { slow, history, ..RoomType::open(name) };
-    options.room_types = vec![of("a", Slow::Disconnect), of("b", Slow::DropOldest), of("c", Slow::Conflate)];
-    options
-}
-
 impl Play {
     /// The beginning of a script.
     pub fn new(script: &Script) -> Self {
@@ -96,7 +86,15 @@ impl Play {
         let people = 3 + random.below(9);
         let people = (0..people).map(|number| Person::new(format!("user-{number}"), ROLES[number % 2]));
         let weights = Weights::new(script.seed, &script.without);
-        Self { world, people: people.collect(), ledger: Ledger::default(), weights, seed: script.seed }
+        Self {
+            world,
+            people: people.collect(),
+            ledger: Ledger::default(),
+            weights,
+            seed: script.seed,
+            evicted: false,
+            failures: 0,
+        }
     }
 
     /// One thing happens.
@@ -109,8 +107,10 @@ impl Play {
             self.flush();
         } else {
             Self::act(deed, &mut self.world, &mut self.people, &mut self.ledger);
-            if deed == Deed::Restart {
-                self.restart();
+            match deed {
+                Deed::Restart => self.restart(),
+                Deed::FailStore if self.world.options.store => self.failures += 1,
+                _ => {}
             }
         }
     }
@@ -157,6 +157,9 @@ impl Play {
                 let ms = [1, 300, 2_000, 12_000, 40_000][world.random.below(5)];
                 world.pass(ms);
             }
+            Deed::Store => world.store_one(),
+            Deed::FailStore => world.fail_store(),
+            Deed::HealStore => world.heal_store(),
             Deed::Retry | Deed::Flush | Deed::Restart => {}
         }
     }
@@ -177,9 +180,12 @@ impl Play {
     fn restart(&mut self) {
         for person in &mut self.people {
             person.take(&mut self.world, &mut self.ledger);
-            person.lose(&mut self.world);
+            person.is_still_in(&self.world);
         }
+        self.evicted |= self.world.cores.iter().any(|core| core.stats().evicted > 0);
         self.world.restart(self.seed.wrapping_add((self.world.life() + 1) << 32));
+        self.people.iter_mut().for_each(|person| person.lose(&mut self.world));
+        lasting::check(&self.world, &self.ledger, self.evicted);
     }
 
     /// Every bound holds at any time.
@@ -189,6 +195,11 @@ impl Play {
             let stats = core.stats();
             assert!(stats.kept_bytes <= limits.history_bytes as u64, "{} bytes kept", stats.kept_bytes);
             assert!(stats.message_ids <= limits.message_ids as u64);
+            assert!(
+                stats.store_waiting <= limits.store_queue as u64,
+                "{} await the store",
+                stats.store_waiting
+            );
             assert!(stats.connections <= self.people.len() as u64 * 4, "{} connections", stats.connections);
         }
     }
@@ -206,7 +217,10 @@ impl Play {
 
     /// Everybody reads to the end; then everybody goes.
     fn come_to_rest(mut self) -> Tried {
+        self.world.heal_store();
         for round in 0..10_000 {
+            self.world.settle();
+            self.world.store();
             self.world.settle();
             let mut waits = false;
             for person in &mut self.people {
@@ -221,8 +235,10 @@ impl Play {
             }
             assert!(round < 9_999, "it never comes to rest");
         }
+        lasting::check_sizes(&self.world);
         self.observe();
-        let mut tried = Tried { published: self.ledger.len() as u64, ..Tried::default() };
+        let (published, restarts) = (self.ledger.len() as u64, self.world.life());
+        let mut tried = Tried { published, restarts, failures: self.failures, ..Tried::default() };
         for person in &mut self.people {
             person.check(&self.ledger);
             tried.recovered += person.recovered;
@@ -236,7 +252,10 @@ impl Play {
         for _ in 0..8 {
             self.world.pass(310_000);
             self.world.settle();
+            self.world.store();
         }
+        assert_eq!(self.world.disk.rooms().count(), 0, "rooms that the store has not forgotten");
+        assert!(self.world.disk.ids().is_empty(), "ids that the store has not forgotten");
         for core in &self.world.cores {
             let stats = core.stats();
             let left = [
@@ -264,6 +283,7 @@ fn publish(world: &mut World, person: &mut Person, by: usize, room: &str, priori
         roles: if random.chance(15) { vec![person.role()] } else { Vec::new() },
         key: random.chance(40).then(|| random.below(3)),
         priority,
+        at_ms: world.now.mono_ms(),
         expires: random.chance(5),
         message_id,
         place: None,

@@ -7,7 +7,7 @@ use fanfare_core::{
     Answer, ConnectionId, Core, Effects, Identity, Input, Mesh, Now, Opening, Options, RequestId, Rest,
     ShardId,
 };
-use fanfare_protocol::{Encoding, json};
+use fanfare_protocol::{Encoding, RoomName, json};
 use serde_json::Value;
 
 use crate::{Disk, Random};
@@ -47,6 +47,8 @@ pub struct World {
     /// All connections there ever were.
     pub clients: Vec<Client>,
     by_id: HashMap<(usize, u64), usize>,
+    /// Who had a slot of a shard last.
+    by_slot: HashMap<(usize, u32), usize>,
     life: u64,
     /// Room of a socket whose client reads.
     pub window: usize,
@@ -74,6 +76,7 @@ impl World {
             queues: HashMap::new(),
             clients: Vec::new(),
             by_id: HashMap::new(),
+            by_slot: HashMap::new(),
             life: 0,
             window: usize::MAX,
             disk: Disk::new(usize::from(shards)),
@@ -92,6 +95,7 @@ impl World {
         self.effects = ids().map(Effects::new).collect();
         self.queues.clear();
         self.by_id.clear();
+        self.by_slot.clear();
         self.clients.iter_mut().for_each(|client| client.closed = true);
         let first_came_through = self.random.chance(50);
         self.disk.crash(first_came_through);
@@ -136,6 +140,19 @@ impl World {
         }
     }
 
+    /// Whether messages of a room are handed out only when the store has them.
+    pub fn is_durable(&self, room: &RoomName) -> bool {
+        self.options.store
+            && self.options.type_of(room).durable
+            && (!room.is_engine_room() || room.is_inbox())
+    }
+
+    /// Whether the server holds a connection and has not closed it.
+    pub fn is_open(&self, client: usize) -> bool {
+        let Client { shard, id, closed, .. } = self.clients[client];
+        !closed && self.cores[shard].is_open(id)
+    }
+
     /// How often it was restarted.
     pub fn life(&self) -> u64 {
         self.life
@@ -175,6 +192,7 @@ impl World {
         let id = self.cores[shard].open(self.now, opening, &mut self.effects[shard]);
         let client = self.clients.len();
         self.by_id.insert((shard, id.token()), client);
+        self.by_slot.insert((shard, id.slot), client);
         self.clients.push(Client {
             shard,
             id,
@@ -290,8 +308,8 @@ impl World {
 
     /// Hands bytes to whoever lives in a slot: how many were taken, or nothing when all were.
     fn take(&mut self, shard: usize, slot: u32, bytes: &[u8]) -> Option<usize> {
-        let alive = |client: &&mut Client| client.shard == shard && client.id.slot == slot && !client.closed;
-        let client = self.clients.iter_mut().rev().find(alive).expect("bytes for nobody");
+        let client = self.by_slot.get(&(shard, slot)).map(|client| &mut self.clients[*client]);
+        let client = client.filter(|client| !client.closed).expect("bytes for nobody");
         assert!(!client.waits_for_room, "bytes for a socket that is known to be full");
         let taken = bytes.len().min(client.room);
         client.room -= taken.min(if client.room == usize::MAX { 0 } else { taken });
@@ -346,9 +364,11 @@ impl World {
         }
     }
 
-    /// Whether no message is on its way and nothing waits to be flushed.
+    /// Whether no message is on its way and nothing waits to be flushed or stored.
     pub fn is_quiet(&self) -> bool {
-        self.queues.values().all(VecDeque::is_empty) && !self.cores.iter().any(Core::has_output)
+        !self.disk.is_waiting()
+            && self.queues.values().all(VecDeque::is_empty)
+            && !self.cores.iter().any(Core::has_output)
     }
 
     /// Time passes, and every shard notices.
