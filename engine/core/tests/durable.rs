@@ -198,3 +198,26 @@ fn a_room_without_history_leaves_only_its_count_in_the_store() {
     let ada = open(&mut world, "ada");
     assert_eq!(join(&mut world, ada, "log:1", Value::Null)["offset"], 5);
 }
+
+/// Its time ran from when it had joined, so that it was forgotten with all that it had not acknowledged.
+#[test]
+fn who_was_there_when_the_process_died_is_remembered() {
+    let mut options = options();
+    options.room_types[1].queue.ttl_ms = 60_000;
+    let mut world = World::new(2, 1, options);
+    let (ada, ben) = (open(&mut world, "ada"), open(&mut world, "ben"));
+    join(&mut world, ben, "task:1", Value::Null);
+    world.lose(ben);
+    world.settle();
+    let ben = open(&mut world, "ben");
+    join(&mut world, ben, "task:1", Value::Null);
+    world.store();
+    world.pass(100_000);
+    say(&mut world, ada, ("room", "task:1"), 1, None);
+    world.store();
+    world.settle();
+    world.restart(2);
+    let ben = open(&mut world, "ben");
+    join(&mut world, ben, "task:1", Value::Null);
+    assert_eq!(heard(&mut world, ben), [json!("joined"), json!(1)]);
+}

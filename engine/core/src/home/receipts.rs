@@ -53,6 +53,7 @@ impl HomeRooms {
         let (stands, is_inbox) = (room.offset, room.name.is_inbox());
         let subscribers = &mut room.more().subscribers;
         let (start, is_new) = match subscribers.get_mut(&subscriber) {
+        let was_here = subscribers.get_mut(&subscriber).is_some_and(|of| of.is_here());
             Some(subscription) => {
                 subscription.sent_ms = now.mono_ms();
                 subscription.role.clone_from(&role);
@@ -72,7 +73,7 @@ impl HomeRooms {
             }
         };
         subscribers.enter(&subscriber, from, class);
-        if is_new {
+        if !was_here {
             self.note_cursor(number, &subscriber);
         }
         let reader = Reader { subscriber, role };
