@@ -221,3 +221,26 @@ fn who_was_there_when_the_process_died_is_remembered() {
     join(&mut world, ben, "task:1", Value::Null);
     assert_eq!(heard(&mut world, ben), [json!("joined"), json!(1)]);
 }
+
+/// Only those of users whose own rooms are durable were.
+#[test]
+fn what_was_given_up_while_the_store_failed_is_written_when_it_is_well_again() {
+    let mut options = options();
+    options.inbox.durable = false;
+    let mut world = World::new(1, 1, options);
+    let (ada, ben) = (open(&mut world, "ada"), open(&mut world, "ben"));
+    join(&mut world, ben, "task:1", Value::Null);
+    say(&mut world, ada, ("room", "task:1"), 1, None);
+    world.store();
+    world.settle();
+    world.fail_store();
+    for _ in 0..4 {
+        world.pass(30_000);
+        world.settle();
+    }
+    assert_eq!(world.cores[0].stats().dead_letters, 1);
+    world.heal_store();
+    world.store();
+    world.restart(2);
+    assert_eq!(world.cores[0].stats().dead_letters, 1);
+}

@@ -133,6 +133,13 @@ impl HomeRooms {
     fn tell_store_all(&mut self) {
         let numbers: Vec<u32> = (0..self.rooms.numbers()).collect();
         for number in numbers {
+            // Before any cursor that has gone past them. They are as durable as the rooms they come from.
+            let dead = self.rooms.get(number).and_then(|room| room.more.as_ref()).map(|more| &more.dead);
+            let lasting = dead.into_iter().flatten().filter(|letter| self.is_durable(&letter.room));
+            let letters: Vec<Write> = lasting.map(|letter| Write::Bury(Box::new(letter.clone()))).collect();
+            letters.into_iter().for_each(|letter| self.store.write(letter));
+        }
+        for number in 0..self.rooms.numbers() {
             let Some(room) = self.rooms.get(number).filter(|room| self.is_durable(&room.name)) else {
                 continue;
             };
@@ -150,7 +157,6 @@ impl HomeRooms {
                     cursor: subscription.as_stored(),
                 });
                 writes.extend(cursors);
-                writes.extend(more.dead.iter().map(|letter| Write::Bury(Box::new(letter.clone()))));
             }
             writes.into_iter().for_each(|write| self.store.write(write));
         }
