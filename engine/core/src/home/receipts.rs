@@ -50,6 +50,7 @@ impl HomeRooms {
         let Reader { subscriber, role } = reader.expect("invariant: who joins such a room says who it is");
         let full = self.readers.subscribers >= self.options.limits.subscribers;
         let room = self.rooms.get_mut(number).expect("invariant: just entered");
+        let acknowledged = self.options.type_of(&room.name).is_acknowledged();
         let (stands, is_inbox) = (room.offset, room.name.is_inbox());
         let subscribers = &mut room.more().subscribers;
         let (start, is_new) = match subscribers.get_mut(&subscriber) {
@@ -57,7 +58,9 @@ impl HomeRooms {
             Some(subscription) => {
                 subscription.sent_ms = now.mono_ms();
                 subscription.role.clone_from(&role);
-                (known.unwrap_or(subscription.cursor), false)
+                // Where nothing is acknowledged, who is here on another connection has been sent everything.
+                let is_sent = !acknowledged && subscription.is_here();
+                (known.unwrap_or(if is_sent { stands } else { subscription.cursor }), false)
             }
             None if full => {
                 return Err(refusal(Code::ServerError, "the server remembers as many readers as it may"));
