@@ -53,8 +53,8 @@ impl HomeRooms {
         let acknowledged = self.options.type_of(&room.name).is_acknowledged();
         let (stands, is_inbox) = (room.offset, room.name.is_inbox());
         let subscribers = &mut room.more().subscribers;
-        let (start, is_new) = match subscribers.get_mut(&subscriber) {
         let was_here = subscribers.get_mut(&subscriber).is_some_and(|of| of.is_here());
+        let (start, is_new) = match subscribers.get_mut(&subscriber) {
             Some(subscription) => {
                 subscription.sent_ms = now.mono_ms();
                 subscription.role.clone_from(&role);
