@@ -244,3 +244,30 @@ fn what_was_given_up_while_the_store_failed_is_written_when_it_is_well_again() {
     world.restart(2);
     assert_eq!(world.cores[0].stats().dead_letters, 1);
 }
+
+/// The room was forgotten, which the store never heard, and came again without a message: the store set the old count
+/// back to nothing, and after a restart its places were given once more.
+#[test]
+fn a_count_that_has_ended_does_not_begin_again() {
+    for seed in 0..10 {
+        let mut world = World::new(1, seed, options());
+        let ada = open(&mut world, "ada");
+        (1..=2).for_each(|number| say(&mut world, ada, ("room", "small:1"), number, None));
+        world.store();
+        world.settle();
+        let former = world.disk.rooms().next().expect("it is stored").epoch.to_string();
+        for _ in 0..2 {
+            world.pass(310_000);
+        }
+        assert_eq!(world.cores[0].stats().home_rooms, 0);
+        world.fail_store();
+        let ada = if world.is_open(ada) { ada } else { open(&mut world, "ada") };
+        join(&mut world, ada, "small:1", Value::Null);
+        world.heal_store();
+        world.store();
+        world.restart(seed + 100);
+        let ada = open(&mut world, "ada");
+        let joined = join(&mut world, ada, "small:1", Value::Null);
+        assert!(joined["epoch"] != *former || joined["offset"] == 2, "{joined}");
+    }
+}

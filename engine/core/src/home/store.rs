@@ -144,9 +144,16 @@ impl HomeRooms {
                 continue;
             };
             let name = &room.name;
-            let mut writes = vec![Write::Undo { room: name.clone(), after: room.offset }];
-            let first = room.log.as_ref().and_then(|log| log.first_offset());
-            writes.push(Write::Trim { room: name.clone(), to: first.map_or(room.offset, |first| first - 1) });
+            let mut writes = Vec::new();
+            if room.offset == 0 {
+                // What the store has is of an earlier count, which must not go on from a place it has given out.
+                writes.push(Write::Forget { room: name.clone() });
+            } else {
+                writes.push(Write::Undo { room: name.clone(), after: room.offset });
+                let first = room.log.as_ref().and_then(|log| log.first_offset());
+                let to = first.map_or(room.offset, |first| first - 1);
+                writes.push(Write::Trim { room: name.clone(), to });
+            }
             if room.settled > 0 {
                 writes.push(owners_cursor(room));
             }
