@@ -30,7 +30,7 @@ pub(crate) fn check(world: &World, ledger: &Ledger, evicted: bool) {
         let room_type = world.options.type_of(&room_name);
         let rule = room_type.kept();
         let told = ledger.message(message);
-        let is_kept = rule.size > 0 && told.at_ms + rule.ttl_ms > now_ms;
+        let is_kept = !evicted && rule.size > 0 && told.at_ms + rule.ttl_ms > now_ms;
         if !is_kept && told.at_ms + KEPT_MS <= now_ms {
             continue;
         }
@@ -40,7 +40,7 @@ pub(crate) fn check(world: &World, ledger: &Ledger, evicted: bool) {
         assert!(room.offset >= offset, "{}: the room stands at {}", what(), room.offset);
         // Of those that wait for somebody the least urgent go first.
         let later = if room_type.queue.size > 0 { room.offset } else { room.offset - offset + 1 };
-        if is_kept && !evicted && later <= u64::from(rule.size) {
+        if is_kept && later <= u64::from(rule.size) {
             assert!(numbers[name].contains(&(offset, message as u64)), "{} is gone", what());
         }
     }

@@ -8,8 +8,16 @@ use std::collections::{BTreeMap, HashMap};
 pub struct Published {
     /// Where to.
     pub room: String,
-    /// Who published it.
+    /// Who published it, and as which user.
     pub by: usize,
+    /// The user.
+    pub user: String,
+    /// The connections on which it was published, so far.
+    pub clients: Vec<usize>,
+    /// Whether they want to know who acknowledges it.
+    pub receipts: bool,
+    /// Whether the publisher's role does not allow it.
+    pub is_forbidden: bool,
     /// The connection that did, when it wanted no copy.
     pub exclude: Option<usize>,
     /// Only for these roles, when not empty.
@@ -46,6 +54,11 @@ impl Ledger {
     pub fn publish(&mut self, message: Published) -> usize {
         self.messages.push(message);
         self.messages.len() - 1
+    }
+
+    /// A message is published once more, or for the first time.
+    pub fn published_on(&mut self, number: usize, client: usize) {
+        self.messages[number].clients.push(client);
     }
 
     /// One message.
