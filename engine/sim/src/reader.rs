@@ -37,6 +37,8 @@ impl Reader {
     /// A join was answered, asked for at that time. With `anew` the server may have forgotten the reader: what came before
     /// it asks for no more. Up to `floor` everything was acknowledged before the join was asked for.
     pub(crate) fn joined(&mut self, epoch: &str, stands: u64, asked_ms: u64, anew: bool, floor: u64) {
+        // Of another count nothing was acknowledged.
+        let floor = if self.epoch == epoch { floor } else { 0 };
         if self.epoch != epoch {
             *self = Self { epoch: epoch.to_owned(), start: stands, top: stands, ..Self::default() };
         } else if anew {
@@ -148,5 +150,7 @@ mod tests {
         assert_eq!(reader.missing(10).collect::<Vec<_>>(), [6, 10]);
         reader.joined("e", 12, 200, true, 0);
         assert_eq!((reader.missing(12).count(), reader.top), (0, 12));
+        reader.joined("f", 0, 200, true, 12);
+        reader.message(1, 100, 200, RULE).unwrap();
     }
 }
