@@ -271,3 +271,29 @@ fn a_count_that_has_ended_does_not_begin_again() {
         assert!(joined["epoch"] != *former || joined["offset"] == 2, "{joined}");
     }
 }
+
+/// The shard that orders the user's own room wrote it, apart from the reader's place.
+#[test]
+fn a_dead_letter_is_never_written_after_the_place_that_has_gone_past_it() {
+    for room in ["task:1", "task:2", "task:3", "task:4"] {
+        let mut world = World::new(2, 1, options());
+        let (ada, ben) = (open(&mut world, "ada"), open(&mut world, "ben"));
+        join(&mut world, ben, room, Value::Null);
+        say(&mut world, ada, ("room", room), 1, None);
+        world.store();
+        world.settle();
+        world.fail_store();
+        for _ in 0..4 {
+            world.pass(30_000);
+            world.settle();
+        }
+        world.heal_store();
+        world.store_one();
+        world.restart(2);
+        let letters: u64 = world.cores.iter().map(|core| core.stats().dead_letters).sum();
+        let ben = open(&mut world, "ben");
+        join(&mut world, ben, room, Value::Null);
+        let again = heard(&mut world, ben).contains(&json!(1));
+        assert!(letters == 1 || again, "{room}: neither given up nor sent");
+    }
+}

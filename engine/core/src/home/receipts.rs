@@ -307,7 +307,7 @@ impl HomeRooms {
             self.readers.buried += 1;
             if self.is_durable(&check.name) {
                 // Before the cursor: a crash in between must not lose it.
-                self.store.write(Write::Bury(Box::new(letter.clone())));
+                self.store.bury(Box::new(letter.clone()));
             }
             out.send(self.home_of(&letter.user), Mesh::Home(ToHome::Bury(Box::new(letter))));
         }
