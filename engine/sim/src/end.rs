@@ -79,6 +79,22 @@ impl Play {
         all
     }
 
+    /// Nobody acknowledges any more: in a while everything is settled for who is there.
+    fn wait_for_acknowledgements(&mut self) {
+        // Where little is sent at once, much may take its time.
+        if self.world.options.limits.replay_bytes < 100_000 {
+            return;
+        }
+        for _ in 0..5 {
+            self.world.pass(10_000);
+            self.rest();
+        }
+        let survey = survey(&mut self.world, &self.people, &mut self.notes.ledger);
+        for person in &self.people {
+            person.must_be_settled(&self.world, &self.notes.ledger, &survey);
+        }
+    }
+
     /// Somebody looks where every room stands: of a message that nobody saw nobody else would know.
     fn observe(&mut self) {
         let Self { world, notes: Notes { ledger, acks, .. }, .. } = self;
@@ -107,6 +123,7 @@ impl Play {
         lasting::check_sizes(&self.world);
         let survey = survey(&mut self.world, &self.people, &mut self.notes.ledger);
         self.observe();
+        self.wait_for_acknowledgements();
         let Self { mut world, mut people, notes: Notes { ledger, acks, .. }, failures, .. } = self;
         for (at, numbers) in &whispers {
             people[*at].must_have_heard(&ledger, numbers);

@@ -116,8 +116,19 @@ impl Ledger {
 
     /// The known messages of a room after a place.
     pub fn after(&self, room: &str, epoch: &str, offset: u64) -> impl Iterator<Item = &Published> {
+        self.known_after(room, epoch, offset).map(|(_, message)| message)
+    }
+
+    /// The same, with their places.
+    pub fn known_after(
+        &self,
+        room: &str,
+        epoch: &str,
+        offset: u64,
+    ) -> impl Iterator<Item = (u64, &Published)> {
         let place = |offset| (room.to_owned(), epoch.to_owned(), offset);
-        self.places.range(place(offset + 1)..=place(u64::MAX)).map(|(_, number)| &self.messages[*number])
+        let known = self.places.range(place(offset + 1)..=place(u64::MAX));
+        known.map(|((_, _, at), number)| (*at, &self.messages[*number]))
     }
 
     /// Somebody is told where a room stands: there are messages up to that place.

@@ -125,6 +125,33 @@ impl Person {
         }
     }
 
+    /// When nothing was acknowledged for long enough: everything was, or was given up.
+    ///
+    /// # Panics
+    /// Something is neither.
+    pub(crate) fn must_be_settled(&self, world: &World, ledger: &Ledger, survey: &Survey) {
+        let Some(client) = self.client else { return };
+        for (room, membership) in self.rooms.iter().filter(|(_, of)| of.joined) {
+            let epoch = &membership.reader.epoch;
+            let key = (room.to_owned(), epoch.clone(), self.reader.clone());
+            let (Kind::Acknowledged(_), Some(cursor)) = (kind(world, room), survey.cursors.get(&key)) else {
+                continue;
+            };
+            let rule = world.options.type_of(&RoomName::parse(room).expect("rooms are named well")).kept();
+            // What the room could not keep is nobody's any more.
+            if survey.evicted || ledger.last(room, epoch) > u64::from(rule.size) {
+                continue;
+            }
+            for (at, message) in ledger.known_after(room, epoch, *cursor) {
+                if message.at_ms + rule.ttl_ms <= world.now.mono_ms() {
+                    continue;
+                }
+                let owed = self.is_meant(message, client) && !self.is_own(room, message) && !message.expires;
+                assert!(!owed, "{}: {room} {epoch} {at} was forgotten after {cursor}", self.who.user);
+            }
+        }
+    }
+
     fn check_inbox(&self, survey: &Survey) {
         let Some((epoch, stands)) = survey.inboxes.get(&self.who.user) else { return };
         let missing = self.inbox.missing(epoch, *stands);
