@@ -22,8 +22,13 @@ pub struct Subscriber {
 pub struct Cursor {
     /// Everything up to here is settled: acknowledged, given up, or not for it.
     pub offset: u64,
-    /// When it was there last.
+    /// When it was there last; [`Cursor::HERE`] while it is.
     pub seen_ms: u64,
+}
+
+impl Cursor {
+    /// Not away: its time runs from the start of the next life.
+    pub const HERE: u64 = u64::MAX;
 }
 
 /// A message that a subscriber did not acknowledge in time.

@@ -179,3 +179,121 @@ fn the_store_forgets_what_rooms_do() {
     }
     assert_eq!(world.disk.rooms().count(), 0);
 }
+
+/// The store kept every message of such a room for as long as the room was used.
+#[test]
+fn a_room_without_history_leaves_only_its_count_in_the_store() {
+    let mut options = options();
+    options.room_types[0].history = HistoryRule { size: 0, ttl_ms: 0 };
+    let mut world = World::new(1, 1, options);
+    let ada = open(&mut world, "ada");
+    (1..=5).for_each(|number| say(&mut world, ada, ("room", "log:1"), number, None));
+    world.store();
+    world.settle();
+    world.store();
+    let stored =
+        |world: &World| world.disk.rooms().map(|room| (room.offset, room.entries.len())).collect::<Vec<_>>();
+    assert_eq!(stored(&world), [(5, 0)]);
+    world.restart(2);
+    let ada = open(&mut world, "ada");
+    assert_eq!(join(&mut world, ada, "log:1", Value::Null)["offset"], 5);
+}
+
+/// Its time ran from when it had joined, so that it was forgotten with all that it had not acknowledged.
+#[test]
+fn who_was_there_when_the_process_died_is_remembered() {
+    let mut options = options();
+    options.room_types[1].queue.ttl_ms = 60_000;
+    let mut world = World::new(2, 1, options);
+    let (ada, ben) = (open(&mut world, "ada"), open(&mut world, "ben"));
+    join(&mut world, ben, "task:1", Value::Null);
+    world.lose(ben);
+    world.settle();
+    let ben = open(&mut world, "ben");
+    join(&mut world, ben, "task:1", Value::Null);
+    world.store();
+    world.pass(100_000);
+    say(&mut world, ada, ("room", "task:1"), 1, None);
+    world.store();
+    world.settle();
+    world.restart(2);
+    let ben = open(&mut world, "ben");
+    join(&mut world, ben, "task:1", Value::Null);
+    assert_eq!(heard(&mut world, ben), [json!("joined"), json!(1)]);
+}
+
+/// Only those of users whose own rooms are durable were.
+#[test]
+fn what_was_given_up_while_the_store_failed_is_written_when_it_is_well_again() {
+    let mut options = options();
+    options.inbox.durable = false;
+    let mut world = World::new(1, 1, options);
+    let (ada, ben) = (open(&mut world, "ada"), open(&mut world, "ben"));
+    join(&mut world, ben, "task:1", Value::Null);
+    say(&mut world, ada, ("room", "task:1"), 1, None);
+    world.store();
+    world.settle();
+    world.fail_store();
+    for _ in 0..4 {
+        world.pass(30_000);
+        world.settle();
+    }
+    assert_eq!(world.cores[0].stats().dead_letters, 1);
+    world.heal_store();
+    world.store();
+    world.restart(2);
+    assert_eq!(world.cores[0].stats().dead_letters, 1);
+}
+
+/// The room was forgotten, which the store never heard, and came again without a message: the store set the old count
+/// back to nothing, and after a restart its places were given once more.
+#[test]
+fn a_count_that_has_ended_does_not_begin_again() {
+    for seed in 0..10 {
+        let mut world = World::new(1, seed, options());
+        let ada = open(&mut world, "ada");
+        (1..=2).for_each(|number| say(&mut world, ada, ("room", "small:1"), number, None));
+        world.store();
+        world.settle();
+        let former = world.disk.rooms().next().expect("it is stored").epoch.to_string();
+        for _ in 0..2 {
+            world.pass(310_000);
+        }
+        assert_eq!(world.cores[0].stats().home_rooms, 0);
+        world.fail_store();
+        let ada = if world.is_open(ada) { ada } else { open(&mut world, "ada") };
+        join(&mut world, ada, "small:1", Value::Null);
+        world.heal_store();
+        world.store();
+        world.restart(seed + 100);
+        let ada = open(&mut world, "ada");
+        let joined = join(&mut world, ada, "small:1", Value::Null);
+        assert!(joined["epoch"] != *former || joined["offset"] == 2, "{joined}");
+    }
+}
+
+/// The shard that orders the user's own room wrote it, apart from the reader's place.
+#[test]
+fn a_dead_letter_is_never_written_after_the_place_that_has_gone_past_it() {
+    for room in ["task:1", "task:2", "task:3", "task:4"] {
+        let mut world = World::new(2, 1, options());
+        let (ada, ben) = (open(&mut world, "ada"), open(&mut world, "ben"));
+        join(&mut world, ben, room, Value::Null);
+        say(&mut world, ada, ("room", room), 1, None);
+        world.store();
+        world.settle();
+        world.fail_store();
+        for _ in 0..4 {
+            world.pass(30_000);
+            world.settle();
+        }
+        world.heal_store();
+        world.store_one();
+        world.restart(2);
+        let letters: u64 = world.cores.iter().map(|core| core.stats().dead_letters).sum();
+        let ben = open(&mut world, "ben");
+        join(&mut world, ben, room, Value::Null);
+        let again = heard(&mut world, ben).contains(&json!(1));
+        assert!(letters == 1 || again, "{room}: neither given up nor sent");
+    }
+}

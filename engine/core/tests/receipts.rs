@@ -301,3 +301,34 @@ fn who_stays_away_too_long_is_forgotten() {
     let stats = world.cores[0].stats();
     assert_eq!((stats.subscribers, stats.expired_subscribers, stats.home_rooms), (0, 1, 0));
 }
+
+/// A second connection was sent everything since the first one came.
+#[test]
+fn where_nothing_is_acknowledged_a_second_connection_goes_on_where_the_first_one_is() {
+    let mut world = World::new(2, 1, options());
+    let (ada, phone) = (open(&mut world, "ada"), open(&mut world, "ben"));
+    join(&mut world, phone, "note:1");
+    (1..=7).for_each(|number| say(&mut world, ada, ("room", "note:1"), number, json!({})));
+    let laptop = open(&mut world, "ben");
+    join(&mut world, laptop, "note:1");
+    say(&mut world, ada, ("room", "note:1"), 8, json!({}));
+    assert_eq!(heard(&mut world, laptop), [json!("welcome"), json!("joined"), json!(8)]);
+}
+
+/// The shard still had the room of those who had just left, and took what was published since for not yet delivered.
+#[test]
+fn who_joins_while_the_last_one_leaves_can_acknowledge_where_the_room_stands() {
+    let mut world = World::new(1, 1, options());
+    let (ada, ben, cleo) = (open(&mut world, "ada"), open(&mut world, "ben"), open(&mut world, "cleo"));
+    join(&mut world, ben, "task:1");
+    say(&mut world, ada, ("room", "task:1"), 1, json!({}));
+    world.command(ada, &json!({ "type": "publish", "room": "task:1", "event": "said", "data": 2 }));
+    world.flush(0, |world| {
+        world.lose(ben);
+        world.command(ada, &json!({ "type": "publish", "room": "task:1", "event": "said", "data": 3 }));
+        world.command(cleo, &json!({ "type": "join", "room": "task:1" }));
+    });
+    world.settle();
+    assert_eq!(heard(&mut world, cleo), [json!("welcome"), json!("joined")]);
+    assert_eq!(ack(&mut world, cleo, "task:1", 3)["type"], "ok");
+}

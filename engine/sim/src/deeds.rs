@@ -16,6 +16,10 @@ pub enum Deed {
     Urge,
     /// Somebody publishes what was published before, with the same id.
     Retry,
+    /// Somebody publishes to a user.
+    Whisper,
+    /// Somebody acknowledges what it has got.
+    Ack,
     /// Somebody reads a page of history.
     History,
     /// A message between two shards arrives.
@@ -28,28 +32,48 @@ pub enum Deed {
     Lose,
     /// Somebody comes back.
     Return,
+    /// Somebody gives a connection up, which the server does not know.
+    Forget,
+    /// Somebody tries to go on with what is another's.
+    Steal,
     /// Time passes.
     Pass,
-    /// The whole process dies and starts again with nothing.
+    /// The wall clock is set.
+    Jump,
+    /// The whole process dies and starts again with what the store has.
     Restart,
+    /// The store does what it was asked for first.
+    Store,
+    /// The store fails, and all writes from then on.
+    FailStore,
+    /// The store works again.
+    HealStore,
 }
 
 impl Deed {
     /// All kinds, with their word on the command line and their usual share.
-    pub const ALL: [(Self, &'static str, u32); 13] = [
+    pub const ALL: [(Self, &'static str, u32); 21] = [
         (Self::Join, "join", 60),
         (Self::Leave, "leave", 20),
         (Self::Publish, "publish", 250),
         (Self::Urge, "urge", 40),
         (Self::Retry, "retry", 10),
+        (Self::Whisper, "whisper", 60),
+        (Self::Ack, "ack", 60),
         (Self::History, "history", 10),
         (Self::Deliver, "deliver", 300),
         (Self::Flush, "flush", 120),
         (Self::Read, "read", 120),
         (Self::Lose, "lose", 15),
         (Self::Return, "return", 40),
+        (Self::Forget, "forget", 8),
+        (Self::Steal, "steal", 2),
         (Self::Pass, "pass", 20),
+        (Self::Jump, "jump", 3),
         (Self::Restart, "restart", 1),
+        (Self::Store, "store", 120),
+        (Self::FailStore, "fail-store", 1),
+        (Self::HealStore, "heal-store", 15),
     ];
 }
 
@@ -58,14 +82,15 @@ impl Deed {
 pub struct Weights([u32; Deed::ALL.len()]);
 
 impl Weights {
-    /// As this seed likes it: each kind between none and four times its usual share, but enough deliveries and flushes
-    /// for things to move.
+    /// As this seed likes it: each kind between none and four times its usual share, but enough deliveries, flushes and
+    /// writes for things to move.
     pub fn new(seed: u64, without: &[Deed]) -> Self {
         let mut random = Random::new(seed ^ 0x5eed);
         let weights = Deed::ALL.map(|(deed, _, usual)| {
             let factor = [0, 1, 1, 2, 4][random.below(5)];
-            let factor =
-                if matches!(deed, Deed::Deliver | Deed::Flush | Deed::Read) { factor.max(1) } else { factor };
+            let moves =
+                matches!(deed, Deed::Deliver | Deed::Flush | Deed::Read | Deed::Store | Deed::HealStore);
+            let factor = if moves { factor.max(1) } else { factor };
             if without.contains(&deed) { 0 } else { usual * factor }
         });
         Self(weights)

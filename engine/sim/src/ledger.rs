@@ -8,8 +8,16 @@ use std::collections::{BTreeMap, HashMap};
 pub struct Published {
     /// Where to.
     pub room: String,
-    /// Who published it.
+    /// Who published it, and as which user.
     pub by: usize,
+    /// The user.
+    pub user: String,
+    /// The connections on which it was published, so far.
+    pub clients: Vec<usize>,
+    /// Whether they want to know who acknowledges it.
+    pub receipts: bool,
+    /// Whether the publisher's role does not allow it.
+    pub is_forbidden: bool,
     /// The connection that did, when it wanted no copy.
     pub exclude: Option<usize>,
     /// Only for these roles, when not empty.
@@ -18,6 +26,8 @@ pub struct Published {
     pub key: Option<usize>,
     /// 0 (low) to 9 (urgent).
     pub priority: u8,
+    /// When it was published first.
+    pub at_ms: u64,
     /// Whether it may be of no use before it is replayed.
     pub expires: bool,
     /// The publisher's own id.
@@ -32,6 +42,8 @@ pub struct Ledger {
     messages: Vec<Published>,
     /// By room, epoch and offset.
     places: BTreeMap<(String, String, u64), usize>,
+    /// The other way round: by message and epoch.
+    spots: HashMap<(usize, String), u64>,
     last: HashMap<(String, String), u64>,
     /// The epoch that somebody heard of last, of each room.
     epochs: HashMap<String, String>,
@@ -42,6 +54,11 @@ impl Ledger {
     pub fn publish(&mut self, message: Published) -> usize {
         self.messages.push(message);
         self.messages.len() - 1
+    }
+
+    /// A message is published once more, or for the first time.
+    pub fn published_on(&mut self, number: usize, client: usize) {
+        self.messages[number].clients.push(client);
     }
 
     /// One message.
@@ -81,8 +98,15 @@ impl Ledger {
         let key = (room.to_owned(), epoch.to_owned(), offset);
         let known = *self.places.entry(key).or_insert(number);
         assert_eq!(known, number, "{room} {epoch} {offset}: two messages in one place");
+        let spot = *self.spots.entry((number, epoch.to_owned())).or_insert(offset);
+        assert_eq!(spot, offset, "{room} {epoch}: message {number} is in two places");
         let last = self.last.entry((room.to_owned(), epoch.to_owned())).or_default();
         *last = offset.max(*last);
+    }
+
+    /// All places that anybody has seen or been told, with the number of the message.
+    pub fn places(&self) -> impl Iterator<Item = (&str, &str, u64, usize)> {
+        self.places.iter().map(|((room, epoch, offset), number)| (&**room, &**epoch, *offset, *number))
     }
 
     /// The message in a place, if anybody has seen or been told.
@@ -92,8 +116,19 @@ impl Ledger {
 
     /// The known messages of a room after a place.
     pub fn after(&self, room: &str, epoch: &str, offset: u64) -> impl Iterator<Item = &Published> {
+        self.known_after(room, epoch, offset).map(|(_, message)| message)
+    }
+
+    /// The same, with their places.
+    pub fn known_after(
+        &self,
+        room: &str,
+        epoch: &str,
+        offset: u64,
+    ) -> impl Iterator<Item = (u64, &Published)> {
         let place = |offset| (room.to_owned(), epoch.to_owned(), offset);
-        self.places.range(place(offset + 1)..=place(u64::MAX)).map(|(_, number)| &self.messages[*number])
+        let known = self.places.range(place(offset + 1)..=place(u64::MAX));
+        known.map(|((_, _, at), number)| (*at, &self.messages[*number]))
     }
 
     /// Somebody is told where a room stands: there are messages up to that place.

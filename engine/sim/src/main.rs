@@ -32,6 +32,9 @@ struct Args {
     /// Steps of each play.
     #[arg(long, default_value_t = 5_000, value_name = "COUNT")]
     steps: u32,
+    /// How many people there are; drawn from the seed otherwise. More than a few are all there from the start.
+    #[arg(long, value_name = "COUNT")]
+    people: Option<usize>,
     /// What never happens.
     #[arg(long, value_name = "DEED", value_delimiter = ',', value_parser = deed)]
     without: Vec<Deed>,
@@ -63,7 +66,8 @@ fn main() -> ExitCode {
     let (begin, mut told) = (Instant::now(), Instant::now());
     let (mut plays, mut all) = (0_u64, Tried::default());
     while end.map_or(plays < args.plays, |end| Instant::now() < end) {
-        let script = Script { seed: args.seed + plays, steps: args.steps, without: args.without.clone() };
+        let (seed, without) = (args.seed + plays, args.without.clone());
+        let script = Script { seed, steps: args.steps, people: args.people, without };
         let Ok(tried) = catch_unwind(AssertUnwindSafe(|| play(&script))) else {
             return tell(&script);
         };
@@ -75,10 +79,8 @@ fn main() -> ExitCode {
             let _ = writeln!(std::io::stderr(), "{plays} plays, {} steps", plays * u64::from(args.steps));
         }
     }
-    let Tried { published, recovered, gaps, overtaken, repeated } = all;
     println!(
-        "{plays} plays of {} steps in {:.1} s: {published} messages, {recovered} recoveries, {gaps} gaps, \
-        {overtaken} messages overtaken, {repeated} that came again; nothing wrong",
+        "{plays} plays of {} steps in {:.1} s: {all}; nothing wrong",
         args.steps,
         begin.elapsed().as_secs_f64()
     );
@@ -97,6 +99,8 @@ fn tell(script: &Script) -> ExitCode {
         .map(|(_, word, _)| *word)
         .collect();
     let without = if words.is_empty() { String::new() } else { format!(" --without {}", words.join(",")) };
-    eprintln!("{}\n\nfanfare-sim --seed {} --plays 1 --steps {}{without}", why(), short.seed, short.steps);
+    let people = short.people.map_or_else(String::new, |people| format!(" --people {people}"));
+    let (seed, steps) = (short.seed, short.steps);
+    eprintln!("{}\n\nfanfare-sim --seed {seed} --plays 1 --steps {steps}{people}{without}", why());
     ExitCode::FAILURE
 }

@@ -1,84 +1,152 @@
 //! One client as an application writes it: it remembers how far it has come in each room, comes back there, and
-//! believes nothing that it cannot check.
+//! believes nothing that it cannot check. What it does is here; what it hears is in `hear`, its end in `rest`.
 
 use std::collections::{BTreeMap, HashMap};
 
-use fanfare_core::Input;
-use fanfare_protocol::RoomName;
-use serde_json::{Value, json};
+use fanfare_core::Delivery;
+use fanfare_protocol::wire::{Join, Position};
+use fanfare_protocol::{Encoding, RoomName};
+use serde_json::json;
 
-use crate::ledger::Published;
+use crate::acks::reader;
+use crate::inbox::Inbox;
+use crate::reader::{Reader, Rule};
+use crate::session::Session;
 use crate::stream::Stream;
-use crate::{Ledger, World};
-
-/// For so long a room that nobody is in keeps its epoch.
-const KEPT_MS: u64 = 300_000;
+use crate::{Acks, Ledger, Tried, World};
 
 /// How far somebody has come in a room.
 #[derive(Clone, Debug, Default)]
-struct Membership {
-    stream: Stream,
-    /// Whether this connection has asked to join.
-    asked: bool,
+pub(crate) struct Membership {
+    pub(crate) stream: Stream,
+    /// The same where messages are acknowledged.
+    pub(crate) reader: Reader,
+    /// Whether this connection has asked to join, and named the place to go on from.
+    pub(crate) asked: bool,
+    pub(crate) named: bool,
     /// Whether that was answered.
-    joined: bool,
+    pub(crate) joined: bool,
     /// Whether it has asked to leave.
-    leaving: bool,
-    /// When it asked to join last with success, and in which life of the deployment. When its connection ended, it
-    /// often learns much later.
-    seen_ms: u64,
-    life: u64,
-    asked_ms: u64,
+    pub(crate) leaving: bool,
+    /// When it was known to be in last, and in which life of the deployment: when it asked to join, or when its connection
+    /// broke if the server held it until then.
+    pub(crate) seen_ms: u64,
+    pub(crate) life: u64,
+    pub(crate) asked_ms: u64,
+    /// Whether the server remembers it, unless it stays away for too long.
+    pub(crate) is_known: bool,
+    /// How far its acknowledgements were confirmed when it asked to join.
+    pub(crate) confirmed: u64,
+}
+
+/// What members of a room go by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    /// By the places they know themselves.
+    Plain,
+    /// The same, and what came meanwhile waits for them.
+    Queued,
+    /// By what they have acknowledged.
+    Acknowledged(Rule),
+}
+
+/// The kind of a room.
+pub(crate) fn kind(world: &World, room: &str) -> Kind {
+    let name = RoomName::parse(room).expect("rooms are named well");
+    let room_type = world.options.type_of(&name);
+    match room_type.delivery {
+        Delivery::AtLeastOnce { ack_wait_ms, max_deliver } => {
+            Kind::Acknowledged(Rule { ack_wait_ms, max_deliver })
+        }
+        Delivery::AtMostOnce if room_type.queue.size > 0 => Kind::Queued,
+        Delivery::AtMostOnce => Kind::Plain,
+    }
+}
+
+/// An acknowledgement that waits for its answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Acking {
+    pub(crate) room: String,
+    pub(crate) epoch: String,
+    pub(crate) offset: u64,
+    /// Whether it must be refused.
+    pub(crate) is_wrong: bool,
+}
+
+/// Who somebody is and what it reads.
+#[derive(Clone, Debug)]
+pub struct Who {
+    /// The user.
+    pub user: String,
+    /// The role.
+    pub role: &'static str,
+    /// The client id that it always takes, if it does.
+    pub device: Option<String>,
+    /// Whether each device of a user acknowledges for itself.
+    pub reads_alone: bool,
+    /// Whether there is somebody else with this user's name.
+    pub shares: bool,
+    /// What its connections read.
+    pub encoding: Encoding,
+    /// The window, if compressed.
+    pub window_bits: Option<u8>,
+}
+
+impl Who {
+    /// A user of its own that reads JSON.
+    pub fn new(user: &str, role: &'static str) -> Self {
+        let (user, encoding) = (user.to_owned(), Encoding::Json);
+        Self { user, role, device: None, reads_alone: false, shares: false, encoding, window_bits: None }
+    }
 }
 
 /// A place that somebody has not got, on that connection; there must be a reason.
 #[derive(Clone, Debug)]
-struct Hole {
-    room: String,
-    epoch: String,
-    offset: u64,
-    client: usize,
+pub(crate) struct Hole {
+    pub(crate) room: String,
+    pub(crate) epoch: String,
+    pub(crate) offset: u64,
+    pub(crate) client: usize,
 }
 
 /// See the module's own text.
 #[derive(Debug)]
 pub struct Person {
-    user: String,
-    role: &'static str,
-    client: Option<usize>,
-    rooms: BTreeMap<String, Membership>,
-    /// Publishes that are unanswered, by command id.
-    asked: HashMap<u64, usize>,
+    pub(crate) who: Who,
+    /// How rooms know it where messages are acknowledged.
+    pub(crate) reader: String,
+    pub(crate) client: Option<usize>,
+    pub(crate) rooms: BTreeMap<String, Membership>,
+    pub(crate) inbox: Inbox,
+    pub(crate) session: Session,
+    /// Publishes and acknowledgements that are unanswered, by command id.
+    pub(crate) asked: HashMap<u64, usize>,
+    pub(crate) acking: HashMap<u64, Acking>,
     next_id: u64,
-    holes: Vec<Hole>,
+    pub(crate) holes: Vec<Hole>,
     /// What notices said would not come.
-    dropped: Vec<Hole>,
-    /// Joins that brought all that was missed.
-    pub recovered: u64,
-    /// Notices of messages that were dropped.
-    pub gaps: u64,
-    /// Messages that others with later places overtook.
-    pub overtaken: u64,
-    /// Messages that came again after a recovery.
-    pub repeated: u64,
+    pub(crate) dropped: Vec<Hole>,
+    /// What it has met.
+    pub tried: Tried,
 }
 
 impl Person {
     /// Somebody who is not there yet.
-    pub fn new(user: String, role: &'static str) -> Self {
+    pub fn new(who: Who) -> Self {
+        let device = who.device.as_deref().filter(|_| who.reads_alone);
         Self {
-            user,
-            role,
+            reader: reader(&who.user, device),
+            who,
             client: None,
             rooms: BTreeMap::new(),
+            inbox: Inbox::default(),
+            session: Session::default(),
             asked: HashMap::new(),
+            acking: HashMap::new(),
             next_id: 0,
             holes: Vec::new(),
             dropped: Vec::new(),
-            recovered: 0,
-            gaps: 0,
-            overtaken: 0,
-            repeated: 0,
+            tried: Tried::default(),
         }
     }
 
@@ -87,56 +155,124 @@ impl Person {
         self.client
     }
 
-    /// What messages may be for.
-    pub fn role(&self) -> &'static str {
-        self.role
-    }
-
     /// Opens a connection and goes on in every room.
-    pub fn come_back(&mut self, world: &mut World) {
+    pub fn come_back(&mut self, world: &mut World, acks: &Acks) {
         if self.client.is_some() {
             return;
         }
         let shard = world.random.below(world.cores.len());
-        self.client = Some(world.open(shard, &self.user, self.role, fanfare_protocol::Encoding::Json));
-        let rooms: Vec<String> = self.rooms.keys().cloned().collect();
-        for room in rooms {
-            self.join(world, &room);
+        let resume = self.session.take_up(world);
+        let own = RoomName::of_user(&self.who.user);
+        let never = self.inbox.life.is_none_or(|life| life != world.life() && !world.is_durable(&own));
+        let place = self.inbox.place().filter(|_| world.random.chance(80)).map(position);
+        self.inbox.open(place.is_some(), never && !self.who.shares);
+        self.inbox.life = Some(world.life());
+        let mut rooms = Vec::new();
+        if resume.is_some() {
+            let names: Vec<String> = self.rooms.keys().cloned().collect();
+            for room in names {
+                if self.session.leaves_out(world, &room) {
+                    self.ask_to_join(world, acks, &room, false);
+                } else {
+                    let recover = self.ask_to_join(world, acks, &room, true);
+                    let room = RoomName::parse(&room).expect("rooms are named well");
+                    rooms.push(Join { room, recover, last: None });
+                }
+            }
+        }
+        let goes_on = resume.is_some();
+        let who = &self.who;
+        let client = world.open_with(shard, &who.user, who.role, |opening| {
+            (opening.encoding, opening.window_bits) = (who.encoding, who.window_bits);
+            opening.client_id = who.device.as_deref().map(Into::into);
+            (opening.inbox, opening.resume, opening.rooms) = (place, resume, rooms);
+        });
+        self.client = Some(client);
+        if !goes_on {
+            let rooms: Vec<String> = self.rooms.keys().cloned().collect();
+            rooms.iter().for_each(|room| self.join(world, acks, room));
+        }
+    }
+
+    /// Notes that the server holds this connection until now, if it does.
+    pub fn is_still_in(&mut self, world: &World) {
+        if self.client.is_some_and(|client| world.is_open(client)) {
+            let now_ms = world.now.mono_ms();
+            self.rooms.values_mut().filter(|of| of.joined).for_each(|of| of.seen_ms = now_ms);
         }
     }
 
     /// The connection breaks.
     pub fn lose(&mut self, world: &mut World) {
+        self.part(world);
         if let Some(client) = self.client.take()
             && !world.clients[client].closed
         {
             world.lose(client);
         }
+    }
+
+    /// The connection is given up, which the server does not know.
+    pub fn forget(&mut self, world: &World) {
+        self.part(world);
+        self.session.old.extend(self.client.take());
+    }
+
+    fn part(&mut self, world: &World) {
+        let Some(client) = self.client else { return };
+        self.is_still_in(world);
+        let rooms = self.rooms.iter().filter(|(_, of)| of.joined && !of.leaving);
+        self.session.part(world, client, rooms.map(|(room, _)| room.clone()).collect());
         self.asked.clear();
+        self.acking.clear();
         for membership in self.rooms.values_mut() {
+            membership.is_known &= !membership.leaving;
             (membership.asked, membership.joined, membership.leaving) = (false, false, false);
         }
     }
 
+    /// The process has died. `kept` are the readers that its store remembers, by room.
+    pub(crate) fn restarted(&mut self, world: &World, is_kept: impl Fn(&str, &str) -> bool) {
+        for (room, membership) in &mut self.rooms {
+            let name = RoomName::parse(room).expect("rooms are named well");
+            membership.is_known &= world.is_durable(&name) && is_kept(room, &self.reader);
+        }
+    }
+
     /// Joins a room, from where it had come to if it ever was in it.
-    pub fn join(&mut self, world: &mut World, room: &str) {
+    pub fn join(&mut self, world: &mut World, acks: &Acks, room: &str) {
         let Some(client) = self.client else { return };
-        let mut command = json!({ "type": "join", "id": "join", "room": room });
-        let membership = self.rooms.entry(room.to_owned()).or_default();
-        if std::mem::replace(&mut membership.asked, true) {
+        if self.rooms.get(room).is_some_and(|of| of.asked) {
             return;
         }
-        membership.asked_ms = world.now.mono_ms();
-        let Stream { epoch, place, .. } = &membership.stream;
-        if !epoch.is_empty() {
-            command["recover"] = json!({ "epoch": epoch, "offset": place });
+        let mut command = json!({ "type": "join", "id": "join", "room": room });
+        if let Some(Position { epoch, offset }) = self.ask_to_join(world, acks, room, true) {
+            command["recover"] = json!({ "epoch": &*epoch, "offset": offset });
         }
         world.command(client, &command);
+    }
+
+    /// Notes that it asks to join; gives the place to name, if it may be named.
+    fn ask_to_join(&mut self, world: &World, acks: &Acks, room: &str, may_name: bool) -> Option<Position> {
+        let membership = self.rooms.entry(room.to_owned()).or_default();
+        membership.asked = true;
+        membership.asked_ms = world.now.mono_ms();
+        let epoch = &membership.reader.epoch;
+        membership.confirmed = acks.confirmed(&self.reader, room, epoch);
+        // Who acknowledges need not remember anything.
+        let by_place = may_name && !matches!(kind(world, room), Kind::Acknowledged(_));
+        let place = membership.stream.named().filter(|_| by_place).map(position);
+        membership.named = place.is_some();
+        place
     }
 
     /// Leaves a room and forgets how far it had come.
     pub fn leave(&mut self, world: &mut World, room: &str) {
         let Some(client) = self.client else { return };
+        // Others of this user would not know that the server forgets them too.
+        if self.who.shares && !matches!(kind(world, room), Kind::Plain) {
+            return;
+        }
         // One that is being joined is not left: whose answer is whose could not be told.
         if let Some(membership) = self.rooms.get_mut(room).filter(|of| of.joined && !of.leaving) {
             membership.leaving = true;
@@ -145,14 +281,19 @@ impl Person {
     }
 
     /// Publishes a message of the ledger.
-    pub fn publish(&mut self, world: &mut World, ledger: &Ledger, number: usize) {
+    pub fn publish(&mut self, world: &mut World, ledger: &mut Ledger, number: usize) {
         let Some(client) = self.client else { return };
+        ledger.published_on(number, client);
         let message = ledger.message(number);
         let mut command = json!({
-            "type": "publish", "id": self.next_id, "room": message.room, "event": "said",
+            "type": "publish", "id": self.next_id, "event": "said",
             "data": { "number": number, "filler": "x".repeat(number * 37 % 300) },
             "exclude_self": message.exclude.is_some(), "roles": message.roles,
         });
+        match message.room.strip_prefix("@user:") {
+            Some(user) => command["user"] = json!(user),
+            None => command["room"] = json!(message.room),
+        }
         if let Some(key) = message.key {
             command["key"] = json!(format!("key-{key}"));
         }
@@ -162,11 +303,43 @@ impl Person {
         if message.priority > 0 {
             command["priority"] = json!(message.priority);
         }
+        if message.receipts {
+            command["receipts"] = json!(true);
+        }
         if let Some(message_id) = &message.message_id {
             command["message_id"] = json!(message_id);
         }
         self.asked.insert(self.next_id, number);
         self.next_id += 1;
+        world.command(client, &command);
+    }
+
+    /// Acknowledges something of what it has got, or what it cannot.
+    pub fn acknowledge(&mut self, world: &mut World, acks: &mut Acks, room: &str) {
+        let Some(client) = self.client else { return };
+        let in_it = self.rooms.get(room).filter(|of| of.joined && !of.leaving);
+        let Some(Membership { reader, .. }) = in_it.filter(|of| of.reader.top > 0) else { return };
+        let random = &mut world.random;
+        let offset =
+            if random.chance(60) { reader.top } else { random.below(reader.top as usize + 1) as u64 };
+        let is_wrong = random.chance(10);
+        let id = self.next_id;
+        let mut command = json!({ "type": "ack", "room": room, "offset": offset });
+        if is_wrong {
+            command["epoch"] = json!("of-another");
+        } else if random.chance(50) {
+            command["epoch"] = json!(reader.epoch);
+        }
+        // One that nobody answers counts as well.
+        if is_wrong || random.chance(80) {
+            let (room, epoch) = (room.to_owned(), reader.epoch.clone());
+            self.acking.insert(id, Acking { room, epoch, offset, is_wrong });
+            self.next_id += 1;
+            command["id"] = json!(id);
+        }
+        if !is_wrong {
+            acks.send(&self.reader, room, &reader.epoch, offset);
+        }
         world.command(client, &command);
     }
 
@@ -182,194 +355,8 @@ impl Person {
         }
         world.command(client, &command);
     }
-
-    /// Takes what has arrived.
-    ///
-    /// # Panics
-    /// Something came that must not come.
-    pub fn take(&mut self, world: &mut World, ledger: &mut Ledger) {
-        let Some(client) = self.client else { return };
-        let mut ends = false;
-        for message in world.take_messages(client) {
-            match message["type"].as_str() {
-                Some("said") => self.said(client, &message, ledger),
-                Some("joined") => {
-                    ledger.hear_of(
-                        text(&message, "room"),
-                        text(&message, "epoch"),
-                        offset(&message, "offset"),
-                    );
-                    self.joined(world, &message);
-                }
-                Some("left") => drop(self.rooms.remove(text(&message, "room"))),
-                Some("gap") => self.gap(client, &message, ledger),
-                Some("published") => {
-                    if let Some(number) = message["id"].as_u64().and_then(|id| self.asked.remove(&id)) {
-                        ledger.answered(number, text(&message, "epoch"), offset(&message, "offset"));
-                    }
-                }
-                Some("history") => check_page(&message, ledger),
-                Some("error" | "welcome") => {}
-                None if message == "ping" => {
-                    let of = &world.clients[client];
-                    world.input(of.shard, Input::Heard(of.id));
-                }
-                // A close frame's number.
-                None if message.is_number() => ends = true,
-                _ => panic!("{}: {message}: nobody knows what that is", self.user),
-            }
-        }
-        if ends || world.clients[client].closed {
-            self.lose(world);
-        }
-    }
-
-    fn joined(&mut self, world: &World, message: &Value) {
-        let room = text(message, "room");
-        let membership =
-            self.rooms.get_mut(room).unwrap_or_else(|| panic!("{}: {message}: not asked", self.user));
-        membership.joined = true;
-        let (before, life) = (membership.seen_ms, membership.life);
-        (membership.seen_ms, membership.life) = (membership.asked_ms, world.life());
-        let (epoch, stands) = (text(message, "epoch"), offset(message, "offset"));
-        let joined = if message["recovered"] == true {
-            self.recovered += 1;
-            assert_eq!(membership.stream.epoch, epoch, "{}: {message}", self.user);
-            membership.stream.recovered(stands)
-        } else {
-            let known = &membership.stream.epoch;
-            let same_life = !known.is_empty() && life == world.life();
-            let is_recent = world.now.mono_ms() < before + KEPT_MS;
-            let kind = RoomName::parse(room).expect("rooms are named well");
-            let keeps = world.options.type_of(&kind).history.size > 0;
-            if same_life && is_recent && keeps {
-                assert_eq!(*known, epoch, "{}: {message}: the epoch changed", self.user);
-            }
-            membership.stream.begin(epoch, stands)
-        };
-        joined.unwrap_or_else(|why| panic!("{}: {message}: {why}", self.user));
-    }
-
-    fn said(&mut self, client: usize, message: &Value, ledger: &mut Ledger) {
-        let (room, epoch, at) = (text(message, "room"), text(message, "epoch"), offset(message, "offset"));
-        let number = message["data"]["number"].as_u64().expect("every message has its number") as usize;
-        ledger.seen(number, room, epoch, at);
-        let published = ledger.message(number);
-        assert!(self.is_meant(published, client), "{}: {message}: not for it", self.user);
-        let priority = priority(message);
-        assert_eq!(priority, published.priority, "{}: {message}: another priority", self.user);
-        let holes = self.stream(message).message(at, priority);
-        self.leave_empty(client, message, holes);
-    }
-
-    fn gap(&mut self, client: usize, message: &Value, ledger: &mut Ledger) {
-        self.gaps += 1;
-        let (room, epoch) = (text(message, "room"), text(message, "epoch"));
-        let (from, to) = (offset(message, "from"), offset(message, "to"));
-        assert!(from <= to, "{}: {message}", self.user);
-        ledger.hear_of(room, epoch, to);
-        let dropped = |offset| Hole { room: room.to_owned(), epoch: epoch.to_owned(), offset, client };
-        self.dropped.extend((from..=to).map(dropped));
-        let holes = self.stream(message).gap(from..=to);
-        self.leave_empty(client, message, holes);
-    }
-
-    /// The room's stream that a message belongs to.
-    fn stream(&mut self, message: &Value) -> &mut Stream {
-        let (user, room, epoch) = (&self.user, text(message, "room"), text(message, "epoch"));
-        let Some(membership) = self.rooms.get_mut(room).filter(|of| of.joined) else {
-            panic!("{user}: {message}: not a member");
-        };
-        assert_eq!(membership.stream.epoch, epoch, "{user}: {message}: another epoch without a join");
-        &mut membership.stream
-    }
-
-    /// A room's stream went on; what it left out is missing for good.
-    fn leave_empty(&mut self, client: usize, message: &Value, holes: Result<Vec<u64>, String>) {
-        let holes = holes.unwrap_or_else(|why| panic!("{}: {message}: {why}", self.user));
-        let (room, epoch) = (text(message, "room"), text(message, "epoch"));
-        let hole = |offset| Hole { room: room.to_owned(), epoch: epoch.to_owned(), offset, client };
-        self.holes.extend(holes.into_iter().map(hole));
-        let stream = &mut self.rooms.get_mut(room).expect("invariant: it has a stream").stream;
-        self.overtaken += std::mem::take(&mut stream.overtaken);
-        self.repeated += std::mem::take(&mut stream.repeated);
-    }
-
-    /// When everything has come to rest: nothing may be missing without a reason.
-    ///
-    /// # Panics
-    /// Something is.
-    pub fn check(&self, ledger: &Ledger) {
-        for hole in &self.holes {
-            self.check_hole(ledger, hole);
-        }
-        for hole in &self.dropped {
-            let number = ledger.at(&hole.room, &hole.epoch, hole.offset);
-            let Some(message) = number.map(|number| ledger.message(number)) else { continue };
-            let urgent = message.priority > 0 && self.is_meant(message, hole.client);
-            assert!(!urgent, "{}: {hole:?}: {message:?} was dropped", self.user);
-        }
-        let Some(client) = self.client else { return };
-        for (room, membership) in self.rooms.iter().filter(|(_, of)| of.joined) {
-            let stream = &membership.stream;
-            for offset in stream.missing(ledger.last(room, &stream.epoch)) {
-                let (room, epoch) = (room.clone(), stream.epoch.clone());
-                self.check_hole(ledger, &Hole { room, epoch, offset, client });
-            }
-        }
-    }
-
-    fn check_hole(&self, ledger: &Ledger, hole: &Hole) {
-        let Hole { room, epoch, offset, client } = hole;
-        // Whose publisher went before its answer, and which nobody else saw, nobody can judge.
-        let Some(number) = ledger.at(room, epoch, *offset) else { return };
-        let message = ledger.message(number);
-        let meant = |of: &Published| self.is_meant(of, *client);
-        // In a conflating room a newer one of the same key takes its place; that one must come, or have its own reason.
-        // What is urgent is not replaced and replaces nothing.
-        let replaced = message.key.is_some()
-            && message.priority == 0
-            && room.starts_with("c:")
-            && (ledger
-                .after(room, epoch, *offset)
-                .any(|newer| newer.key == message.key && newer.priority == 0 && meant(newer))
-                || !ledger.knows_all_after(room, epoch, *offset));
-        let reason = !meant(message) || message.expires || replaced;
-        assert!(
-            reason,
-            "{} ({}): {room} {epoch} {offset}, {number}: {message:?} never came",
-            self.user, self.role
-        );
-    }
-
-    fn is_meant(&self, message: &Published, client: usize) -> bool {
-        (message.roles.is_empty() || message.roles.contains(&self.role)) && message.exclude != Some(client)
-    }
 }
 
-fn check_page(message: &Value, ledger: &mut Ledger) {
-    let (room, epoch) = (text(message, "room"), text(message, "epoch"));
-    let page = message["messages"].as_array().expect("a list");
-    let offsets: Vec<u64> = page.iter().map(|of| offset(of, "offset")).collect();
-    let ordered = offsets.is_sorted_by(|a, b| a < b) || offsets.is_sorted_by(|a, b| a > b);
-    assert!(ordered, "{message}: out of order");
-    for of in page {
-        let number = of["data"]["number"].as_u64().expect("every message has its number") as usize;
-        ledger.seen(number, room, epoch, offset(of, "offset"));
-        assert_eq!(priority(of), ledger.message(number).priority, "{of}: another priority");
-    }
-}
-
-fn priority(message: &Value) -> u8 {
-    let Some(priority) = message.get("priority") else { return 0 };
-    let known = priority.as_u64().filter(|priority| (1..=9).contains(priority));
-    known.unwrap_or_else(|| panic!("{message}: no such priority")) as u8
-}
-
-fn text<'m>(message: &'m Value, name: &str) -> &'m str {
-    message[name].as_str().unwrap_or_else(|| panic!("{message}: no {name}"))
-}
-
-fn offset(message: &Value, name: &str) -> u64 {
-    message[name].as_u64().unwrap_or_else(|| panic!("{message}: no {name}"))
+fn position((epoch, offset): (&str, u64)) -> Position {
+    Position { epoch: epoch.into(), offset }
 }

@@ -1,11 +1,11 @@
-//! One play: a deployment of some shape, some people, some thousand steps, and what must be true afterwards.
+//! One play: a deployment of some shape, some people, some thousand steps. What they leave behind is looked at in `end`.
 
-use std::ops::AddAssign;
+use fanfare_core::{Devices, Input};
 
-use fanfare_core::{HistoryRule, Options, RoomType, Slow};
-
+use crate::company::company;
 use crate::ledger::Published;
-use crate::{Deed, Ledger, Person, Random, Weights, World};
+use crate::options::{ACKNOWLEDGED, ROLES, ROOMS, options};
+use crate::{Acks, Deed, Ledger, Person, Random, Tried, Weights, World, lasting};
 
 /// What is played; the same script is the same play.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,47 +14,32 @@ pub struct Script {
     pub seed: u64,
     /// How many things happen.
     pub steps: u32,
+    /// How many people there are, if that does not come from the seed.
+    pub people: Option<usize>,
     /// What never happens.
     pub without: Vec<Deed>,
 }
 
-/// Rooms of every kind: who reads too slowly is disconnected, loses the oldest, or all but the newest.
-const ROOMS: [&str; 4] = ["a:1", "a:2", "b:1", "c:1"];
-const ROLES: [&str; 2] = ["nurse", "surgeon"];
+/// What people write down together.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    pub(crate) ledger: Ledger,
+    pub(crate) acks: Acks,
+    /// Connections that tried to go on with what is another's.
+    pub(crate) thieves: Vec<usize>,
+}
 
 /// A play while it is played.
 #[derive(Debug)]
 pub struct Play {
-    world: World,
-    people: Vec<Person>,
-    ledger: Ledger,
+    pub(crate) world: World,
+    pub(crate) people: Vec<Person>,
+    pub(crate) notes: Notes,
     weights: Weights,
     seed: u64,
-}
-
-/// What a play had in it, to see that something was tried.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Tried {
-    /// Messages published.
-    pub published: u64,
-    /// Joins that brought all that was missed.
-    pub recovered: u64,
-    /// Notices of messages that were dropped.
-    pub gaps: u64,
-    /// Messages that a more urgent one overtook on its way to a slow reader.
-    pub overtaken: u64,
-    /// Messages that came again after a recovery, having been ahead before it.
-    pub repeated: u64,
-}
-
-impl AddAssign for Tried {
-    fn add_assign(&mut self, other: Self) {
-        self.published += other.published;
-        self.recovered += other.recovered;
-        self.gaps += other.gaps;
-        self.overtaken += other.overtaken;
-        self.repeated += other.repeated;
-    }
+    /// Whether messages had to go because all together took too much.
+    evicted: bool,
+    pub(crate) failures: u64,
 }
 
 /// Plays a script to its end.
@@ -72,31 +57,34 @@ pub fn play(script: &Script) -> Tried {
     play.come_to_rest()
 }
 
-fn options(random: &mut Random) -> Options {
-    let mut options = Options::default();
-    let mut pick = |of: &[usize]| of[random.below(of.len())];
-    options.limits.backlog_bytes = pick(&[2_000, 20_000, 1 << 20]);
-    options.limits.history_bytes = pick(&[3_000, 100_000, 1 << 20]);
-    options.limits.replay_bytes = pick(&[1_500, 100_000]).min(options.limits.backlog_bytes);
-    // A retry is always known: what happens after the window is a new message by right.
-    options.limits.message_id_window_ms = u64::MAX / 4_000;
-    let history = HistoryRule { size: pick(&[0, 5, 1_000]) as u32, ttl_ms: pick(&[20_000, 300_000]) as u64 };
-    let of = |name, slow| RoomType { slow, history, ..RoomType::open(name) };
-    options.room_types = vec![of("a", Slow::Disconnect), of("b", Slow::DropOldest), of("c", Slow::Conflate)];
-    options
-}
-
 impl Play {
     /// The beginning of a script.
     pub fn new(script: &Script) -> Self {
         let mut random = Random::new(script.seed);
         let shards = 1 + random.below(4) as u8;
-        let mut world = World::new(shards, script.seed, options(&mut random));
+        let options = options(&mut random);
+        let each =
+            options.room_types.iter().any(|of| *of.name == *ACKNOWLEDGED && of.devices == Devices::Each);
+        let mut world = World::new(shards, script.seed, options);
         world.window = [usize::MAX, 400, 3_000][random.below(3)];
-        let people = 3 + random.below(9);
-        let people = (0..people).map(|number| Person::new(format!("user-{number}"), ROLES[number % 2]));
+        let drawn = 3 + random.below(9);
+        let people = company(&mut random, script.people.unwrap_or(drawn), each);
         let weights = Weights::new(script.seed, &script.without);
-        Self { world, people: people.collect(), ledger: Ledger::default(), weights, seed: script.seed }
+        let notes = Notes::default();
+        let mut play = Self { world, people, notes, weights, seed: script.seed, evicted: false, failures: 0 };
+        if script.people.is_some_and(|people| people > drawn) {
+            play.gather();
+        }
+        play
+    }
+
+    /// Everybody is there from the start.
+    fn gather(&mut self) {
+        for person in &mut self.people {
+            person.come_back(&mut self.world, &self.notes.acks);
+            let room = ROOMS[self.world.random.below(ROOMS.len())];
+            person.join(&mut self.world, &self.notes.acks, room);
+        }
     }
 
     /// One thing happens.
@@ -105,22 +93,24 @@ impl Play {
     /// It must not.
     pub fn step(&mut self) {
         let deed = self.weights.pick(&mut self.world.random);
-        if deed == Deed::Flush {
-            self.flush();
-        } else {
-            Self::act(deed, &mut self.world, &mut self.people, &mut self.ledger);
-            if deed == Deed::Restart {
-                self.restart();
+        match deed {
+            Deed::Flush => self.flush(),
+            Deed::Restart => self.restart(),
+            Deed::Jump => self.jump(),
+            _ => {
+                self.failures += u64::from(deed == Deed::FailStore && self.world.options.store);
+                Self::act(deed, &mut self.world, &mut self.people, &mut self.notes);
             }
         }
     }
 
-    fn act(deed: Deed, world: &mut World, people: &mut [Person], ledger: &mut Ledger) {
+    fn act(deed: Deed, world: &mut World, people: &mut [Person], notes: &mut Notes) {
         let at = world.random.below(people.len());
         let room = ROOMS[world.random.below(ROOMS.len())];
+        let Notes { ledger, acks, thieves } = notes;
         let person = &mut people[at];
         match deed {
-            Deed::Join => person.join(world, room),
+            Deed::Join => person.join(world, acks, room),
             Deed::Leave => person.leave(world, room),
             Deed::Publish => publish(world, person, at, room, 0, ledger),
             Deed::Urge => {
@@ -128,12 +118,22 @@ impl Play {
                 let priority = [1, 5, 9][world.random.below(3)];
                 publish(world, person, at, room, priority, ledger);
             }
+            Deed::Whisper => {
+                let to = world.random.below(people.len());
+                let room = format!("@user:{}", people[to].who.user);
+                let priority = [0, 0, 0, 7][world.random.below(4)];
+                publish(world, &mut people[at], at, &room, priority, ledger);
+            }
             Deed::Retry if !ledger.is_empty() => {
                 let number = world.random.below(ledger.len());
                 let message = ledger.message(number);
                 if message.message_id.is_some() && message.by == at {
                     person.publish(world, ledger, number);
                 }
+            }
+            Deed::Ack => {
+                let room = ROOMS.into_iter().find(|room| room.starts_with(ACKNOWLEDGED));
+                person.acknowledge(world, acks, room.expect("there is one"));
             }
             Deed::History => person.read_history(world, room),
             Deed::Deliver => {
@@ -146,125 +146,154 @@ impl Play {
                     let bytes = world.random.below(5_000);
                     world.reads(client, bytes);
                 }
-                person.take(world, ledger);
+                person.take(world, ledger, acks);
             }
             Deed::Lose => {
-                person.take(world, ledger);
+                person.take(world, ledger, acks);
                 person.lose(world);
             }
-            Deed::Return => person.come_back(world),
+            Deed::Forget => {
+                person.take(world, ledger, acks);
+                // Who always has the same client id would be there twice under it.
+                if person.who.device.is_none() {
+                    person.forget(world);
+                }
+            }
+            Deed::Return => person.come_back(world, acks),
+            Deed::Steal => {
+                let from = world.random.below(people.len());
+                thieves.extend(steal(world, people, at, from));
+            }
             Deed::Pass => {
                 let ms = [1, 300, 2_000, 12_000, 40_000][world.random.below(5)];
                 world.pass(ms);
             }
-            Deed::Retry | Deed::Flush | Deed::Restart => {}
+            Deed::Store => world.store_one(),
+            Deed::FailStore => world.fail_store(),
+            Deed::HealStore => world.heal_store(),
+            Deed::Retry | Deed::Flush | Deed::Restart | Deed::Jump => {}
         }
     }
 
     /// A flush in slices, with anything else between them.
     fn flush(&mut self) {
         let shard = self.world.random.below(self.world.cores.len());
-        let Self { world, people, ledger, weights, .. } = self;
+        let Self { world, people, notes, weights, .. } = self;
         world.flush(shard, |world| {
             let deed = weights.pick(&mut world.random);
             // Time stands still within a tick, and a process that dies flushes nothing.
-            if !matches!(deed, Deed::Flush | Deed::Restart | Deed::Pass) {
-                Self::act(deed, world, people, ledger);
+            if !matches!(deed, Deed::Flush | Deed::Restart | Deed::Pass | Deed::Jump) {
+                Self::act(deed, world, people, notes);
             }
         });
     }
 
+    /// The process dies in the middle of everything.
     fn restart(&mut self) {
-        for person in &mut self.people {
-            person.take(&mut self.world, &mut self.ledger);
-            person.lose(&mut self.world);
+        let Self { world, people, notes: Notes { ledger, acks, thieves }, .. } = self;
+        for person in &mut *people {
+            person.take(world, ledger, acks);
+            person.is_still_in(world);
         }
-        self.world.restart(self.seed.wrapping_add((self.world.life() + 1) << 32));
+        check_thieves(world, thieves);
+        self.evicted |= world.cores.iter().any(|core| core.stats().evicted > 0);
+        world.restart(self.seed.wrapping_add((world.life() + 1) << 32));
+        people.iter_mut().for_each(|person| person.lose(world));
+        lasting::check(world, ledger, self.evicted);
+        let readers = acks.restarted(world);
+        let is_kept = |room: &str, reader: &str| readers.contains(&(room.to_owned(), reader.to_owned()));
+        people.iter_mut().for_each(|person| person.restarted(world, is_kept));
+    }
+
+    /// The wall clock is set by up to an hour, and nobody is disconnected by it.
+    fn jump(&mut self) {
+        let world = &mut self.world;
+        let open = |world: &World| (0..world.clients.len()).filter(|at| world.is_open(*at)).count();
+        let before = open(world);
+        let by_ms = world.random.below(3_600_000) as u64;
+        let back = world.random.chance(50);
+        let unix_ms = &mut world.now.unix_ms;
+        *unix_ms = if back { *unix_ms - by_ms } else { *unix_ms + by_ms };
+        for shard in 0..world.cores.len() {
+            world.input(shard, Input::Tick);
+        }
+        assert_eq!(open(world), before, "the wall clock ended connections");
     }
 
     /// Every bound holds at any time.
     fn check_bounds(&self) {
         let limits = &self.world.options.limits;
+        let mut connections = 0;
         for core in &self.world.cores {
             let stats = core.stats();
             assert!(stats.kept_bytes <= limits.history_bytes as u64, "{} bytes kept", stats.kept_bytes);
             assert!(stats.message_ids <= limits.message_ids as u64);
-            assert!(stats.connections <= self.people.len() as u64 * 4, "{} connections", stats.connections);
+            assert!(
+                stats.store_waiting <= limits.store_queue as u64,
+                "{} await the store",
+                stats.store_waiting
+            );
+            assert!(stats.sessions <= limits.sessions as u64);
+            connections += stats.connections as usize;
         }
-    }
-
-    /// Somebody looks where every room stands: of a message that nobody saw nobody else would know.
-    fn observe(&mut self) {
-        let mut observer = Person::new("observer".into(), ROLES[0]);
-        self.world.window = usize::MAX;
-        observer.come_back(&mut self.world);
-        ROOMS.iter().for_each(|room| observer.join(&mut self.world, room));
-        self.world.settle();
-        observer.take(&mut self.world, &mut self.ledger);
-        observer.lose(&mut self.world);
-    }
-
-    /// Everybody reads to the end; then everybody goes.
-    fn come_to_rest(mut self) -> Tried {
-        for round in 0..10_000 {
-            self.world.settle();
-            let mut waits = false;
-            for person in &mut self.people {
-                if let Some(client) = person.client() {
-                    self.world.reads(client, 1 << 20);
-                    waits |= self.world.clients[client].waits_for_room;
-                }
-                person.take(&mut self.world, &mut self.ledger);
-            }
-            if !waits && self.world.is_quiet() {
-                break;
-            }
-            assert!(round < 9_999, "it never comes to rest");
-        }
-        self.observe();
-        let mut tried = Tried { published: self.ledger.len() as u64, ..Tried::default() };
-        for person in &mut self.people {
-            person.check(&self.ledger);
-            tried.recovered += person.recovered;
-            tried.gaps += person.gaps;
-            tried.overtaken += person.overtaken;
-            tried.repeated += person.repeated;
-            person.lose(&mut self.world);
-        }
-        self.world.settle();
-        // Long enough for every room, its messages and its count to be forgotten, and for sweeps to look at all.
-        for _ in 0..8 {
-            self.world.pass(310_000);
-            self.world.settle();
-        }
-        for core in &self.world.cores {
-            let stats = core.stats();
-            let left = [
-                stats.connections,
-                stats.local_rooms,
-                stats.home_rooms,
-                stats.kept_messages,
-                stats.backlog_bytes,
-            ];
-            assert_eq!(left, [0; 5], "left behind: connections, member rooms, rooms, kept messages, backlog");
-        }
-        tried
+        assert_eq!(connections, self.world.connected(), "connections");
     }
 }
 
-fn publish(world: &mut World, person: &mut Person, by: usize, room: &str, priority: u8, ledger: &mut Ledger) {
+/// Somebody opens a connection as itself with what another was given to come back.
+fn steal(world: &mut World, people: &mut [Person], thief: usize, from: usize) -> Option<usize> {
+    if people[thief].who.user == people[from].who.user {
+        return None;
+    }
+    let token = people[from].session.token()?.to_owned();
+    // The client id is free to take for who comes first.
+    people[from].session.is_disturbed();
+    let shard = world.random.below(world.cores.len());
+    // What waits for its user goes there.
+    people[thief].inbox.life = Some(world.life());
+    let who = &people[thief].who;
+    Some(world.open_with(shard, &who.user, who.role, |opening| opening.resume = Some(token.into())))
+}
+
+/// Nobody has got anything by that.
+pub(crate) fn check_thieves(world: &mut World, thieves: &mut Vec<usize>) {
+    for client in thieves.drain(..) {
+        for message in world.take_messages(client) {
+            let resumed = message["resumed"] == true || message["type"] == "joined";
+            assert!(!resumed, "{message}: with what is another's");
+        }
+        if !world.clients[client].closed {
+            world.lose(client);
+        }
+    }
+}
+
+pub(crate) fn publish(
+    world: &mut World,
+    person: &mut Person,
+    by: usize,
+    room: &str,
+    priority: u8,
+    ledger: &mut Ledger,
+) {
     let Some(client) = person.client() else { return };
     let random = &mut world.random;
     let message_id = random.chance(20).then(|| format!("id-{}", ledger.len()));
+    let whispers = room.starts_with('@');
     let message = Published {
         room: room.to_owned(),
         by,
+        user: person.who.user.clone(),
+        clients: Vec::new(),
+        receipts: random.chance(40) && room.starts_with(ACKNOWLEDGED),
+        is_forbidden: whispers && person.who.role != ROLES[0],
         // Whose copy is left out would depend on which try came first.
-        exclude: (message_id.is_none() && random.chance(20)).then_some(client),
-        roles: if random.chance(15) { vec![person.role()] } else { Vec::new() },
+        exclude: (message_id.is_none() && !whispers && random.chance(20)).then_some(client),
+        roles: if !whispers && random.chance(15) { vec![person.who.role] } else { Vec::new() },
         key: random.chance(40).then(|| random.below(3)),
         priority,
-        expires: random.chance(5),
+        at_ms: world.now.mono_ms(),
+        expires: !whispers && random.chance(5),
         message_id,
         place: None,
     };

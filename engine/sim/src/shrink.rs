@@ -32,7 +32,7 @@ mod tests {
 
     #[test]
     fn only_what_is_needed_stays() {
-        let script = Script { seed: 1, steps: 5_000, without: vec![Deed::Restart] };
+        let script = Script { seed: 1, steps: 5_000, people: None, without: vec![Deed::Restart] };
         let needs = |script: &Script| script.steps >= 137 && !script.without.contains(&Deed::Lose);
         let short = shrink(&script, needs);
         assert_eq!(short.steps, 137);

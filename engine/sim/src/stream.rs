@@ -14,6 +14,8 @@ pub(crate) struct Stream {
     pub(crate) epoch: String,
     /// Everything up to here has come, or never will.
     pub(crate) place: u64,
+    /// Whether that is a guess, until a message without a priority or a notice comes.
+    pub(crate) unsure: bool,
     /// Messages beyond the place that have come since the join, with their priorities.
     ahead: BTreeMap<u64, u8>,
     /// The same from before the join: these may come again.
@@ -37,13 +39,31 @@ impl Stream {
         self.ahead.clear();
         self.before.clear();
         epoch.clone_into(&mut self.epoch);
-        self.place = stands;
+        (self.place, self.unsure) = (stands, false);
         known
     }
 
-    fn knows_no_more_than(&self, stands: u64) -> Result<(), String> {
+    /// It goes on somewhere, and only the server knows where: behind what has come, unless the server `forgot` that.
+    pub(crate) fn begin_somewhere(&mut self, epoch: &str, forgot: bool) {
+        self.place = if self.epoch == epoch && !forgot { self.last() } else { 0 };
+        self.ahead.clear();
+        self.before.clear();
+        epoch.clone_into(&mut self.epoch);
+        self.unsure = true;
+    }
+
+    /// The place to go on from after a loss.
+    pub(crate) fn named(&self) -> Option<(&str, u64)> {
+        (!self.epoch.is_empty() && !self.unsure).then_some((&self.epoch, self.place))
+    }
+
+    fn last(&self) -> u64 {
         let last = [&self.ahead, &self.before].into_iter().filter_map(|of| of.keys().last()).max();
-        let last = last.copied().unwrap_or(0).max(self.place);
+        last.copied().unwrap_or(0).max(self.place)
+    }
+
+    fn knows_no_more_than(&self, stands: u64) -> Result<(), String> {
+        let last = self.last();
         if last <= stands { Ok(()) } else { Err(format!("the room stands before {last}, which has come")) }
     }
 
@@ -80,7 +100,8 @@ impl Stream {
     }
 
     fn go_to(&mut self, places: RangeInclusive<u64>) -> Vec<u64> {
-        let holes = self.missing(places.start() - 1).collect();
+        let guessed = std::mem::take(&mut self.unsure);
+        let holes = if guessed { Vec::new() } else { self.missing(places.start() - 1).collect() };
         self.place = *places.end();
         self.ahead = self.ahead.split_off(&(self.place + 1));
         self.before = self.before.split_off(&(self.place + 1));

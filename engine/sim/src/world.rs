@@ -7,9 +7,10 @@ use fanfare_core::{
     Answer, ConnectionId, Core, Effects, Identity, Input, Mesh, Now, Opening, Options, RequestId, Rest,
     ShardId,
 };
-use fanfare_protocol::{Encoding, json};
+use fanfare_protocol::{Encoding, RoomName, json};
 use serde_json::Value;
 
+use crate::frames::frames;
 use crate::{Disk, Random};
 
 /// A client's end: what arrived, and how much more its socket takes.
@@ -47,7 +48,10 @@ pub struct World {
     /// All connections there ever were.
     pub clients: Vec<Client>,
     by_id: HashMap<(usize, u64), usize>,
+    /// Who had a slot of a shard last.
+    by_slot: HashMap<(usize, u32), usize>,
     life: u64,
+    connected: usize,
     /// Room of a socket whose client reads.
     pub window: usize,
     /// What the shards' stores were asked to keep.
@@ -74,7 +78,9 @@ impl World {
             queues: HashMap::new(),
             clients: Vec::new(),
             by_id: HashMap::new(),
+            by_slot: HashMap::new(),
             life: 0,
+            connected: 0,
             window: usize::MAX,
             disk: Disk::new(usize::from(shards)),
             answers: Vec::new(),
@@ -92,6 +98,8 @@ impl World {
         self.effects = ids().map(Effects::new).collect();
         self.queues.clear();
         self.by_id.clear();
+        self.by_slot.clear();
+        self.connected = 0;
         self.clients.iter_mut().for_each(|client| client.closed = true);
         let first_came_through = self.random.chance(50);
         self.disk.crash(first_came_through);
@@ -136,6 +144,24 @@ impl World {
         }
     }
 
+    /// Whether messages of a room are handed out only when the store has them.
+    pub fn is_durable(&self, room: &RoomName) -> bool {
+        self.options.store
+            && self.options.type_of(room).durable
+            && (!room.is_engine_room() || room.is_inbox())
+    }
+
+    /// Whether the server holds a connection and has not closed it.
+    pub fn is_open(&self, client: usize) -> bool {
+        let Client { shard, id, closed, .. } = self.clients[client];
+        !closed && self.cores[shard].is_open(id)
+    }
+
+    /// How many connections the shards hold.
+    pub fn connected(&self) -> usize {
+        self.connected
+    }
+
     /// How often it was restarted.
     pub fn life(&self) -> u64 {
         self.life
@@ -174,7 +200,9 @@ impl World {
         change(&mut opening);
         let id = self.cores[shard].open(self.now, opening, &mut self.effects[shard]);
         let client = self.clients.len();
+        self.connected += 1;
         self.by_id.insert((shard, id.token()), client);
+        self.by_slot.insert((shard, id.slot), client);
         self.clients.push(Client {
             shard,
             id,
@@ -231,6 +259,7 @@ impl World {
             let client = self.by_id[&(shard, id.token())];
             assert!(!self.clients[client].closed, "closed twice");
             self.clients[client].closed = true;
+            self.connected -= 1;
         }
         let writes = std::mem::take(&mut effects.writes);
         self.answers.append(&mut effects.answers);
@@ -290,8 +319,8 @@ impl World {
 
     /// Hands bytes to whoever lives in a slot: how many were taken, or nothing when all were.
     fn take(&mut self, shard: usize, slot: u32, bytes: &[u8]) -> Option<usize> {
-        let alive = |client: &&mut Client| client.shard == shard && client.id.slot == slot && !client.closed;
-        let client = self.clients.iter_mut().rev().find(alive).expect("bytes for nobody");
+        let client = self.by_slot.get(&(shard, slot)).map(|client| &mut self.clients[*client]);
+        let client = client.filter(|client| !client.closed).expect("bytes for nobody");
         assert!(!client.waits_for_room, "bytes for a socket that is known to be full");
         let taken = bytes.len().min(client.room);
         client.room -= taken.min(if client.room == usize::MAX { 0 } else { taken });
@@ -346,9 +375,11 @@ impl World {
         }
     }
 
-    /// Whether no message is on its way and nothing waits to be flushed.
+    /// Whether no message is on its way and nothing waits to be flushed or stored.
     pub fn is_quiet(&self) -> bool {
-        self.queues.values().all(VecDeque::is_empty) && !self.cores.iter().any(Core::has_output)
+        !self.disk.is_waiting()
+            && self.queues.values().all(VecDeque::is_empty)
+            && !self.cores.iter().any(Core::has_output)
     }
 
     /// Time passes, and every shard notices.
@@ -360,10 +391,10 @@ impl World {
         }
     }
 
-    /// What a client has been sent: JSON messages, the number of a close frame as a number, `ping` and `pong`.
+    /// What a client has been sent: messages as JSON, whatever it reads, the number of a close frame as a number, `ping` and `pong`.
     ///
     /// # Panics
-    /// The bytes are no frames of JSON.
+    /// The bytes are no such frames.
     pub fn messages(&self, client: usize) -> Vec<Value> {
         frames(&self.clients[client].received).0
     }
@@ -371,39 +402,11 @@ impl World {
     /// The same, once: what was taken is not told again.
     ///
     /// # Panics
-    /// The bytes are no frames of JSON.
+    /// The bytes are no such frames.
     pub fn take_messages(&mut self, client: usize) -> Vec<Value> {
         let received = &mut self.clients[client].received;
         let (messages, taken) = frames(received);
         received.drain(..taken);
         messages
     }
-}
-
-/// The whole frames at the front, and how many bytes they are.
-fn frames(received: &[u8]) -> (Vec<Value>, usize) {
-    let (mut bytes, mut messages) = (received, Vec::new());
-    while let [first, second, ..] = bytes {
-        let (length, header) = match second {
-            126 if bytes.len() < 4 => break,
-            127 if bytes.len() < 10 => break,
-            126 => (usize::from(u16::from_be_bytes([bytes[2], bytes[3]])), 4),
-            127 => {
-                let length = bytes[2..10].iter().fold(0_u64, |length, byte| length << 8 | u64::from(*byte));
-                (length as usize, 10)
-            }
-            short => (usize::from(*short), 2),
-        };
-        let Some(payload) = bytes.get(header..header + length) else { break };
-        match first & 0x0F {
-            1 => messages.push(serde_json::from_slice(payload).expect("every text is JSON")),
-            8 => messages.push(u16::from_be_bytes([payload[0], payload[1]]).into()),
-            9 => messages.push("ping".into()),
-            10 => messages.push("pong".into()),
-            other => panic!("opcode {other}: bytes are out of step"),
-        }
-        bytes = &bytes[header + length..];
-    }
-    let taken = received.len() - bytes.len();
-    (messages, taken)
 }

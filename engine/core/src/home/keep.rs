@@ -42,6 +42,15 @@ impl HomeRooms {
         }
     }
 
+    /// Where nothing is kept, only its place had to outlive the process.
+    pub(super) fn keep_no_more(&mut self, number: u32) {
+        let room = self.rooms.get(number).expect("invariant: the caller has just found it");
+        if self.is_durable(&room.name) {
+            let (room, to) = (room.name.clone(), room.offset);
+            self.store.write(Write::Trim { room, to });
+        }
+    }
+
     /// Lets the store forget what went from the front of a room's log.
     fn trimmed(&mut self, number: u32, first_before: Option<u64>) {
         let (Some(before), Some(room)) = (first_before, self.rooms.get(number)) else { return };

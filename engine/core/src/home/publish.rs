@@ -153,6 +153,8 @@ impl HomeRooms {
         }
         if rules.keeps {
             self.keep(number, now, Kept::new(entry, receipts));
+        } else if self.options.store {
+            self.keep_no_more(number);
         }
         match rules.memory {
             Memory::Nobody => {}

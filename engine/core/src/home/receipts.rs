@@ -50,13 +50,17 @@ impl HomeRooms {
         let Reader { subscriber, role } = reader.expect("invariant: who joins such a room says who it is");
         let full = self.readers.subscribers >= self.options.limits.subscribers;
         let room = self.rooms.get_mut(number).expect("invariant: just entered");
+        let acknowledged = self.options.type_of(&room.name).is_acknowledged();
         let (stands, is_inbox) = (room.offset, room.name.is_inbox());
         let subscribers = &mut room.more().subscribers;
+        let was_here = subscribers.get_mut(&subscriber).is_some_and(|of| of.is_here());
         let (start, is_new) = match subscribers.get_mut(&subscriber) {
             Some(subscription) => {
                 subscription.sent_ms = now.mono_ms();
                 subscription.role.clone_from(&role);
-                (known.unwrap_or(subscription.cursor), false)
+                // Where nothing is acknowledged, who is here on another connection has been sent everything.
+                let is_sent = !acknowledged && subscription.is_here();
+                (known.unwrap_or(if is_sent { stands } else { subscription.cursor }), false)
             }
             None if full => {
                 return Err(refusal(Code::ServerError, "the server remembers as many readers as it may"));
@@ -72,7 +76,7 @@ impl HomeRooms {
             }
         };
         subscribers.enter(&subscriber, from, class);
-        if is_new {
+        if !was_here {
             self.note_cursor(number, &subscriber);
         }
         let reader = Reader { subscriber, role };
@@ -303,7 +307,7 @@ impl HomeRooms {
             self.readers.buried += 1;
             if self.is_durable(&check.name) {
                 // Before the cursor: a crash in between must not lose it.
-                self.store.write(Write::Bury(Box::new(letter.clone())));
+                self.store.bury(Box::new(letter.clone()));
             }
             out.send(self.home_of(&letter.user), Mesh::Home(ToHome::Bury(Box::new(letter))));
         }

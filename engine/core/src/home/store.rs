@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use fanfare_protocol::{Code, Refusal, RoomName};
 
-use crate::durable::{Cursor, Subscriber, Write};
+use crate::durable::{Cursor, DeadLetter, Subscriber, Write};
 use crate::effect::Effects;
 use crate::home::HomeRooms;
 use crate::home::publish::tell;
@@ -22,6 +22,8 @@ pub(crate) struct Store {
     written: u64,
     /// Rooms whose first draft is on disk after so many writes, in order.
     pledged: VecDeque<(u64, u32)>,
+    /// Dead letters that are on disk after so many writes, in order: until then nobody else can write them again.
+    buried: VecDeque<(u64, Box<DeadLetter>)>,
     healthy: bool,
     /// How often the store failed.
     pub(crate) failures: u32,
@@ -29,7 +31,14 @@ pub(crate) struct Store {
 
 impl Store {
     pub(super) fn new() -> Self {
-        Self { writes: Vec::new(), written: 0, pledged: VecDeque::new(), healthy: true, failures: 0 }
+        Self {
+            writes: Vec::new(),
+            written: 0,
+            pledged: VecDeque::new(),
+            buried: VecDeque::new(),
+            healthy: true,
+            failures: 0,
+        }
     }
 
     /// Whether a publish may wait for the store.
@@ -56,6 +65,12 @@ impl Store {
     pub(super) fn pledge(&mut self, append: Write, room: u32) {
         self.write(append);
         self.pledged.push_back((self.written, room));
+    }
+
+    /// A message of a room of this shard was given up. To be called before its reader's place goes past it.
+    pub(super) fn bury(&mut self, letter: Box<DeadLetter>) {
+        self.write(Write::Bury(letter.clone()));
+        self.buried.push_back((self.written, letter));
     }
 
     pub(super) fn is_healthy(&self) -> bool {
@@ -97,6 +112,7 @@ impl HomeRooms {
     pub(crate) fn report(&mut self, now: Now, report: Report, out: &mut Effects) {
         match report {
             Report::Stored(writes) => {
+                while self.store.buried.pop_front_if(|(at, _)| *at <= writes).is_some() {}
                 while let Some((_, number)) = self.store.pledged.pop_front_if(|(at, _)| *at <= writes) {
                     let room = self.rooms.get_mut(number).expect("invariant: a room with drafts is kept");
                     let draft = room.more().drafts.pop_front().expect("invariant: pledged");
@@ -131,16 +147,26 @@ impl HomeRooms {
 
     /// After a failure the store may have more of a room, or less of what is known of it, than there is.
     fn tell_store_all(&mut self) {
-        let numbers: Vec<u32> = (0..self.rooms.numbers()).collect();
-        for number in numbers {
+        // Before any cursor that has gone past them: the shard that holds them writes apart from this one.
+        for (_, letter) in std::mem::take(&mut self.store.buried) {
+            self.store.bury(letter);
+        }
+        for number in 0..self.rooms.numbers() {
             let Some(room) = self.rooms.get(number).filter(|room| self.is_durable(&room.name)) else {
                 continue;
             };
             let name = &room.name;
-            let mut writes = vec![Write::Undo { room: name.clone(), after: room.offset }];
-            let first = room.log.as_ref().and_then(|log| log.first_offset());
-            writes.push(Write::Trim { room: name.clone(), to: first.map_or(room.offset, |first| first - 1) });
-            if room.rules.memory == Memory::Owner {
+            let mut writes = Vec::new();
+            if room.offset == 0 {
+                // What the store has is of an earlier count, which must not go on from a place it has given out.
+                writes.push(Write::Forget { room: name.clone() });
+            } else {
+                writes.push(Write::Undo { room: name.clone(), after: room.offset });
+                let first = room.log.as_ref().and_then(|log| log.first_offset());
+                let to = first.map_or(room.offset, |first| first - 1);
+                writes.push(Write::Trim { room: name.clone(), to });
+            }
+            if room.rules.memory == Memory::Owner && room.offset > 0 {
                 writes.push(owners_cursor(room));
             }
             if let Some(more) = &room.more {
@@ -150,7 +176,6 @@ impl HomeRooms {
                     cursor: subscription.as_stored(),
                 });
                 writes.extend(cursors);
-                writes.extend(more.dead.iter().map(|letter| Write::Bury(Box::new(letter.clone()))));
             }
             writes.into_iter().for_each(|write| self.store.write(write));
         }

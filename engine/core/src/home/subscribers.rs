@@ -79,7 +79,9 @@ impl Subscription {
     }
 
     pub(crate) fn as_stored(&self) -> Cursor {
-        Cursor { offset: self.cursor, seen_ms: self.seen_ms }
+        // Who is here when the process dies was there until then, whenever it acknowledged last.
+        let seen_ms = if self.is_here() { Cursor::HERE } else { self.seen_ms };
+        Cursor { offset: self.cursor, seen_ms }
     }
 }
 

@@ -126,7 +126,12 @@ impl Local {
     /// Makes a connection a member here; it is owed what comes from now on.
     fn enter(&mut self, id: ConnectionId, room: RoomName, epoch: Epoch, offset: u64) -> u32 {
         let number = match self.rooms.find(&room) {
-            Some(number) => number,
+            Some(number) => {
+                // Everybody may have left it, so that it did not hear of what was published since.
+                let found = self.rooms.get_mut(number).expect("invariant: just found");
+                (found.epoch, found.offset) = (epoch, offset);
+                number
+            }
             None => {
                 self.stats.member_rooms += u64::from(!room.is_engine_room());
                 // The engine's own rooms bring what must not be dropped without a word.
