@@ -54,7 +54,11 @@ impl HomeRooms {
                 self.keep(number, now, Kept::new(entry, None));
             }
         }
-        self.rooms.get_mut(number).expect("invariant: just put in").offset = offset;
+        let room = self.rooms.get_mut(number).expect("invariant: just put in");
+        room.offset = offset;
+        if !rules.keeps {
+            self.keep_no_more(number);
+        }
         self.expire(number, now);
     }
 
