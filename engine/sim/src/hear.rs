@@ -98,8 +98,8 @@ impl Person {
 
     fn joined(&mut self, world: &World, message: &Value) {
         let (user, room) = (&self.who.user, text(message, "room"));
-        if self.who.device.is_some() && self.session.is_resumed() {
-            // The session of an earlier connection with this client id, if the last one was in no room.
+        if self.session.is_resumed() {
+            // There may have been another connection with this client id, which was in other rooms.
             self.rooms.entry(room.to_owned()).or_default().asked = true;
         }
         let membership = self.rooms.get_mut(room).filter(|of| of.asked);
