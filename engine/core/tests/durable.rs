@@ -299,3 +299,19 @@ fn a_dead_letter_is_never_written_after_the_place_that_has_gone_past_it() {
         assert!(letters == 1 || again, "{user} {room}: neither given up nor sent");
     }
 }
+
+/// The store was asked for it after it had failed, as if it had been decided after that.
+#[test]
+fn what_was_decided_in_the_turn_of_a_failure_is_not_asked_for_afterwards() {
+    let mut world = World::new(1, 1, options());
+    let ben = open(&mut world, "ben");
+    join(&mut world, ben, "task:1", Value::Null);
+    world.store();
+    let core = &mut world.cores[0];
+    let mut effects = fanfare_core::Effects::new(fanfare_core::ShardId(0));
+    core.handle(world.now, fanfare_core::Input::Lost(world.clients[ben].id), &mut effects);
+    assert!(!effects.writes.is_empty(), "how far the reader has come");
+    let failed = fanfare_core::Mesh::Store(fanfare_core::Report::Failed);
+    core.handle(world.now, fanfare_core::Input::Mesh(failed), &mut effects);
+    assert!(effects.writes.is_empty());
+}
