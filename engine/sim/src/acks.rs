@@ -83,15 +83,18 @@ impl Acks {
         self.receipts.len() as u64
     }
 
-    /// The process has died: it knows only what the store knew. Gives the readers that it remembers, by room.
-    ///
-    /// # Panics
-    /// The store has a reader further than it ever was.
-    pub(crate) fn restarted(&mut self, world: &World) -> BTreeSet<(String, String)> {
+    /// The process has died: it knows only what the store knew. Gives the readers that it remembers, by room; where the
+    /// store `lagged`, it may not have known that somebody had come back.
+    pub(crate) fn restarted(&mut self, world: &World, lagged: bool) -> BTreeSet<(String, String)> {
+        let now_ms = world.now.mono_ms();
         let mut kept: BTreeMap<(String, String, String), u64> = BTreeMap::new();
         for room in world.disk.rooms().filter(|room| !room.room.is_engine_room()) {
             let (name, epoch) = (room.room.to_string(), room.epoch.to_string());
+            let ttl_ms = world.options.type_of(&room.room).queue.ttl_ms;
             for (subscriber, cursor) in &room.cursors {
+                if lagged && cursor.seen_ms.saturating_add(ttl_ms) <= now_ms {
+                    continue;
+                }
                 kept.insert((reader_of(subscriber), name.clone(), epoch.clone()), cursor.offset);
             }
         }

@@ -197,10 +197,11 @@ impl Play {
         }
         check_thieves(world, thieves);
         self.evicted |= world.cores.iter().any(|core| core.stats().evicted > 0);
+        let lagged = !world.disk.is_up_to_date();
         world.restart(self.seed.wrapping_add((world.life() + 1) << 32));
         people.iter_mut().for_each(|person| person.lose(world));
         lasting::check(world, ledger, self.evicted);
-        let readers = acks.restarted(world);
+        let readers = acks.restarted(world, lagged);
         let is_kept = |room: &str, reader: &str| readers.contains(&(room.to_owned(), reader.to_owned()));
         people.iter_mut().for_each(|person| person.restarted(world, is_kept));
     }
