@@ -6,6 +6,8 @@ use fanfare_protocol::{Code, Encoding, RoomName};
 use fanfare_sim::World;
 use serde_json::{Value, json};
 
+type End = fn(ConnectionId) -> Input;
+
 fn open(world: &mut World, user: &str) -> usize {
     let client = world.open(user.len() % world.cores.len(), user, "admin", Encoding::Json);
     world.settle();
@@ -116,12 +118,11 @@ fn a_session_is_its_users_own_and_has_its_time() {
 fn who_said_goodbye_or_was_sent_away_does_not_come_back() {
     let mut world = World::new(2, 5, Options::default());
     let goodbye = |id, number| Input::PeerClosed(id, Some(number));
-    let ends: [(fn(ConnectionId) -> Input, bool); 4] = [
-        (|id| Input::PeerClosed(id, Some(1_000)), false),
-        (|id| Input::PeerClosed(id, Some(1_001)), true),
-        (|id| Input::Close(id, Close::code(Code::DisconnectedByAdmin, "")), false),
-        (|id| Input::Close(id, Close::code(Code::HeartbeatTimeout, "")), true),
-    ];
+    let goodbye_1000: End = |id| Input::PeerClosed(id, Some(1_000));
+    let goodbye_1001: End = |id| Input::PeerClosed(id, Some(1_001));
+    let sent_away: End = |id| Input::Close(id, Close::code(Code::DisconnectedByAdmin, ""));
+    let lost: End = |id| Input::Close(id, Close::code(Code::HeartbeatTimeout, ""));
+    let ends = [(goodbye_1000, false), (goodbye_1001, true), (sent_away, false), (lost, true)];
     for (end, resumed) in ends {
         let (ben, resume, _) = member(&mut world);
         let (shard, id) = (world.clients[ben].shard, world.clients[ben].id);

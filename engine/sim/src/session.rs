@@ -26,9 +26,9 @@ pub(crate) struct Session {
     /// What this connection goes on with, if it brought a token.
     brought: Option<(String, u64)>,
     must_resume: Option<Parked>,
-    /// The client id under which there may be a connection that was given up before its welcome: what is remembered
-    /// under it may be that one's.
-    shared: Option<String>,
+    /// Client ids under which there may be another connection, given up before its welcome or somebody else's: what is
+    /// remembered under them may be that one's, or be forgotten.
+    shared: BTreeSet<String>,
     /// The rooms it did not name, since the server knows them.
     left_out: BTreeSet<String>,
     /// Connections that were given up without a word, and those of them that had to make way.
@@ -100,9 +100,9 @@ impl Session {
     /// The connection ends, having been in these rooms.
     pub(crate) fn part(&mut self, world: &World, client: usize, rooms: BTreeSet<String>) {
         if let Some((text, _)) = self.brought.as_ref().filter(|_| !self.is_welcome) {
-            self.shared = Some(client_of(text).to_owned());
+            self.shared.insert(client_of(text).to_owned());
         }
-        let alone = self.token().map(client_of) != self.shared.as_deref();
+        let alone = self.token().is_some_and(|token| !self.shared.contains(client_of(token)));
         let remembers = self.is_welcome && world.is_open(client) && !rooms.is_empty() && alone;
         let (lost_ms, life) = (world.now.mono_ms(), world.life());
         self.parked = remembers.then_some(Parked { rooms, lost_ms, life, client });
@@ -111,6 +111,8 @@ impl Session {
     /// Somebody else was there under this client id, or may have been.
     pub(crate) fn is_disturbed(&mut self) {
         (self.parked, self.must_resume) = (None, None);
+        let client = self.token().map(|token| client_of(token).to_owned());
+        self.shared.extend(client);
     }
 }
 
