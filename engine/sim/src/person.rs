@@ -235,6 +235,8 @@ impl Person {
     pub(crate) fn restarted(&mut self, world: &World, is_kept: impl Fn(&str, &str) -> bool) {
         for (room, membership) in &mut self.rooms {
             let name = RoomName::parse(room).expect("rooms are named well");
+            // What was given up may not be on disk, and comes again.
+            membership.reader.holes.clear();
             membership.is_known &= world.is_durable(&name) && is_kept(room, &self.reader);
         }
     }
