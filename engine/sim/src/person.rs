@@ -247,7 +247,7 @@ impl Person {
         if self.rooms.get(room).is_some_and(|of| of.asked) {
             return;
         }
-        let mut command = json!({ "type": "join", "id": "join", "room": room });
+        let mut command = json!({ "type": "join", "id": format!("join {room}"), "room": room });
         if let Some(Position { epoch, offset }) = self.ask_to_join(world, acks, room, true) {
             command["recover"] = json!({ "epoch": &*epoch, "offset": offset });
         }

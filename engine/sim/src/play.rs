@@ -158,7 +158,7 @@ impl Play {
                 let person = &mut people[at];
                 person.take(world, ledger, acks);
                 // Who always has the same client id would be there twice under it.
-                if person.who.device.is_none() {
+                if person.who.device.is_none() && person.session.may_forget(world) {
                     person.forget(world);
                 }
             }

@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::World;
 
+/// Connections of one person that are there and given up, at most.
+const OLD_MAX: usize = 2;
+
 /// What the server must remember of a connection that ended.
 #[derive(Clone, Debug)]
 struct Parked {
@@ -40,6 +43,11 @@ impl Session {
     /// The token, to be shown by somebody else.
     pub(crate) fn token(&self) -> Option<&str> {
         self.token.as_ref().map(|(text, _)| text.as_str())
+    }
+
+    /// Whether one more connection may be given up without a word: where no time passes they would all stay.
+    pub(crate) fn may_forget(&self, world: &World) -> bool {
+        self.old.iter().filter(|client| world.is_open(**client)).count() < OLD_MAX
     }
 
     /// Whether this connection was welcomed.
