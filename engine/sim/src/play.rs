@@ -254,7 +254,7 @@ fn steal(world: &mut World, people: &mut [Person], thief: usize, from: usize) ->
     people[from].session.is_disturbed();
     let shard = world.random.below(world.cores.len());
     // What waits for its user goes there.
-    people[thief].inbox.life = Some(world.life());
+    people[thief].inbox.is_shared(world.life());
     let who = &people[thief].who;
     Some(world.open_with(shard, &who.user, who.role, |opening| opening.resume = Some(token.into())))
 }
