@@ -275,9 +275,11 @@ fn a_count_that_has_ended_does_not_begin_again() {
 /// The shard that orders the user's own room wrote it, apart from the reader's place.
 #[test]
 fn a_dead_letter_is_never_written_after_the_place_that_has_gone_past_it() {
-    for room in ["task:1", "task:2", "task:3", "task:4"] {
+    let pairs =
+        ["ben", "bo", "bert", "bill"].map(|user| ["task:1", "task:2", "task:3"].map(|room| (user, room)));
+    for (user, room) in pairs.into_iter().flatten() {
         let mut world = World::new(2, 1, options());
-        let (ada, ben) = (open(&mut world, "ada"), open(&mut world, "ben"));
+        let (ada, ben) = (open(&mut world, "ada"), open(&mut world, user));
         join(&mut world, ben, room, Value::Null);
         say(&mut world, ada, ("room", room), 1, None);
         world.store();
@@ -291,9 +293,25 @@ fn a_dead_letter_is_never_written_after_the_place_that_has_gone_past_it() {
         world.store_one();
         world.restart(2);
         let letters: u64 = world.cores.iter().map(|core| core.stats().dead_letters).sum();
-        let ben = open(&mut world, "ben");
+        let ben = open(&mut world, user);
         join(&mut world, ben, room, Value::Null);
         let again = heard(&mut world, ben).contains(&json!(1));
-        assert!(letters == 1 || again, "{room}: neither given up nor sent");
+        assert!(letters == 1 || again, "{user} {room}: neither given up nor sent");
     }
+}
+
+/// The store was asked for it after it had failed, as if it had been decided after that.
+#[test]
+fn what_was_decided_in_the_turn_of_a_failure_is_not_asked_for_afterwards() {
+    let mut world = World::new(1, 1, options());
+    let ben = open(&mut world, "ben");
+    join(&mut world, ben, "task:1", Value::Null);
+    world.store();
+    let core = &mut world.cores[0];
+    let mut effects = fanfare_core::Effects::new(fanfare_core::ShardId(0));
+    core.handle(world.now, fanfare_core::Input::Lost(world.clients[ben].id), &mut effects);
+    assert!(!effects.writes.is_empty(), "how far the reader has come");
+    let failed = fanfare_core::Mesh::Store(fanfare_core::Report::Failed);
+    core.handle(world.now, fanfare_core::Input::Mesh(failed), &mut effects);
+    assert!(effects.writes.is_empty());
 }

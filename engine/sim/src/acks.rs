@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fanfare_core::Subscriber;
+use fanfare_core::{Cursor, Subscriber};
 
 use crate::World;
 
@@ -83,15 +83,16 @@ impl Acks {
         self.receipts.len() as u64
     }
 
-    /// The process has died: it knows only what the store knew. Gives the readers that it remembers, by room.
-    ///
-    /// # Panics
-    /// The store has a reader further than it ever was.
-    pub(crate) fn restarted(&mut self, world: &World) -> BTreeSet<(String, String)> {
+    /// The process has died: it knows only what the store knew. Gives the readers that it remembers, by room; where the
+    /// store `lagged`, it may not have known that somebody had come back.
+    pub(crate) fn restarted(&mut self, world: &World, lagged: bool) -> BTreeSet<(String, String)> {
         let mut kept: BTreeMap<(String, String, String), u64> = BTreeMap::new();
         for room in world.disk.rooms().filter(|room| !room.room.is_engine_room()) {
             let (name, epoch) = (room.room.to_string(), room.epoch.to_string());
             for (subscriber, cursor) in &room.cursors {
+                if lagged && cursor.seen_ms != Cursor::HERE {
+                    continue;
+                }
                 kept.insert((reader_of(subscriber), name.clone(), epoch.clone()), cursor.offset);
             }
         }

@@ -58,6 +58,11 @@ impl Disk {
         !self.queue.is_empty()
     }
 
+    /// Whether all that anybody wanted kept is.
+    pub fn is_up_to_date(&self) -> bool {
+        !self.is_waiting() && !self.full
+    }
+
     /// Writes what one shard asked for first, as one transaction; whom to tell what.
     pub fn commit(&mut self) -> Option<(usize, Report)> {
         loop {

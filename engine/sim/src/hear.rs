@@ -78,8 +78,15 @@ impl Person {
     }
 
     /// Something was refused. A publish may only be where the store fails or has too much to do, where the role does not
-    /// allow it, or when too many commands wait; it can be tried again. An acknowledgement only if it is wrong.
+    /// allow it, or when too many commands wait; it can be tried again. A join only for the last, an acknowledgement also if
+    /// it is wrong.
     fn refused(&mut self, world: &World, ledger: &Ledger, message: &Value) {
+        if let Some(room) = message["id"].as_str().and_then(|id| id.strip_prefix("join ")) {
+            assert_eq!(message["code"], 4004, "{}: {message}: a join is refused", self.who.user);
+            if let Some(membership) = self.rooms.get_mut(room) {
+                membership.asked = false;
+            }
+        }
         let Some(id) = message["id"].as_u64() else { return };
         if let Some(acking) = self.acking.remove(&id) {
             let may = acking.is_wrong || message["code"] == 4004;
@@ -98,8 +105,8 @@ impl Person {
 
     fn joined(&mut self, world: &World, message: &Value) {
         let (user, room) = (&self.who.user, text(message, "room"));
-        if self.who.device.is_some() && self.session.is_resumed() {
-            // The session of an earlier connection with this client id, if the last one was in no room.
+        if self.session.is_resumed() {
+            // There may have been another connection with this client id, which was in other rooms.
             self.rooms.entry(room.to_owned()).or_default().asked = true;
         }
         let membership = self.rooms.get_mut(room).filter(|of| of.asked);

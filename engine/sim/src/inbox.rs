@@ -49,6 +49,14 @@ impl Inbox {
         };
     }
 
+    /// The user opens another connection, in this life of the process: what waits may go there.
+    pub(crate) fn is_shared(&mut self, life: u64) {
+        self.life = Some(life);
+        if self.opened == Opened::First {
+            self.opened = Opened::Somewhere;
+        }
+    }
+
     /// Something comes, in this life of the process; with it a stream may begin.
     pub(crate) fn hear(&mut self, epoch: &str, life: u64) -> Result<(), String> {
         let forgot = std::mem::replace(&mut self.heard_in, life) != life;

@@ -235,6 +235,8 @@ impl Person {
     pub(crate) fn restarted(&mut self, world: &World, is_kept: impl Fn(&str, &str) -> bool) {
         for (room, membership) in &mut self.rooms {
             let name = RoomName::parse(room).expect("rooms are named well");
+            // What was given up may not be on disk, and comes again.
+            membership.reader.holes.clear();
             membership.is_known &= world.is_durable(&name) && is_kept(room, &self.reader);
         }
     }
@@ -245,7 +247,7 @@ impl Person {
         if self.rooms.get(room).is_some_and(|of| of.asked) {
             return;
         }
-        let mut command = json!({ "type": "join", "id": "join", "room": room });
+        let mut command = json!({ "type": "join", "id": format!("join {room}"), "room": room });
         if let Some(Position { epoch, offset }) = self.ask_to_join(world, acks, room, true) {
             command["recover"] = json!({ "epoch": &*epoch, "offset": offset });
         }

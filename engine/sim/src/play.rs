@@ -108,15 +108,14 @@ impl Play {
         let at = world.random.below(people.len());
         let room = ROOMS[world.random.below(ROOMS.len())];
         let Notes { ledger, acks, thieves } = notes;
-        let person = &mut people[at];
         match deed {
-            Deed::Join => person.join(world, acks, room),
-            Deed::Leave => person.leave(world, room),
-            Deed::Publish => publish(world, person, at, room, 0, ledger),
+            Deed::Join => people[at].join(world, acks, room),
+            Deed::Leave => people[at].leave(world, room),
+            Deed::Publish => publish(world, &mut people[at], at, room, 0, ledger),
             Deed::Urge => {
                 // Few different ones, so that some are as urgent as others.
                 let priority = [1, 5, 9][world.random.below(3)];
-                publish(world, person, at, room, priority, ledger);
+                publish(world, &mut people[at], at, room, priority, ledger);
             }
             Deed::Whisper => {
                 let to = world.random.below(people.len());
@@ -127,21 +126,23 @@ impl Play {
             Deed::Retry if !ledger.is_empty() => {
                 let number = world.random.below(ledger.len());
                 let message = ledger.message(number);
-                if message.message_id.is_some() && message.by == at {
+                let by = people.get_mut(message.by).filter(|_| message.message_id.is_some());
+                if let Some(person) = by {
                     person.publish(world, ledger, number);
                 }
             }
             Deed::Ack => {
                 let room = ROOMS.into_iter().find(|room| room.starts_with(ACKNOWLEDGED));
-                person.acknowledge(world, acks, room.expect("there is one"));
+                people[at].acknowledge(world, acks, room.expect("there is one"));
             }
-            Deed::History => person.read_history(world, room),
+            Deed::History => people[at].read_history(world, room),
             Deed::Deliver => {
                 for _ in 0..world.random.below(8) {
                     world.deliver_one();
                 }
             }
             Deed::Read => {
+                let person = &mut people[at];
                 if let Some(client) = person.client() {
                     let bytes = world.random.below(5_000);
                     world.reads(client, bytes);
@@ -149,17 +150,19 @@ impl Play {
                 person.take(world, ledger, acks);
             }
             Deed::Lose => {
+                let person = &mut people[at];
                 person.take(world, ledger, acks);
                 person.lose(world);
             }
             Deed::Forget => {
+                let person = &mut people[at];
                 person.take(world, ledger, acks);
                 // Who always has the same client id would be there twice under it.
-                if person.who.device.is_none() {
+                if person.who.device.is_none() && person.session.may_forget(world) {
                     person.forget(world);
                 }
             }
-            Deed::Return => person.come_back(world, acks),
+            Deed::Return => people[at].come_back(world, acks),
             Deed::Steal => {
                 let from = world.random.below(people.len());
                 thieves.extend(steal(world, people, at, from));
@@ -197,10 +200,11 @@ impl Play {
         }
         check_thieves(world, thieves);
         self.evicted |= world.cores.iter().any(|core| core.stats().evicted > 0);
+        let lagged = !world.disk.is_up_to_date();
         world.restart(self.seed.wrapping_add((world.life() + 1) << 32));
         people.iter_mut().for_each(|person| person.lose(world));
         lasting::check(world, ledger, self.evicted);
-        let readers = acks.restarted(world);
+        let readers = acks.restarted(world, lagged);
         let is_kept = |room: &str, reader: &str| readers.contains(&(room.to_owned(), reader.to_owned()));
         people.iter_mut().for_each(|person| person.restarted(world, is_kept));
     }
@@ -250,7 +254,7 @@ fn steal(world: &mut World, people: &mut [Person], thief: usize, from: usize) ->
     people[from].session.is_disturbed();
     let shard = world.random.below(world.cores.len());
     // What waits for its user goes there.
-    people[thief].inbox.life = Some(world.life());
+    people[thief].inbox.is_shared(world.life());
     let who = &people[thief].who;
     Some(world.open_with(shard, &who.user, who.role, |opening| opening.resume = Some(token.into())))
 }

@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::World;
 
+/// Connections of one person that are there and given up, at most.
+const OLD_MAX: usize = 2;
+
 /// What the server must remember of a connection that ended.
 #[derive(Clone, Debug)]
 struct Parked {
@@ -26,6 +29,9 @@ pub(crate) struct Session {
     /// What this connection goes on with, if it brought a token.
     brought: Option<(String, u64)>,
     must_resume: Option<Parked>,
+    /// Client ids under which there may be another connection, given up before its welcome or somebody else's: what is
+    /// remembered under them may be that one's, or be forgotten.
+    shared: BTreeSet<String>,
     /// The rooms it did not name, since the server knows them.
     left_out: BTreeSet<String>,
     /// Connections that were given up without a word, and those of them that had to make way.
@@ -37,6 +43,11 @@ impl Session {
     /// The token, to be shown by somebody else.
     pub(crate) fn token(&self) -> Option<&str> {
         self.token.as_ref().map(|(text, _)| text.as_str())
+    }
+
+    /// Whether one more connection may be given up without a word: where no time passes they would all stay.
+    pub(crate) fn may_forget(&self, world: &World) -> bool {
+        self.old.iter().filter(|client| world.is_open(**client)).count() < OLD_MAX
     }
 
     /// Whether this connection was welcomed.
@@ -96,7 +107,11 @@ impl Session {
 
     /// The connection ends, having been in these rooms.
     pub(crate) fn part(&mut self, world: &World, client: usize, rooms: BTreeSet<String>) {
-        let remembers = self.is_welcome && world.is_open(client) && !rooms.is_empty();
+        if let Some((text, _)) = self.brought.as_ref().filter(|_| !self.is_welcome) {
+            self.shared.insert(client_of(text).to_owned());
+        }
+        let alone = self.token().is_some_and(|token| !self.shared.contains(client_of(token)));
+        let remembers = self.is_welcome && world.is_open(client) && !rooms.is_empty() && alone;
         let (lost_ms, life) = (world.now.mono_ms(), world.life());
         self.parked = remembers.then_some(Parked { rooms, lost_ms, life, client });
     }
@@ -104,7 +119,14 @@ impl Session {
     /// Somebody else was there under this client id, or may have been.
     pub(crate) fn is_disturbed(&mut self) {
         (self.parked, self.must_resume) = (None, None);
+        let client = self.token().map(|token| client_of(token).to_owned());
+        self.shared.extend(client);
     }
+}
+
+/// The client id in a token.
+fn client_of(token: &str) -> &str {
+    token.rsplit_once('.').map_or(token, |(client, _)| client)
 }
 
 impl Parked {

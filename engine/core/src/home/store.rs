@@ -133,6 +133,8 @@ impl HomeRooms {
         self.store.healthy = false;
         self.store.failures += 1;
         self.store.writes.clear();
+        // What was decided in this turn already, and is not with the store yet, is of the time before as well.
+        out.writes.clear();
         for (_, number) in std::mem::take(&mut self.store.pledged) {
             let room = self.rooms.get_mut(number).expect("invariant: a room with drafts is kept");
             let draft = room.more().drafts.pop_front().expect("invariant: pledged");
