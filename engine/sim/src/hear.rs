@@ -111,7 +111,11 @@ impl Person {
         }
         let membership = self.rooms.get_mut(room).filter(|of| of.asked);
         let membership = membership.unwrap_or_else(|| panic!("{user}: {message}: not asked"));
-        membership.joined = true;
+        if std::mem::replace(&mut membership.joined, true) {
+            // A second answer, where the server had joined the room before it was asked to: it says where the room stands,
+            // but what this connection has not been sent yet is still to come.
+            return;
+        }
         let (before, life) = (membership.seen_ms, membership.life);
         (membership.seen_ms, membership.life) = (membership.asked_ms, world.life());
         let (epoch, stands) = (text(message, "epoch"), offset(message, "offset"));

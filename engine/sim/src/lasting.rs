@@ -11,12 +11,12 @@ use crate::{Ledger, World};
 /// For so long a room that nobody is in keeps its count.
 pub(crate) const KEPT_MS: u64 = 300_000;
 
-/// Right after a restart: compares what people know with what the store has. Where messages had to go for others
-/// (`evicted`), only the count can be judged.
+/// Right after a restart: compares what people know with what the store has. Where messages had to go for others,
+/// only the count can be judged.
 ///
 /// # Panics
 /// Something is gone, or something else is in its place.
-pub(crate) fn check(world: &World, ledger: &Ledger, evicted: bool) {
+pub(crate) fn check(world: &World, ledger: &Ledger) {
     let stored: HashMap<String, StoredRoom> =
         world.disk.rooms().map(|room| (room.room.to_string(), room)).collect();
     let now_ms = world.now.mono_ms();
@@ -30,7 +30,7 @@ pub(crate) fn check(world: &World, ledger: &Ledger, evicted: bool) {
         let room_type = world.options.type_of(&room_name);
         let rule = room_type.kept();
         let told = ledger.message(message);
-        let is_kept = !evicted && rule.size > 0 && told.at_ms + rule.ttl_ms > now_ms;
+        let is_kept = !world.has_evicted() && rule.size > 0 && told.at_ms + rule.ttl_ms > now_ms;
         if !is_kept && told.at_ms + KEPT_MS <= now_ms {
             continue;
         }

@@ -22,6 +22,7 @@ mod reader;
 mod rest;
 mod session;
 mod shrink;
+mod sockets;
 mod stream;
 mod survey;
 mod tried;

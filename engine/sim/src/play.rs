@@ -37,8 +37,6 @@ pub struct Play {
     pub(crate) notes: Notes,
     weights: Weights,
     seed: u64,
-    /// Whether messages had to go because all together took too much.
-    evicted: bool,
     pub(crate) failures: u64,
 }
 
@@ -71,7 +69,7 @@ impl Play {
         let people = company(&mut random, script.people.unwrap_or(drawn), each);
         let weights = Weights::new(script.seed, &script.without);
         let notes = Notes::default();
-        let mut play = Self { world, people, notes, weights, seed: script.seed, evicted: false, failures: 0 };
+        let mut play = Self { world, people, notes, weights, seed: script.seed, failures: 0 };
         if script.people.is_some_and(|people| people > drawn) {
             play.gather();
         }
@@ -199,11 +197,10 @@ impl Play {
             person.is_still_in(world);
         }
         check_thieves(world, thieves);
-        self.evicted |= world.cores.iter().any(|core| core.stats().evicted > 0);
         let lagged = !world.disk.is_up_to_date();
         world.restart(self.seed.wrapping_add((world.life() + 1) << 32));
         people.iter_mut().for_each(|person| person.lose(world));
-        lasting::check(world, ledger, self.evicted);
+        lasting::check(world, ledger);
         let readers = acks.restarted(world, lagged);
         let is_kept = |room: &str, reader: &str| readers.contains(&(room.to_owned(), reader.to_owned()));
         people.iter_mut().for_each(|person| person.restarted(world, is_kept));

@@ -28,8 +28,7 @@ pub(crate) struct Survey {
 /// # Panics
 /// The answers are wrong.
 pub(crate) fn survey(world: &mut World, people: &[Person], ledger: &mut Ledger) -> Survey {
-    let evicted = world.cores.iter().any(|core| core.stats().evicted > 0);
-    let mut survey = Survey { evicted, ..Survey::default() };
+    let mut survey = Survey { evicted: world.has_evicted(), ..Survey::default() };
     for room in ROOMS {
         if !matches!(kind(world, room), Kind::Acknowledged(_)) {
             continue;

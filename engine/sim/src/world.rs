@@ -4,13 +4,11 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use fanfare_core::{
-    Answer, ConnectionId, Core, Effects, Identity, Input, Mesh, Now, Opening, Options, RequestId, Rest,
-    ShardId,
+    Answer, ConnectionId, Core, Effects, Identity, Input, Mesh, Now, Opening, Options, RequestId, ShardId,
 };
 use fanfare_protocol::{Encoding, RoomName, json};
 use serde_json::Value;
 
-use crate::frames::frames;
 use crate::{Disk, Random};
 
 /// A client's end: what arrived, and how much more its socket takes.
@@ -43,15 +41,17 @@ pub struct World {
     pub now: Now,
     /// What all shards were started with.
     pub options: Arc<Options>,
-    effects: Vec<Effects>,
+    pub(crate) effects: Vec<Effects>,
     queues: HashMap<(usize, usize), VecDeque<Mesh>>,
     /// All connections there ever were.
     pub clients: Vec<Client>,
     by_id: HashMap<(usize, u64), usize>,
     /// Who had a slot of a shard last.
-    by_slot: HashMap<(usize, u32), usize>,
+    pub(crate) by_slot: HashMap<(usize, u32), usize>,
     life: u64,
     connected: usize,
+    /// Whether a life before this one had to let go of messages because all took too much.
+    evicted: bool,
     /// Room of a socket whose client reads.
     pub window: usize,
     /// What the shards' stores were asked to keep.
@@ -81,6 +81,7 @@ impl World {
             by_slot: HashMap::new(),
             life: 0,
             connected: 0,
+            evicted: false,
             window: usize::MAX,
             disk: Disk::new(usize::from(shards)),
             answers: Vec::new(),
@@ -92,6 +93,7 @@ impl World {
         let mut options = Options::clone(&self.options);
         options.seed = seed;
         self.life += 1;
+        self.evicted = self.has_evicted();
         self.options = Arc::new(options);
         let ids = || (0..self.options.shards).map(ShardId);
         self.cores = ids().map(|shard| Core::new(shard, Arc::clone(&self.options), self.now)).collect();
@@ -160,6 +162,11 @@ impl World {
     /// How many connections the shards hold.
     pub fn connected(&self) -> usize {
         self.connected
+    }
+
+    /// Whether a shard ever had to let go of messages because all together took too much.
+    pub fn has_evicted(&self) -> bool {
+        self.evicted || self.cores.iter().any(|core| core.stats().evicted > 0)
     }
 
     /// How often it was restarted.
@@ -244,7 +251,7 @@ impl World {
         self.input(shard, Input::Lost(id));
     }
 
-    fn perform(&mut self, shard: usize) {
+    pub(crate) fn perform(&mut self, shard: usize) {
         let effects = &mut self.effects[shard];
         for (to, message) in effects.mesh.drain(..) {
             assert_ne!(to.index(), shard, "a shard's own messages stay inside");
@@ -286,73 +293,6 @@ impl World {
         true
     }
 
-    /// A whole flush of one shard, in small slices, with `between` called between them.
-    pub fn flush(&mut self, shard: usize, mut between: impl FnMut(&mut Self)) {
-        if !self.cores[shard].has_output() {
-            return;
-        }
-        let now = self.now;
-        self.cores[shard].begin_flush(now, &mut self.effects[shard]);
-        let direct: Vec<(u32, u32, Vec<u8>)> =
-            self.cores[shard].direct().map(|(number, slot, bytes)| (number, slot, bytes.to_vec())).collect();
-        for (number, slot, bytes) in direct {
-            if let Some(taken) = self.take(shard, slot, &bytes) {
-                let rest = Rest::Blocked(taken);
-                self.cores[shard].direct_rest(now, number, rest, &mut self.effects[shard]);
-            }
-        }
-        loop {
-            let slice = 1 + self.random.below(3);
-            let Some(batch) = self.cores[shard].next_batch(slice) else { break };
-            let (bytes, slots) = (batch.bytes.to_vec(), batch.slots.to_vec());
-            for slot in slots {
-                if let Some(taken) = self.take(shard, slot, &bytes) {
-                    let rest = Rest::Blocked(taken);
-                    self.cores[shard].batch_rest(now, slot, rest, &mut self.effects[shard]);
-                }
-            }
-            between(self);
-        }
-        self.cores[shard].finish_flush(now, &mut self.effects[shard]);
-        self.perform(shard);
-    }
-
-    /// Hands bytes to whoever lives in a slot: how many were taken, or nothing when all were.
-    fn take(&mut self, shard: usize, slot: u32, bytes: &[u8]) -> Option<usize> {
-        let client = self.by_slot.get(&(shard, slot)).map(|client| &mut self.clients[*client]);
-        let client = client.filter(|client| !client.closed).expect("bytes for nobody");
-        assert!(!client.waits_for_room, "bytes for a socket that is known to be full");
-        let taken = bytes.len().min(client.room);
-        client.room -= taken.min(if client.room == usize::MAX { 0 } else { taken });
-        client.received.extend_from_slice(&bytes[..taken]);
-        (taken < bytes.len()).then_some(taken)
-    }
-
-    /// A client reads: its socket has room again.
-    pub fn reads(&mut self, client: usize, room: usize) {
-        let Client { shard, id, closed, waits_for_room, .. } = self.clients[client];
-        if closed || self.window == usize::MAX && room < usize::MAX && !waits_for_room {
-            return;
-        }
-        self.clients[client].room = room;
-        if !waits_for_room {
-            return;
-        }
-        let mut received = Vec::new();
-        let mut left = room;
-        let send = |bytes: &[u8]| {
-            assert!(!bytes.is_empty(), "a socket is written to with nothing");
-            let taken = bytes.len().min(left);
-            left -= taken;
-            received.extend_from_slice(&bytes[..taken]);
-            Rest::Blocked(taken)
-        };
-        self.cores[shard].writable(self.now, id, send, &mut self.effects[shard]);
-        self.clients[client].room = left;
-        self.clients[client].received.extend(received);
-        self.perform(shard);
-    }
-
     /// Delivers and flushes until nothing moves any more.
     pub fn settle(&mut self) {
         loop {
@@ -389,24 +329,5 @@ impl World {
         for shard in 0..self.cores.len() {
             self.input(shard, Input::Tick);
         }
-    }
-
-    /// What a client has been sent: messages as JSON, whatever it reads, the number of a close frame as a number, `ping` and `pong`.
-    ///
-    /// # Panics
-    /// The bytes are no such frames.
-    pub fn messages(&self, client: usize) -> Vec<Value> {
-        frames(&self.clients[client].received).0
-    }
-
-    /// The same, once: what was taken is not told again.
-    ///
-    /// # Panics
-    /// The bytes are no such frames.
-    pub fn take_messages(&mut self, client: usize) -> Vec<Value> {
-        let received = &mut self.clients[client].received;
-        let (messages, taken) = frames(received);
-        received.drain(..taken);
-        messages
     }
 }
