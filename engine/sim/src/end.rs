@@ -34,6 +34,25 @@ impl Play {
         }
     }
 
+    /// Who had tried to go on with what is another's was given something of its own by that, under the other's client id. It
+    /// was in no room, so there is nothing to go on with.
+    fn let_thieves_return(&mut self) {
+        let Self { world, people, notes: Notes { thieves, .. }, .. } = self;
+        let welcomes = check_thieves(world, thieves);
+        world.settle();
+        for welcome in welcomes {
+            let text = |name: &str| welcome[name].as_str().expect("a welcome has it");
+            let (user, role, resume) = (text("user_id"), text("role"), text("resume"));
+            for person in people.iter_mut().filter(|person| person.who.user == user) {
+                person.inbox.is_shared(world.life());
+            }
+            thieves.push(world.open_with(0, user, role, |opening| opening.resume = Some(resume.into())));
+        }
+        self.rest();
+        let Self { world, notes: Notes { thieves, .. }, .. } = self;
+        check_thieves(world, thieves);
+    }
+
     /// Connections that were given up: those that others took the place of were told so, or were gone before. The others end
     /// now. How many made way.
     fn part_with_old(&mut self) -> u64 {
@@ -112,7 +131,7 @@ impl Play {
         self.world.heal_store();
         self.world.window = usize::MAX;
         self.rest();
-        check_thieves(&mut self.world, &mut self.notes.thieves);
+        self.let_thieves_return();
         let replaced = self.part_with_old();
         self.rest();
         let whispers = self.whisper_to_the_absent();

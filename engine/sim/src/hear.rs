@@ -44,7 +44,12 @@ impl Person {
                     world.input(of.shard, Input::Heard(of.id));
                 }
                 // A close frame's number.
-                None if message.is_number() => ends = true,
+                None if message.is_number() => {
+                    let made_way = message == 4_009 && self.session.is_welcome();
+                    let may = self.session.has_tried_in_vain();
+                    assert!(!made_way || may, "{}: somebody else has taken its place", self.who.user);
+                    ends = true;
+                }
                 _ => panic!("{}: {message}: nobody knows what that is", self.who.user),
             }
         }
@@ -69,7 +74,7 @@ impl Person {
     fn acknowledged(&mut self, message: &Value, acks: &mut Acks) {
         let Some(acking) = message["id"].as_u64().and_then(|id| self.acking.remove(&id)) else { return };
         let Acking { room, epoch, offset, is_wrong } = acking;
-        assert!(!is_wrong, "{}: {message}: {room} {offset} is of another epoch", self.who.user);
+        assert!(!is_wrong, "{}: {message}: {room} {offset} is of another epoch, or beyond", self.who.user);
         self.tried.acked += 1;
         acks.confirm(&self.reader, &room, &epoch, offset);
         if let Some(membership) = self.rooms.get_mut(&room).filter(|of| of.reader.epoch == epoch) {
@@ -187,6 +192,8 @@ impl Person {
         let (from, to) = (offset(message, "from"), offset(message, "to"));
         assert!(from <= to, "{}: {message}", self.who.user);
         ledger.hear_of(room, epoch, to);
+        let hole = |offset| Hole { room: room.into(), epoch: epoch.into(), offset, client };
+        self.told.extend((from..=to).map(|offset| (hole(offset), world.now.mono_ms())));
         if room.starts_with('@') {
             self.inbox.told.extend((from..=to).map(|offset| (epoch.to_owned(), offset)));
         } else {

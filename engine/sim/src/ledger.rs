@@ -144,6 +144,11 @@ impl Ledger {
             && self.after(room, epoch, offset).count() as u64 >= self.last(room, epoch).saturating_sub(offset)
     }
 
+    /// Whether that is the epoch that somebody heard of last.
+    pub fn is_latest(&self, room: &str, epoch: &str) -> bool {
+        self.epochs.get(room).is_some_and(|last| last == epoch)
+    }
+
     /// The last known place of a room in an epoch.
     pub fn last(&self, room: &str, epoch: &str) -> u64 {
         self.last.get(&(room.to_owned(), epoch.to_owned())).copied().unwrap_or(0)

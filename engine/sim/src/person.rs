@@ -126,6 +126,8 @@ pub struct Person {
     pub(crate) holes: Vec<Hole>,
     /// What notices said would not come.
     pub(crate) dropped: Vec<Hole>,
+    /// What notices of any kind said, and when.
+    pub(crate) told: Vec<(Hole, u64)>,
     /// What it has met.
     pub tried: Tried,
 }
@@ -146,6 +148,7 @@ impl Person {
             next_id: 0,
             holes: Vec::new(),
             dropped: Vec::new(),
+            told: Vec::new(),
             tried: Tried::default(),
         }
     }
@@ -325,9 +328,14 @@ impl Person {
         let offset =
             if random.chance(60) { reader.top } else { random.below(reader.top as usize + 1) as u64 };
         let is_wrong = random.chance(10);
+        // No room of a play ever gets that far.
+        let is_beyond = is_wrong && random.chance(50);
+        let offset = if is_beyond { offset + 1_000_000 } else { offset };
         let id = self.next_id;
         let mut command = json!({ "type": "ack", "room": room, "offset": offset });
-        if is_wrong {
+        if is_beyond {
+            command["epoch"] = json!(reader.epoch);
+        } else if is_wrong {
             command["epoch"] = json!("of-another");
         } else if random.chance(50) {
             command["epoch"] = json!(reader.epoch);

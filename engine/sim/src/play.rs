@@ -1,6 +1,7 @@
 //! One play: a deployment of some shape, some people, some thousand steps. What they leave behind is looked at in `end`.
 
 use fanfare_core::{Devices, Input};
+use serde_json::Value;
 
 use crate::company::company;
 use crate::ledger::Published;
@@ -256,17 +257,20 @@ fn steal(world: &mut World, people: &mut [Person], thief: usize, from: usize) ->
     Some(world.open_with(shard, &who.user, who.role, |opening| opening.resume = Some(token.into())))
 }
 
-/// Nobody has got anything by that.
-pub(crate) fn check_thieves(world: &mut World, thieves: &mut Vec<usize>) {
+/// Nobody has got anything by that. Gives their welcomes.
+pub(crate) fn check_thieves(world: &mut World, thieves: &mut Vec<usize>) -> Vec<Value> {
+    let mut welcomes = Vec::new();
     for client in thieves.drain(..) {
         for message in world.take_messages(client) {
             let resumed = message["resumed"] == true || message["type"] == "joined";
             assert!(!resumed, "{message}: with what is another's");
+            welcomes.extend((message["type"] == "welcome").then_some(message));
         }
         if !world.clients[client].closed {
             world.lose(client);
         }
     }
+    welcomes
 }
 
 pub(crate) fn publish(

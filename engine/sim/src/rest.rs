@@ -2,12 +2,16 @@
 
 use std::collections::HashSet;
 
+use fanfare_core::Slow;
 use fanfare_protocol::RoomName;
 
 use crate::ledger::Published;
 use crate::person::{Hole, Kind, Membership, Person, kind};
 use crate::survey::Survey;
 use crate::{Acks, Ledger, World};
+
+/// So many messages of the largest kind are never too much for one answer.
+const FEW: u64 = 100;
 
 impl Person {
     /// Checks everything that it has not got.
@@ -23,6 +27,9 @@ impl Person {
             let Some(message) = number.map(|number| ledger.message(number)) else { continue };
             let urgent = message.priority > 0 && self.is_meant(message, hole.client);
             assert!(!urgent, "{}: {hole:?}: {message:?} was dropped", self.who.user);
+        }
+        for (hole, told_ms) in &self.told {
+            self.check_told(world, ledger, hole, *told_ms);
         }
         let Some(client) = self.client else { return };
         for (room, membership) in &self.rooms {
@@ -43,6 +50,26 @@ impl Person {
             }
         }
         self.check_inbox(survey);
+    }
+
+    /// Where messages wait for who is away, and none is dropped for who is slow, a notice stands for nothing that was kept,
+    /// unless it was too much.
+    fn check_told(&self, world: &World, ledger: &Ledger, hole: &Hole, told_ms: u64) {
+        let Hole { room, epoch, offset, client } = hole;
+        let of = world.options.type_of(&RoomName::restore(room).expect("rooms are named well"));
+        let waits = of.queue.size > 0 && of.slow == Slow::Disconnect;
+        let few = ledger.is_latest(room, epoch)
+            && ledger.last(room, epoch) <= u64::from(of.queue.size).min(FEW)
+            && world.options.limits.replay_bytes >= 100_000;
+        let Some(number) = ledger.at(room, epoch, *offset) else { return };
+        let message = ledger.message(number);
+        let is_kept = message.at_ms + of.kept().ttl_ms > told_ms && !message.expires;
+        let is_owed = is_kept && self.is_meant(message, *client) && !self.is_own(room, message);
+        assert!(
+            !waits || !few || world.has_evicted() || !is_owed,
+            "{}: {room} {epoch} {offset}: {message:?} was left out for no reason",
+            self.who.user
+        );
     }
 
     fn check_hole(&self, ledger: &Ledger, hole: &Hole) {

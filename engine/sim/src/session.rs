@@ -32,6 +32,9 @@ pub(crate) struct Session {
     /// Client ids under which there may be another connection, given up before its welcome or somebody else's: what is
     /// remembered under them may be that one's, or be forgotten.
     shared: BTreeSet<String>,
+    /// Those of them that it has brought itself, on a connection that broke before its welcome: its join may be on its way
+    /// still, and takes the place of a later connection.
+    in_vain: BTreeSet<String>,
     /// The rooms it did not name, since the server knows them.
     left_out: BTreeSet<String>,
     /// Connections that were given up without a word, and those of them that had to make way.
@@ -58,6 +61,11 @@ impl Session {
     /// Whether it goes on with a session.
     pub(crate) fn is_resumed(&self) -> bool {
         self.is_resumed
+    }
+
+    /// Whether another connection of its own may still take the place of this one.
+    pub(crate) fn has_tried_in_vain(&self) -> bool {
+        self.token().is_some_and(|token| self.in_vain.contains(client_of(token)))
     }
 
     /// A connection is opened: what to bring, if anything.
@@ -109,6 +117,7 @@ impl Session {
     pub(crate) fn part(&mut self, world: &World, client: usize, rooms: BTreeSet<String>) {
         if let Some((text, _)) = self.brought.as_ref().filter(|_| !self.is_welcome) {
             self.shared.insert(client_of(text).to_owned());
+            self.in_vain.insert(client_of(text).to_owned());
         }
         let alone = self.token().is_some_and(|token| !self.shared.contains(client_of(token)));
         let remembers = self.is_welcome && world.is_open(client) && !rooms.is_empty() && alone;
