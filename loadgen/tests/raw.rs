@@ -55,8 +55,10 @@ fn serve(stream: TcpStream, fault: Fault, members: &Members) -> Option<()> {
         let packet: Vec<serde_json::Value> = serde_json::from_str(text.strip_prefix("42")?).ok()?;
         let room = packet.get(1)?.as_str()?.to_owned();
         if packet[0] == "subscribe" {
+            // Nobody may publish between the answer and its place among the members.
+            let mut members = members.lock().unwrap();
             say(&mut socket, &format!(r#"42["subscribed","{room}"]"#))?;
-            members.lock().unwrap().push((room, socket));
+            members.push((room, socket));
             return Some(());
         }
         published += 1;
