@@ -37,7 +37,7 @@ impl Shard {
         let opening = Opening {
             head: Vec::new(),
             encoding: Encoding::Json,
-            window_bits: None,
+            window: None,
             client_id: None,
             rooms: Vec::new(),
             inbox: None,

@@ -117,14 +117,14 @@ impl Core {
                 command::go_on(&mut self.local, now, connection, out);
             }
             Mesh::Store(report) => self.home.report(now, report, out),
-            Mesh::Local(ToLocal::Again(id, room, replay)) => self.local.again(id, &room, &replay),
+            Mesh::Local(ToLocal::Again(id, room, replay)) => self.local.again(id, &room, &replay, out),
             Mesh::Local(ToLocal::MakeWay(client)) => self.local.make_way(now, &client, out),
             Mesh::Local(ToLocal::Receipt(id, receipt)) => self.local.receipt(id, &receipt),
             Mesh::Local(ToLocal::Reply(id, payload)) => self.local.finished_reply(id, &payload),
             Mesh::Local(ToLocal::Kept(request, payload)) => {
                 out.answers.push((request, Answer::Kept(payload)));
             }
-            Mesh::Local(ToLocal::Deliver(prepared)) => self.local.deliver(&prepared),
+            Mesh::Local(ToLocal::Deliver(prepared)) => self.local.deliver(&prepared, out),
             Mesh::Local(ToLocal::Published(origin, outcome)) => match origin {
                 Origin::Silent => {}
                 Origin::Connection(address, command) => {
@@ -342,6 +342,8 @@ impl Core {
         stats.resumed = self.home.sessions.resumed;
         stats.encoded = self.home.encoder.encoded;
         stats.compressed = self.home.encoder.compressions;
+        stats.contexts = self.home.compressors.used() as u64;
+        stats.context_resets = self.home.compressors.resets;
         stats
     }
 

@@ -9,6 +9,15 @@ use crate::identity::Identity;
 use crate::mesh::Mesh;
 use crate::view::{HomeQuestion, Question};
 
+/// How messages to a connection may be compressed (RFC 7692 §7.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Logarithm of the bytes they may refer back: 9 to 15.
+    pub bits: u8,
+    /// Whether one may refer to those before it.
+    pub takeover: bool,
+}
+
 /// A connection that was just upgraded.
 #[derive(Debug)]
 pub struct Opening {
@@ -16,8 +25,8 @@ pub struct Opening {
     pub head: Vec<u8>,
     /// By its subprotocol.
     pub encoding: Encoding,
-    /// 9 to 15 when permessage-deflate was agreed upon.
-    pub window_bits: Option<u8>,
+    /// When permessage-deflate was agreed upon.
+    pub window: Option<Window>,
     /// As the client wished; else one is made.
     pub client_id: Option<Box<str>>,
     /// To be joined after the welcome, in this order.

@@ -27,6 +27,7 @@ mod command;
 mod core;
 mod durable;
 mod effect;
+mod encoder;
 mod entry;
 mod home;
 mod id;
@@ -53,7 +54,7 @@ pub use effect::{Answer, Audit, Effects};
 pub use entry::Entry;
 pub use id::{Address, ConnectionId, Epoch, RequestId, ShardId};
 pub use identity::Identity;
-pub use input::{Input, Opening};
+pub use input::{Input, Opening, Window};
 pub use latency::Latency;
 pub use local::{Batch, Rest};
 pub use mesh::{
@@ -61,10 +62,11 @@ pub use mesh::{
     Replay, Report, ToHome, ToLocal,
 };
 pub use options::{
-    Compression, Delivery, Devices, Heartbeat, HistoryRule, Limits, Options, QueueRule, RoomType, Slow,
+    Compression, CompressionMode, Delivery, Devices, Heartbeat, HistoryRule, Limits, Options, QueueRule,
+    RoomType, Slow,
 };
 pub use pattern::RoomPattern;
-pub use prepared::Prepared;
-pub use stats::Stats;
+pub use prepared::{Prepared, Turn};
+pub use stats::{Stats, Wire};
 pub use time::Now;
 pub use view::{ConnectionRow, HomeQuestion, Question, ReaderRow, RoomRow, Rows, UserRow};

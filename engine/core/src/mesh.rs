@@ -97,6 +97,8 @@ pub enum ToHome {
     Ack(Box<Acknowledgement>),
     /// The connection of this client's own room ends and may come back for these rooms.
     Park(RoomName, Vec<RoomName>),
+    /// Whether all of a shard's members of a room who could follow its shared context do.
+    InStep(RoomName, ShardId, bool),
     /// A user's message was given up.
     Bury(Box<DeadLetter>),
     /// Somebody wants to know what only this room's home knows.

@@ -18,8 +18,6 @@ pub struct Options {
     pub limits: Limits,
     /// Liveness of connections.
     pub heartbeat: Heartbeat,
-    /// Outgoing permessage-deflate.
-    pub compression: Compression,
     /// The types rooms may follow; a room without a type of its own follows [`Options::default_type`].
     pub room_types: Vec<RoomType>,
     /// What every other room follows.
@@ -71,6 +69,8 @@ pub struct Limits {
     pub sessions: usize,
     /// Milliseconds for which it does.
     pub reconnection_window_ms: u64,
+    /// Shared compressors of one shard, of some 270 KiB each; rooms beyond it compress each message alone.
+    pub compressors: usize,
     /// Different roles that may be connected to one shard at a time (1 to 65,535).
     pub roles: u16,
 }
@@ -88,13 +88,43 @@ pub struct Heartbeat {
     pub auth_ms: u64,
 }
 
-/// Outgoing permessage-deflate.
-#[derive(Clone, Copy, Debug)]
+/// Outgoing permessage-deflate of rooms of one type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Compression {
+    /// What a message may refer to.
+    pub mode: CompressionMode,
     /// 1 (fast) to 9 (small).
     pub level: u32,
-    /// Payloads of fewer bytes are sent as they are.
+    /// A payload of fewer bytes is sent as it is to those for whom it would be compressed alone.
     pub threshold_bytes: usize,
+    /// A payload of fewer bytes is sent as it is to everybody.
+    pub shared_threshold_bytes: usize,
+    /// Messages after which a shared context begins anew, so that who has come since can follow it.
+    pub reset_every: u32,
+}
+
+/// How messages of a room are compressed for those who agreed to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CompressionMode {
+    /// With one context for all members, where that pays and they can follow it; otherwise alone.
+    #[default]
+    Shared,
+    /// Each on its own.
+    Alone,
+    /// Not at all.
+    Off,
+}
+
+impl Default for Compression {
+    fn default() -> Self {
+        Self {
+            mode: CompressionMode::Shared,
+            level: 6,
+            threshold_bytes: 1_024,
+            shared_threshold_bytes: 64,
+            reset_every: 64,
+        }
+    }
 }
 
 /// The options that rooms of one type share.
@@ -120,6 +150,8 @@ pub struct RoomType {
     pub devices: Devices,
     /// Whether an answered publish is on disk.
     pub durable: bool,
+    /// How its messages are compressed.
+    pub compression: Compression,
 }
 
 /// What becomes of a message that a member did not get.
@@ -198,13 +230,15 @@ impl Default for HistoryRule {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
     /// Which type it is, for [`Options::by`].
-    kind: u16,
+    pub(crate) kind: u16,
     /// Whose progress it remembers.
     pub(crate) memory: Memory,
     /// Whether acknowledgements are for everything before a place, so that nothing may overtake.
     pub(crate) in_order: bool,
     /// Whether it keeps messages.
     pub(crate) keeps: bool,
+    /// Whether members may share a context; not in rooms of one user or client, which few messages come to.
+    pub(crate) shares: bool,
 }
 
 /// Whose progress rooms of a type remember.
@@ -237,6 +271,7 @@ impl RoomType {
             queue: QueueRule::NONE,
             devices: Devices::default(),
             durable: false,
+            compression: Compression::default(),
         }
     }
 
@@ -285,7 +320,9 @@ impl Options {
         };
         let of = self.of_kind(kind);
         let keeps = of.kept().size > 0 && (!room.is_engine_room() || room.is_inbox());
-        Rules { kind, memory: of.memory(), in_order: of.is_acknowledged(), keeps }
+        let is_of_one = room.is_inbox() || room.is_client();
+        let shares = of.compression.mode == CompressionMode::Shared && !is_of_one;
+        Rules { kind, memory: of.memory(), in_order: of.is_acknowledged(), keeps, shares }
     }
 
     /// The type that these rules are of.
@@ -299,6 +336,12 @@ impl Options {
             INBOX_KIND => &self.inbox,
             named => &self.room_types[usize::from(named - INBOX_KIND - 1)],
         }
+    }
+
+    /// Whether rooms of any type share contexts.
+    pub(crate) fn shares(&self) -> bool {
+        let mut types = self.room_types.iter().chain([&self.default_type]);
+        types.any(|of| of.compression.mode == CompressionMode::Shared)
     }
 
     /// The type that a room follows.
@@ -340,6 +383,7 @@ impl Default for Options {
                 store_queue: 65_536,
                 sessions: 100_000,
                 reconnection_window_ms: 300_000,
+                compressors: 64,
                 roles: 64,
             },
             heartbeat: Heartbeat {
@@ -348,7 +392,6 @@ impl Default for Options {
                 idle_ms: 3_600_000,
                 auth_ms: 5_000,
             },
-            compression: Compression { level: 6, threshold_bytes: 1_024 },
             room_types: Vec::new(),
             default_type: RoomType::open("default"),
             inbox: RoomType::inbox(),

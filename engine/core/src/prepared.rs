@@ -1,16 +1,12 @@
 //! A message's finished bytes: one frame for each class that has a receiver, made once, shared by all.
 
-use std::fmt;
-
 use bytes::Bytes;
-use fanfare_protocol::deflate::Deflater;
-use fanfare_protocol::ws::{self, OpCode};
-use fanfare_protocol::{Encoding, Message, RoomName, json, msgpack};
+use fanfare_protocol::{Encoding, RoomName};
 use smallvec::SmallVec;
 
 use crate::class::Class;
 use crate::id::{Address, Epoch};
-use crate::options::Compression;
+use crate::stats::Wire;
 
 /// A published message on its way to the members. It never changes once made.
 #[derive(Debug)]
@@ -31,128 +27,107 @@ pub struct Prepared {
     pub key: u64,
     /// With which priority it is put ahead of what waits for slow readers; 0: with none. Not what readers are told.
     pub overtakes: u8,
-    frames: SmallVec<[(Class, Bytes); 2]>,
+    /// What becomes of the room's shared context with it.
+    pub turn: Turn,
+    pub(crate) frames: Frames,
+}
+
+/// What becomes of a room's shared context with a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Turn {
+    /// It stays as it is.
+    #[default]
+    Same,
+    /// It begins anew: from this message on members can follow it. Bytes a second that it saves each of them, at least 1.
+    Anew(u32),
+    /// There is none any more.
+    End,
+}
+
+/// The frames of a message.
+#[derive(Debug, Default)]
+pub(crate) struct Frames {
+    made: SmallVec<[(Class, Bytes); 2]>,
+    /// Bytes of its frame without compression, by encoding.
+    plain: [u32; 2],
+}
+
+/// An uncompressed frame that is larger than the compressed one by this is sent compressed even to those who fall out of
+/// step by it: that costs them about as much, until their context begins anew.
+const BIG_BYTES: usize = 4_096;
+
+impl Frames {
+    pub(crate) fn push(&mut self, class: Class, frame: Bytes) {
+        self.made.push((class, frame));
+    }
+
+    /// Notes how long the frame is without compression.
+    pub(crate) fn is_plain(&mut self, encoding: Encoding, bytes: usize) {
+        self.plain[encoding as usize] = bytes as u32;
+    }
+
+    /// What was made for this very class.
+    pub(crate) fn get(&self, class: Class) -> Option<&Bytes> {
+        self.made.iter().find(|(made_for, _)| *made_for == class).map(|(_, frame)| frame)
+    }
+
+    pub(crate) fn has(&self, class: Class) -> bool {
+        self.get(class).is_some()
+    }
 }
 
 impl Prepared {
     /// The whole frame for a class. Nothing, when no member of that class was there when it was made.
     pub fn frame(&self, class: Class) -> Option<&Bytes> {
-        self.frames.iter().find(|(made_for, _)| *made_for == class).map(|(_, frame)| frame)
+        let own = match class {
+            class if class.is_elsewhere() => None,
+            class if class.is_waiting() => self.frames.get(class.alone()),
+            class => self.frames.get(class),
+        };
+        own.or_else(|| self.frames.get(class.plain()).filter(|_| class.may_follow()))
+    }
+
+    /// Whether those in step must inflate it to understand what follows.
+    pub(crate) fn is_shared(&self, class: Class) -> bool {
+        class.is_in_step() && self.frames.get(class).is_some_and(|frame| is_compressed(frame))
+    }
+
+    /// Bytes of its frame without compression.
+    pub(crate) fn plain_bytes(&self, class: Class) -> usize {
+        self.frames.plain[class.encoding() as usize] as usize
+    }
+
+    /// Whether it is worth falling out of step for it.
+    pub(crate) fn is_big(&self, class: Class) -> bool {
+        let alone = self.frames.get(class.alone());
+        alone.is_some_and(|frame| self.plain_bytes(class) > frame.len() + BIG_BYTES)
     }
 
     /// Bytes of all its frames.
     pub fn len(&self) -> usize {
-        self.frames.iter().map(|(_, frame)| frame.len()).sum()
+        self.frames.made.iter().map(|(_, frame)| frame.len()).sum()
     }
 
     /// Whether nobody is there to read it.
     pub fn is_empty(&self) -> bool {
-        self.frames.is_empty()
+        self.frames.made.is_empty()
     }
 }
 
-/// Makes frames. One for each shard: it owns the compressors and their scratch space.
-pub(crate) struct Encoder {
-    compression: Compression,
-    deflaters: [Option<Deflater>; 7],
-    payload: Vec<u8>,
-    compressed: Vec<u8>,
-    /// Payloads encoded, frames compressed: what must not grow with the number of receivers.
-    pub(crate) encoded: u64,
-    pub(crate) compressions: u64,
-}
-
-impl fmt::Debug for Encoder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Encoder").field("compression", &self.compression).finish_non_exhaustive()
+impl Wire {
+    /// Counts a frame that goes to so many.
+    pub(crate) fn count(&mut self, members: u64, prepared: &Prepared, class: Class, frame: &Bytes) {
+        self.plain_bytes += members * prepared.plain_bytes(class) as u64;
+        self.sent_bytes += members * frame.len() as u64;
+        *match is_compressed(frame) {
+            true if class.is_in_step() => &mut self.shared,
+            true => &mut self.alone,
+            false => &mut self.plain,
+        } += members;
     }
 }
 
-impl Encoder {
-    pub(crate) fn new(compression: Compression) -> Self {
-        Self {
-            compression,
-            deflaters: Default::default(),
-            payload: Vec::new(),
-            compressed: Vec::new(),
-            encoded: 0,
-            compressions: 0,
-        }
-    }
-
-    /// Encodes `message` for each of `classes`: the payload once per encoding, compressed once per window.
-    pub(crate) fn prepare(
-        &mut self,
-        message: &Message<'_>,
-        classes: impl Iterator<Item = Class> + Clone,
-    ) -> SmallVec<[(Class, Bytes); 2]> {
-        let mut frames = SmallVec::new();
-        for encoding in [Encoding::Json, Encoding::MessagePack] {
-            let mut of_encoding = classes.clone().filter(|class| class.encoding() == encoding).peekable();
-            if of_encoding.peek().is_none() {
-                continue;
-            }
-            self.payload.clear();
-            match encoding {
-                Encoding::Json => json::encode_message(message, &mut self.payload),
-                Encoding::MessagePack => msgpack::encode_message(message, &mut self.payload),
-            }
-            self.encoded += 1;
-            let mut plain: Option<Bytes> = None;
-            for class in of_encoding {
-                if frames.iter().any(|(made_for, _)| *made_for == class) {
-                    continue;
-                }
-                let compressed = class.window_bits().and_then(|bits| self.compressed_frame(encoding, bits));
-                let frame = compressed.unwrap_or_else(|| {
-                    plain.get_or_insert_with(|| frame(opcode(encoding), false, &self.payload)).clone()
-                });
-                frames.push((class, frame));
-            }
-        }
-        frames
-    }
-
-    /// The payload compressed, unless it is short or does not shrink.
-    fn compressed_frame(&mut self, encoding: Encoding, bits: u8) -> Option<Bytes> {
-        if self.payload.len() < self.compression.threshold_bytes {
-            return None;
-        }
-        let level = self.compression.level;
-        let deflater =
-            self.deflaters[usize::from(bits) - 9].get_or_insert_with(|| Deflater::new(level, bits));
-        self.compressed.clear();
-        deflater.compress(&self.payload, &mut self.compressed);
-        self.compressions += 1;
-        (self.compressed.len() < self.payload.len()).then(|| frame(opcode(encoding), true, &self.compressed))
-    }
-}
-
-impl Prepared {
-    pub(crate) fn new(
-        room: RoomName,
-        (epoch, offset): (Epoch, u64),
-        frames: SmallVec<[(Class, Bytes); 2]>,
-        roles: Vec<Box<str>>,
-        exclude: Option<Address>,
-        received_us: u64,
-        key: u64,
-        overtakes: u8,
-    ) -> Self {
-        Self { room, epoch, offset, roles, exclude, received_us, key, overtakes, frames }
-    }
-}
-
-/// The opcode that carries an encoding.
-pub(crate) fn opcode(encoding: Encoding) -> OpCode {
-    match encoding {
-        Encoding::Json => OpCode::Text,
-        Encoding::MessagePack => OpCode::Binary,
-    }
-}
-
-fn frame(opcode: OpCode, rsv1: bool, payload: &[u8]) -> Bytes {
-    let mut bytes = Vec::with_capacity(ws::header_len(payload.len()) + payload.len());
-    ws::encode_frame(&mut bytes, opcode, rsv1, payload);
-    bytes.into()
+/// Whether a frame's payload is compressed: RSV1, RFC 7692 §6.
+pub(crate) fn is_compressed(frame: &[u8]) -> bool {
+    frame.first().is_some_and(|first| first & 0x40 != 0)
 }

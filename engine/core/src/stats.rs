@@ -43,8 +43,28 @@ pub struct Stats {
     pub backlogs: u64,
     pub slow_disconnects: u64,
     pub shed: u64,
+    pub contexts: u64,
+    pub context_resets: u64,
+    /// Deliveries to connections with permessage-deflate, by the kind of room: the default type, users' own rooms, then
+    /// [`crate::Options::room_types`].
+    pub wire: Vec<Wire>,
     /// Connections ended, by close code: index is `number - 1000` for RFC 6455's, `number - 4000 + 16` for ours.
     pub closes: [u64; 32],
+}
+
+/// What compression does to the deliveries of one kind of room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wire {
+    /// Bytes of frames as they would be without.
+    pub plain_bytes: u64,
+    /// Bytes of frames as they are.
+    pub sent_bytes: u64,
+    /// Frames that refer to those before them.
+    pub shared: u64,
+    /// Frames compressed on their own.
+    pub alone: u64,
+    /// Frames that are not compressed.
+    pub plain: u64,
 }
 
 impl Stats {

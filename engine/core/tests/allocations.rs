@@ -5,7 +5,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use fanfare_core::{ConnectionId, Core, Effects, Identity, Input, Now, Opening, Options, ShardId};
+use fanfare_core::{ConnectionId, Core, Effects, Identity, Input, Now, Opening, Options, ShardId, Window};
 use fanfare_protocol::wire::Join;
 use fanfare_protocol::{Body, Command, Encoding, EventName, Publish, Request, RoomName, Target};
 
@@ -49,7 +49,7 @@ impl Shard {
     }
 
     /// A welcomed member of the room.
-    fn member(&mut self, encoding: Encoding, window_bits: Option<u8>) -> ConnectionId {
+    fn member(&mut self, encoding: Encoding, window: Option<Window>) -> ConnectionId {
         let identity = Identity {
             user_id: "ada".into(),
             role: "user".into(),
@@ -59,7 +59,7 @@ impl Shard {
         let opening = Opening {
             head: Vec::new(),
             encoding,
-            window_bits,
+            window,
             client_id: None,
             rooms: Vec::new(),
             inbox: None,
@@ -112,17 +112,17 @@ fn publish() -> Command {
 }
 
 /// Allocations, allocated bytes, encodings and compressions of one broadcast in the steady state.
-fn cost(members: usize, kinds: &[(Encoding, Option<u8>)]) -> (usize, usize, u64, u64) {
+fn cost(members: usize, kinds: &[(Encoding, Option<Window>)]) -> (usize, usize, u64, u64) {
     let mut shard = Shard::new();
     let ids: Vec<ConnectionId> = (0..members)
         .map(|number| {
-            let (encoding, window_bits) = kinds[number % kinds.len()];
-            shard.member(encoding, window_bits)
+            let (encoding, window) = kinds[number % kinds.len()];
+            shard.member(encoding, window)
         })
         .collect();
     shard.flush();
     // Buffers grow to what a tick needs and are kept.
-    for _ in 0..8 {
+    for _ in 0..12 {
         shard.command(ids[0], publish());
         shard.flush();
     }
@@ -150,12 +150,13 @@ fn the_cost_of_a_broadcast_does_not_depend_on_the_number_of_members() {
     assert_eq!(few, many);
     assert_eq!((many.2, many.3), (1, 0));
 
+    let alone = |bits| Some(Window { bits, takeover: false });
     let mixed = [
         (Encoding::Json, None),
         (Encoding::MessagePack, None),
-        (Encoding::Json, Some(15)),
-        (Encoding::Json, Some(9)),
-        (Encoding::MessagePack, Some(15)),
+        (Encoding::Json, alone(15)),
+        (Encoding::Json, alone(9)),
+        (Encoding::MessagePack, alone(15)),
     ];
     let (few, many) = (cost(10, &mixed), cost(10_000, &mixed));
     eprintln!("mixed: {few:?} for 10 members, {many:?} for 10,000");
@@ -163,4 +164,12 @@ fn the_cost_of_a_broadcast_does_not_depend_on_the_number_of_members() {
     // The messages have ids of their own, random ones, and do not compress to the very same length.
     assert!(few.1.abs_diff(many.1) < 64, "bytes: {few:?}, {many:?}");
     assert_eq!((many.2, many.3), (2, 3), "once for each encoding, once for each encoding and window");
+
+    // Everybody is in step by now: one more form for each encoding, and nobody needs it compressed alone.
+    let follows = Some(Window { bits: 15, takeover: true });
+    let shared = [(Encoding::Json, follows), (Encoding::MessagePack, follows)];
+    let (few, many) = (cost(10, &shared), cost(10_000, &shared));
+    eprintln!("shared: {few:?} for 10 members, {many:?} for 10,000");
+    assert_eq!((few.0, few.2, few.3), (many.0, many.2, many.3));
+    assert_eq!((many.2, many.3), (2, 2), "once for each encoding, once for each context");
 }

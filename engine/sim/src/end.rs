@@ -151,6 +151,7 @@ impl Play {
             published: ledger.len() as u64,
             dead: survey.dead.len() as u64,
             receipts: acks.receipts(),
+            shared: world.shared(),
             restarts: world.life(),
             replaced,
             failures,

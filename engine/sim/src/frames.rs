@@ -1,19 +1,14 @@
 //! Reading what the server writes: frames of JSON or MessagePack, compressed or not.
 
-use std::cell::RefCell;
-
 use fanfare_protocol::deflate::Inflater;
 use serde_json::Value;
 
 /// No message is longer.
 const BYTES_MAX: usize = 1 << 20;
 
-thread_local! {
-    static INFLATER: RefCell<Inflater> = RefCell::new(Inflater::new());
-}
-
-/// The whole frames at the front, and how many bytes they are.
-pub(crate) fn frames(received: &[u8]) -> (Vec<Value>, usize) {
+/// The whole frames at the front, and how many bytes they are. What is compressed is understood by what came before on the
+/// same connection.
+pub(crate) fn frames(received: &[u8], inflater: &mut Inflater) -> (Vec<Value>, usize) {
     let (mut bytes, mut messages) = (received, Vec::new());
     while let [first, second, ..] = bytes {
         let (length, header) = match second {
@@ -35,16 +30,20 @@ pub(crate) fn frames(received: &[u8]) -> (Vec<Value>, usize) {
             10 => "pong".into(),
             other => panic!("opcode {other}: bytes are out of step"),
         };
-        messages.push(if first & 0x40 == 0 { message(payload) } else { message(&inflated(payload)) });
+        messages.push(if first & 0x40 == 0 {
+            message(payload)
+        } else {
+            message(&inflated(payload, inflater))
+        });
         bytes = &bytes[header + length..];
     }
     let taken = received.len() - bytes.len();
     (messages, taken)
 }
 
-fn inflated(payload: &[u8]) -> Vec<u8> {
+fn inflated(payload: &[u8], inflater: &mut Inflater) -> Vec<u8> {
     let mut out = Vec::new();
-    let done = INFLATER.with_borrow_mut(|inflater| inflater.inflate(payload, BYTES_MAX, &mut out));
+    let done = inflater.inflate_next(payload, BYTES_MAX, &mut out);
     done.expect("what is compressed can be inflated");
     out
 }

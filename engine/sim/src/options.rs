@@ -1,6 +1,6 @@
 //! What a deployment is started with: every seed draws its own bounds and its own kinds of rooms.
 
-use fanfare_core::{Delivery, Devices, HistoryRule, Options, QueueRule, RoomType, Slow};
+use fanfare_core::{Compression, Delivery, Devices, HistoryRule, Options, QueueRule, RoomType, Slow};
 
 use crate::Random;
 
@@ -28,8 +28,16 @@ pub(crate) fn options(random: &mut Random) -> Options {
     let delivery = Delivery::AtLeastOnce { ack_wait_ms: 10_000, max_deliver: 3 };
     let devices = [Devices::Any, Devices::Each][pick(&[0, 0, 1])];
     let slow = [Slow::Disconnect, Slow::DropOldest][pick(&[0, 0, 1])];
+    let compression = Compression {
+        level: 1,
+        threshold_bytes: pick(&[100, 1_024]),
+        shared_threshold_bytes: pick(&[0, 200]),
+        reset_every: pick(&[2, 5, 64]) as u32,
+        ..Compression::default()
+    };
+    options.limits.compressors = pick(&[1, 2, 64]);
     let mut lasts = || options.store && pick(&[0, 1]) == 1;
-    let of = |name, slow, durable| RoomType { slow, history, durable, ..RoomType::open(name) };
+    let of = |name, slow, durable| RoomType { slow, history, durable, compression, ..RoomType::open(name) };
     options.room_types = vec![
         of("a", Slow::Disconnect, options.store),
         of("b", Slow::DropOldest, false),
@@ -39,8 +47,8 @@ pub(crate) fn options(random: &mut Random) -> Options {
     ];
     options.inbox.queue = QueueRule { size: queue.size, ..options.inbox.queue };
     options.inbox.durable = lasts();
+    options.inbox.compression = compression;
+    options.default_type.compression = compression;
     options.broadcast_roles = vec![ROLES[0].to_owned()];
-    options.compression.threshold_bytes = pick(&[100, 1_024]);
-    options.compression.level = 1;
     options
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use fanfare_core::Delivery;
+use fanfare_core::{Delivery, Window};
 use fanfare_protocol::wire::{Join, Position};
 use fanfare_protocol::{Encoding, RoomName};
 use serde_json::json;
@@ -89,14 +89,14 @@ pub struct Who {
     /// What its connections read.
     pub encoding: Encoding,
     /// The window, if compressed.
-    pub window_bits: Option<u8>,
+    pub window: Option<Window>,
 }
 
 impl Who {
     /// A user of its own that reads JSON.
     pub fn new(user: &str, role: &'static str) -> Self {
         let (user, encoding) = (user.to_owned(), Encoding::Json);
-        Self { user, role, device: None, reads_alone: false, shares: false, encoding, window_bits: None }
+        Self { user, role, device: None, reads_alone: false, shares: false, encoding, window: None }
     }
 }
 
@@ -186,7 +186,7 @@ impl Person {
         let goes_on = resume.is_some();
         let who = &self.who;
         let client = world.open_with(shard, &who.user, who.role, |opening| {
-            (opening.encoding, opening.window_bits) = (who.encoding, who.window_bits);
+            (opening.encoding, opening.window) = (who.encoding, who.window);
             opening.client_id = who.device.as_deref().map(Into::into);
             (opening.inbox, opening.resume, opening.rooms) = (place, resume, rooms);
         });

@@ -1,6 +1,7 @@
 //! Sockets: what a flush hands to them, what they take, and what has arrived at the other end.
 
 use fanfare_core::Rest;
+use fanfare_protocol::deflate::Inflater;
 use serde_json::Value;
 
 use crate::World;
@@ -75,12 +76,12 @@ impl World {
         self.perform(shard);
     }
 
-    /// What a client has been sent: messages as JSON, whatever it reads, the number of a close frame as a number, `ping` and `pong`.
+    /// What a client has been sent, if nothing was taken yet: messages as JSON, whatever it reads, the number of a close frame as a number, `ping` and `pong`.
     ///
     /// # Panics
     /// The bytes are no such frames.
     pub fn messages(&self, client: usize) -> Vec<Value> {
-        frames(&self.clients[client].received).0
+        frames(&self.clients[client].received, &mut Inflater::new()).0
     }
 
     /// The same, once: what was taken is not told again.
@@ -88,8 +89,8 @@ impl World {
     /// # Panics
     /// The bytes are no such frames.
     pub fn take_messages(&mut self, client: usize) -> Vec<Value> {
-        let received = &mut self.clients[client].received;
-        let (messages, taken) = frames(received);
+        let Client { received, inflater, .. } = &mut self.clients[client];
+        let (messages, taken) = frames(received, inflater);
         received.drain(..taken);
         messages
     }

@@ -30,6 +30,8 @@ pub struct Tried {
     pub resumed: u64,
     /// Connections that had to make way for one that did.
     pub replaced: u64,
+    /// Frames that refer to those before them.
+    pub shared: u64,
     /// How often the process died.
     pub restarts: u64,
     /// How often the store failed.
@@ -37,7 +39,7 @@ pub struct Tried {
 }
 
 impl Tried {
-    fn counts(&mut self) -> [(&'static str, &mut u64); 14] {
+    fn counts(&mut self) -> [(&'static str, &mut u64); 15] {
         [
             ("messages", &mut self.published),
             ("recoveries", &mut self.recovered),
@@ -51,6 +53,7 @@ impl Tried {
             ("whispers heard", &mut self.whispers),
             ("sessions resumed", &mut self.resumed),
             ("connections replaced", &mut self.replaced),
+            ("frames in step", &mut self.shared),
             ("restarts", &mut self.restarts),
             ("store failures", &mut self.failures),
         ]

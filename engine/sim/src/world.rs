@@ -6,6 +6,7 @@ use std::sync::Arc;
 use fanfare_core::{
     Answer, ConnectionId, Core, Effects, Identity, Input, Mesh, Now, Opening, Options, RequestId, ShardId,
 };
+use fanfare_protocol::deflate::Inflater;
 use fanfare_protocol::{Encoding, RoomName, json};
 use serde_json::Value;
 
@@ -22,6 +23,8 @@ pub struct Client {
     pub role: String,
     /// Bytes that arrived and were not taken.
     pub received: Vec<u8>,
+    /// What it reads compressed messages with.
+    pub inflater: Inflater,
     /// Bytes the kernel would still take.
     pub room: usize,
     /// Whether its shard waits for the socket to take more.
@@ -169,6 +172,11 @@ impl World {
         self.evicted || self.cores.iter().any(|core| core.stats().evicted > 0)
     }
 
+    /// Frames that the shards have sent since they were started that refer to those before them.
+    pub fn shared(&self) -> u64 {
+        self.cores.iter().flat_map(|core| core.stats().wire).map(|of| of.shared).sum()
+    }
+
     /// How often it was restarted.
     pub fn life(&self) -> u64 {
         self.life
@@ -196,7 +204,7 @@ impl World {
         let mut opening = Opening {
             head: Vec::new(),
             encoding: Encoding::Json,
-            window_bits: None,
+            window: None,
             client_id: None,
             rooms: Vec::new(),
             inbox: None,
@@ -215,6 +223,7 @@ impl World {
             id,
             role: role.to_owned(),
             received: Vec::new(),
+            inflater: Inflater::new(),
             room: self.window,
             waits_for_room: false,
             closed: false,

@@ -116,6 +116,8 @@ pub struct Limits {
     pub store_queue: usize,
     /// Ended connections that can be resumed.
     pub sessions: usize,
+    /// Shared compressors of one shard.
+    pub compressors: usize,
     /// Different roles connected to one shard at a time.
     pub roles: u16,
     /// Bytes of the largest HTTP body.
@@ -163,10 +165,8 @@ pub struct Timeouts {
 pub struct Compression {
     /// Whether to agree to it at all.
     pub enabled: bool,
-    /// 1 (fast) to 9 (small).
-    pub level: u32,
-    /// Messages of fewer bytes are sent as they are.
-    pub threshold: usize,
+    /// How, in rooms whose type says nothing else.
+    pub rooms: fanfare_core::Compression,
 }
 
 /// Logs.
@@ -245,6 +245,7 @@ impl Config {
                 store_queue: self.limits.store_queue,
                 sessions: self.limits.sessions / usize::from(shards),
                 reconnection_window_ms: ms(self.timeouts.reconnection_window),
+                compressors: self.limits.compressors,
                 roles: self.limits.roles,
             },
             heartbeat: fanfare_core::Heartbeat {
@@ -252,10 +253,6 @@ impl Config {
                 grace_ms: ms(self.heartbeat.grace),
                 idle_ms: ms(self.heartbeat.idle),
                 auth_ms: ms(self.timeouts.auth),
-            },
-            compression: fanfare_core::Compression {
-                level: self.compression.level,
-                threshold_bytes: self.compression.threshold,
             },
             room_types: self.room_types.clone(),
             default_type: self.default_room_type.clone(),

@@ -2,19 +2,24 @@
 
 use std::time::Duration;
 
-use fanfare_core::{Delivery, Devices, HistoryRule, QueueRule, RoomType, Slow};
+use fanfare_core::{Compression, Delivery, Devices, HistoryRule, QueueRule, RoomType, Slow};
 
 use super::problem::Problems;
 use super::section::Section;
+use super::settings::{MODES, RESET_EVERY};
 
 /// The type of every room that no other type names.
 const DEFAULT: &str = "default";
 
 /// All types but the default one, and that.
-pub(super) fn read(sections: Vec<Section<'_>>, problems: &Problems) -> (Vec<RoomType>, RoomType) {
+pub(super) fn read(
+    sections: Vec<Section<'_>>,
+    compression: Compression,
+    problems: &Problems,
+) -> (Vec<RoomType>, RoomType) {
     let (mut types, mut default): (Vec<RoomType>, Option<RoomType>) = (Vec::new(), None);
     for section in sections {
-        let Some(room_type) = room_type(section) else { continue };
+        let Some(room_type) = room_type(section, compression) else { continue };
         let twice = types.iter().chain(&default).any(|other| other.name == room_type.name);
         if twice {
             problems.add("room_type.name", format!("`{}` is there twice", room_type.name));
@@ -24,10 +29,10 @@ pub(super) fn read(sections: Vec<Section<'_>>, problems: &Problems) -> (Vec<Room
             types.push(room_type);
         }
     }
-    (types, default.unwrap_or_else(|| RoomType::open(DEFAULT)))
+    (types, default.unwrap_or_else(|| RoomType { compression, ..RoomType::open(DEFAULT) }))
 }
 
-fn room_type(mut section: Section<'_>) -> Option<RoomType> {
+fn room_type(mut section: Section<'_>, compression: Compression) -> Option<RoomType> {
     let rule = "must be what stands before the `:` of a room's name: 1 to 64 of A-Z a-z 0-9 . _ - = ~ +";
     let name = section.parsed("name", None, rule, |text| {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-=~+".contains(&byte);
@@ -56,16 +61,22 @@ fn room_type(mut section: Section<'_>) -> Option<RoomType> {
         queue,
         devices,
         durable,
+        compression: Compression {
+            mode: section.choice("compression", compression.mode, &MODES),
+            level: section.number("compression_level", compression.level, 1..=9),
+            reset_every: section.number("compression_reset", compression.reset_every, RESET_EVERY),
+            ..compression
+        },
     };
     section.finish();
     name.map(|_| room_type)
 }
 
 /// `[inbox]`: users' own rooms.
-pub(super) fn inbox(mut section: Section<'_>) -> RoomType {
+pub(super) fn inbox(mut section: Section<'_>, compression: Compression) -> RoomType {
     let (delivery, queue, devices, durable) = keeping(&mut section, QueueRule::USUAL);
     section.finish();
-    RoomType { delivery, queue, devices, durable, ..RoomType::inbox() }
+    RoomType { delivery, queue, devices, durable, compression, ..RoomType::inbox() }
 }
 
 /// Longest time that anything is kept or waited for.

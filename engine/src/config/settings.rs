@@ -1,8 +1,11 @@
 //! Every setting with its default and bounds, but for [`super::security`] and [`super::room_types`].
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use fanfare_core::CompressionMode;
 
 use super::file::{Input, Table};
 use super::problem::{Problems, StartError};
@@ -10,6 +13,11 @@ use super::section::Section;
 use super::{Compression, Config, Driver, Heartbeat, Limits, Log, LogFormat, Timeouts, room_types, security};
 
 const DAY_MS: u64 = 86_400_000;
+/// How rooms may be compressed.
+pub(super) const MODES: [(&str, CompressionMode); 3] =
+    [("shared", CompressionMode::Shared), ("alone", CompressionMode::Alone), ("off", CompressionMode::Off)];
+/// Messages after which a shared context may begin anew.
+pub(super) const RESET_EVERY: RangeInclusive<u64> = 1..=65_536;
 
 /// Checks everything.
 ///
@@ -41,8 +49,8 @@ fn top(table: Table, input: &Input<'_>, problems: &Problems) -> Config {
     let compression = compression(top.section("compression"), &limits);
     let auth = security::read(top.section("auth"), input.env, problems);
     let log = log(top.section("log"));
-    let types = room_types::read(top.sections("room_type"), problems);
-    let inbox = room_types::inbox(top.section("inbox"));
+    let types = room_types::read(top.sections("room_type"), compression.rooms, problems);
+    let inbox = room_types::inbox(top.section("inbox"), compression.rooms);
     let store = store(top.section("store"));
     if store.is_none() {
         let (room_types, default) = &types;
@@ -99,6 +107,7 @@ fn limits(mut section: Section<'_>) -> Limits {
         dead_letters: section.number("dead_letters", 1_000, 0..=1_000_000),
         store_queue: section.number("store_queue", 65_536, 1..=10_000_000),
         sessions: section.number("sessions", 100_000, 0..=10_000_000),
+        compressors: section.number("compressors", 64, 0..=65_536),
         roles: section.number("roles", 64, 1..=65_535),
         http_body: section.size("http_body", 1 << 20, 1_024..=64 << 20),
         http_head: section.size("http_head", 16 << 10, 1_024..=1 << 20),
@@ -142,10 +151,21 @@ fn timeouts(mut section: Section<'_>) -> Timeouts {
 }
 
 fn compression(mut section: Section<'_>, limits: &Limits) -> Compression {
+    let usual = fanfare_core::Compression::default();
+    let bytes_max = limits.message_size as u64;
     let compression = Compression {
         enabled: section.flag("enabled", true),
-        level: section.number("level", 6, 1..=9),
-        threshold: section.size("threshold", 1_024, 0..=limits.message_size as u64),
+        rooms: fanfare_core::Compression {
+            mode: section.choice("mode", usual.mode, &MODES),
+            level: section.number("level", usual.level, 1..=9),
+            threshold_bytes: section.size("threshold", usual.threshold_bytes, 0..=bytes_max),
+            shared_threshold_bytes: section.size(
+                "shared_threshold",
+                usual.shared_threshold_bytes,
+                0..=bytes_max,
+            ),
+            reset_every: section.number("reset", usual.reset_every, RESET_EVERY),
+        },
     };
     section.finish();
     compression

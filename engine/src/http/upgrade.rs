@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fanfare_core::{Identity, Opening};
+use fanfare_core::{Identity, Opening, Window};
 use fanfare_protocol::deflate::{Policy, negotiate};
 use fanfare_protocol::limits::EPOCH_BYTES_MAX;
 use fanfare_protocol::name::{RoomName, check_id};
@@ -77,7 +77,7 @@ fn decide(process: &Process, connection: &Connection, request: &Head) -> Result<
     if let Some(subprotocol) = subprotocol.filter(|_| !echo) {
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
     }
-    let window_bits = agreed.as_ref().map(|(bits, _)| *bits);
+    let window = agreed.as_ref().map(|(window, _)| *window);
     if let Some((_, extension)) = agreed {
         let value = HeaderValue::from_str(&extension).expect("invariant: the answer is ASCII");
         headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, value);
@@ -89,7 +89,7 @@ fn decide(process: &Process, connection: &Connection, request: &Head) -> Result<
     let opening = Opening {
         head,
         encoding,
-        window_bits,
+        window,
         client_id: None,
         rooms: Vec::new(),
         inbox: None,
@@ -98,7 +98,7 @@ fn decide(process: &Process, connection: &Connection, request: &Head) -> Result<
         bare: echo,
     };
     if echo {
-        return Ok(Accepted { opening, echo: Some(window_bits.unwrap_or(0)), refusal: None });
+        return Ok(Accepted { opening, echo: Some(window.map_or(0, |window| window.bits)), refusal: None });
     }
     let query = request.uri.query().unwrap_or_default();
     let (identity, refusal) = authenticate(process, &request.headers, query);
@@ -174,11 +174,13 @@ fn subprotocol(headers: &HeaderMap) -> Result<(Encoding, Option<&'static str>), 
     Ok((Encoding::Json, None))
 }
 
-fn deflate(process: &Process, headers: &HeaderMap) -> Option<(u8, String)> {
+fn deflate(process: &Process, headers: &HeaderMap) -> Option<(Window, String)> {
     let values = headers.get_all(header::SEC_WEBSOCKET_EXTENSIONS);
     let offers = values.iter().filter_map(|value| value.to_str().ok());
     let policy = Policy { enabled: process.config.compression.enabled };
-    negotiate(offers, &policy).map(|(agreed, answer)| (agreed.server_max_window_bits, answer))
+    let (agreed, answer) = negotiate(offers, &policy)?;
+    let (bits, takeover) = (agreed.server_max_window_bits, !agreed.server_no_context_takeover);
+    Some((Window { bits, takeover }, answer))
 }
 
 fn authenticate(

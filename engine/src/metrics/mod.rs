@@ -1,5 +1,6 @@
 //! What is counted, and how it is shown: `/metrics` for Prometheus, `/v1/statistics` for people and the page.
 
+mod compression;
 mod openmetrics;
 mod statistics;
 

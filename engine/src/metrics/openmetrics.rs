@@ -49,13 +49,13 @@ impl Collector for OfProcess {
 
 /// One family of metrics: its samples carry at most one label.
 #[derive(Debug)]
-struct Family {
-    name: &'static str,
-    help: &'static str,
-    unit: Option<Unit>,
-    gauge: bool,
-    label: &'static str,
-    samples: Vec<(String, u64)>,
+pub(super) struct Family {
+    pub(super) name: &'static str,
+    pub(super) help: &'static str,
+    pub(super) unit: Option<Unit>,
+    pub(super) gauge: bool,
+    pub(super) label: &'static str,
+    pub(super) samples: Vec<(String, u64)>,
 }
 
 #[derive(Debug)]
@@ -70,6 +70,7 @@ struct Collected {
 fn collected(process: &Process) -> Collected {
     let snapshots = process.metrics.snapshots();
     let mut families = of_shards(&snapshots);
+    families.extend(super::compression::families(process, &snapshots));
     families.extend(of_process(process));
     let mut latency: Vec<(f64, u64)> = Vec::new();
     for snapshot in &snapshots {
@@ -126,6 +127,10 @@ fn of_shards(snapshots: &[Snapshot]) -> Vec<Family> {
             of.stats.encoded
         }),
         family("compressed", "Payloads compressed", None, false, |of| of.stats.compressed),
+        family("compressors", "Compressors of shared contexts in use", None, true, |of| of.stats.contexts),
+        family("compression_resets", "Times a shared context began anew", None, false, |of| {
+            of.stats.context_resets
+        }),
         family("delivered", "Messages handed to connections", None, false, |of| of.stats.delivered),
         family("delivered_payload", "Bytes handed to connections", bytes(), false, |of| {
             of.stats.delivered_bytes

@@ -79,7 +79,11 @@ impl State {
             store,
             effects: Effects::new(shard),
             readiness: Readiness::new(SOCKETS_A_TURN)?,
-            reading: Reading::new(limits.message_size, limits.fragments, process.config.compression.level),
+            reading: Reading::new(
+                limits.message_size,
+                limits.fragments,
+                process.config.compression.rooms.level,
+            ),
             port,
             process,
             requests: HashMap::new(),
@@ -110,7 +114,7 @@ impl State {
     ) -> std::io::Result<()> {
         let now = self.now();
         let encoding = opening.encoding;
-        let deflate = opening.window_bits.is_some();
+        let deflate = opening.window.is_some();
         let id = self.core.open(now, opening, &mut self.effects);
         if let Err(error) = self.readiness.add(fd.as_raw_fd(), id.token(), Interest::READ) {
             self.core.handle(now, Input::Lost(id), &mut self.effects);

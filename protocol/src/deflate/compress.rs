@@ -4,10 +4,12 @@ use flate2::{Compress, Compression, FlushCompress};
 
 use super::{TAIL, WINDOW_BITS_MAX, WINDOW_BITS_MIN};
 
-/// A compressor whose context is thrown away after each message. Holds about 270 KiB.
+/// A compressor for messages on their own ([`Deflater::compress`]), or for a row of them of which each may refer to
+/// those before it ([`Deflater::compress_next`]). Holds about 270 KiB.
 #[derive(Debug)]
 pub struct Deflater {
     deflate: Compress,
+    level: u32,
 }
 
 impl Deflater {
@@ -18,18 +20,37 @@ impl Deflater {
     pub fn new(level: u32, window_bits: u8) -> Self {
         assert!((1..=9).contains(&level), "zlib's levels");
         assert!((WINDOW_BITS_MIN..=WINDOW_BITS_MAX).contains(&window_bits), "zlib's windows");
-        Self { deflate: Compress::new_with_window_bits(Compression::new(level), false, window_bits) }
+        let deflate = Compress::new_with_window_bits(Compression::new(level), false, window_bits);
+        Self { deflate, level }
     }
 
-    /// Appends the compressed form of one message, without the tail that RFC 7692 §7.2.1 cuts off.
+    /// As it was made with.
+    pub fn level(&self) -> u32 {
+        self.level
+    }
+
+    /// Appends the compressed form of one message that refers to nothing before it, without the tail that RFC 7692
+    /// §7.2.1 cuts off.
     pub fn compress(&mut self, payload: &[u8], out: &mut Vec<u8>) {
+        self.begin_anew();
+        self.compress_next(payload, out);
+    }
+
+    /// What is compressed from here on refers to nothing before.
+    pub fn begin_anew(&mut self) {
         self.deflate.reset();
+    }
+
+    /// Like [`Self::compress`], but the message may refer to those since [`Self::begin_anew`]: whoever is to read it must
+    /// have inflated them all, in this order and with nothing in between (RFC 7692 §7.2.3.2).
+    pub fn compress_next(&mut self, payload: &[u8], out: &mut Vec<u8>) {
         out.reserve(payload.len() / 2 + 64);
+        let before = self.deflate.total_in();
         let mut taken = 0;
         loop {
             let outcome = self.deflate.compress_vec(&payload[taken..], out, FlushCompress::Sync);
             outcome.expect("invariant: the stream's state is its own, and any bytes can be compressed");
-            taken = self.deflate.total_in() as usize;
+            taken = (self.deflate.total_in() - before) as usize;
             // Room left over means that the flush is complete (zlib's rule).
             if taken == payload.len() && out.len() < out.capacity() {
                 break;

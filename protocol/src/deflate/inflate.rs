@@ -53,8 +53,24 @@ impl Inflater {
         bytes_max: usize,
         out: &mut Vec<u8>,
     ) -> Result<(), InflateError> {
+        if let Some(inflate) = &mut self.inflate {
+            inflate.reset(false);
+        }
+        self.inflate_next(compressed, bytes_max, out)
+    }
+
+    /// Like [`Self::inflate`], but the message may refer to those before it: an inflater that does this serves one
+    /// connection only, whose other end keeps its context (RFC 7692 §7.2.3.2).
+    ///
+    /// # Errors
+    /// As there. After one, nothing that follows can be inflated.
+    pub fn inflate_next(
+        &mut self,
+        compressed: &[u8],
+        bytes_max: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), InflateError> {
         let inflate = self.inflate.get_or_insert_with(|| Decompress::new(false));
-        inflate.reset(false);
         let start = out.len();
         for mut input in [compressed, &TAIL] {
             loop {
@@ -158,6 +174,28 @@ mod tests {
             prop_assert_eq!(inflated(&compressed, payload.len()), Ok(payload.clone()));
             if !payload.is_empty() {
                 prop_assert_eq!(inflated(&compressed, payload.len() - 1), Err(InflateError::TooLarge));
+            }
+        }
+
+        #[test]
+        fn a_row_comes_back_from_wherever_it_began_anew(
+            rows in prop::collection::vec(prop::collection::vec("[abc ]{0,300}", 1..20), 1..5),
+            joins in 0..5_usize,
+        ) {
+            let mut deflater = Deflater::new(6, 15);
+            let (mut from_start, mut joiner) = (Inflater::new(), Inflater::new());
+            for (number, row) in rows.iter().enumerate() {
+                deflater.begin_anew();
+                for message in row {
+                    let mut compressed = Vec::new();
+                    deflater.compress_next(message.as_bytes(), &mut compressed);
+                    for inflater in [Some(&mut from_start), Some(&mut joiner).filter(|_| number >= joins)] {
+                        let Some(inflater) = inflater else { continue };
+                        let mut out = Vec::new();
+                        prop_assert_eq!(inflater.inflate_next(&compressed, 300, &mut out), Ok(()));
+                        prop_assert_eq!(&out, message.as_bytes());
+                    }
+                }
             }
         }
 

@@ -1,8 +1,9 @@
 //! RFC 7692, permessage-deflate: what the ends agree on, compressing once for all, inflating under a bound.
 //!
-//! Both directions use a fresh context for each message. Outgoing, that is what lets one compressed message
-//! serve every receiver of a room; it is valid whether or not the client asked for it (§7.1.1.1 allows a
-//! server to reset at will). Incoming, it is demanded in the answer, so that no connection owns a window.
+//! Outgoing, a message is compressed on its own, or as one of a row that all receivers of a room are sent alike: either way
+//! once for all of them. A context that begins anew now and then is valid whatever the client asked for (§7.1.1.1 allows a
+//! server to reset at will); one that goes on needs a client that does not forbid it. Incoming, a fresh context for each
+//! message is demanded in the answer, so that no connection owns a window.
 
 mod compress;
 mod inflate;

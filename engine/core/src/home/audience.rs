@@ -1,5 +1,6 @@
 //! Who listens to a room, as far as its home needs to know: how many members of which class on which shard.
 
+use fanfare_protocol::Encoding;
 use smallvec::SmallVec;
 
 use crate::class::Class;
@@ -41,6 +42,16 @@ impl Audience {
         self.counts.iter().map(|(_, class, _)| *class)
     }
 
+    /// Whether anybody reads this encoding and may follow a shared context.
+    pub(crate) fn may_follow(&self, encoding: Encoding) -> bool {
+        self.classes().any(|class| class.may_follow() && class.encoding() == encoding)
+    }
+
+    /// Shards that hold somebody who may follow a shared context; one may be named more than once.
+    pub(crate) fn followers(&self) -> impl Iterator<Item = ShardId> {
+        self.counts.iter().filter(|(_, class, _)| class.may_follow()).map(|(shard, _, _)| *shard)
+    }
+
     /// Each shard that has a member, once.
     pub(crate) fn shards(&self) -> impl Iterator<Item = ShardId> {
         let counts = &self.counts;
@@ -51,8 +62,6 @@ impl Audience {
 
 #[cfg(test)]
 mod tests {
-    use fanfare_protocol::Encoding;
-
     use super::*;
 
     #[test]

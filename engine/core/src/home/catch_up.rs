@@ -55,6 +55,7 @@ impl HomeRooms {
     ) -> T {
         let room = self.rooms.get(number).expect("invariant: the caller has just found it");
         let (name, encoder) = (&room.name, &mut self.encoder);
-        frames(&mut |kept| kept.frame(name, epoch, class, encoder))
+        let rule = self.options.by(room.rules).compression;
+        frames(&mut |kept| kept.frame(name, epoch, class, encoder, rule))
     }
 }

@@ -7,10 +7,11 @@ use fanfare_protocol::RoomName;
 use smallvec::SmallVec;
 
 use crate::class::Class;
+use crate::encoder::{Encoder, Manner};
 use crate::entry::Entry;
 use crate::id::Address;
 use crate::mesh::Replay;
-use crate::prepared::Encoder;
+use crate::options::Compression;
 use crate::time::Now;
 
 /// What a kept message takes beside its body and its frames, about: itself, with the room that a growing list has to
@@ -39,12 +40,16 @@ impl Kept {
         epoch: &str,
         class: Class,
         encoder: &mut Encoder,
+        rule: Compression,
     ) -> (Bytes, usize) {
+        // What comes from here is no part of a context.
+        let class = class.alone();
         if let Some((_, frame)) = self.frames.iter().find(|(made_for, _)| *made_for == class) {
             return (frame.clone(), 0);
         }
-        let made = encoder.prepare(&self.entry.message(room, epoch), std::iter::once(class));
-        let (_, frame) = made.into_iter().next().expect("invariant: one class was asked for");
+        let message = self.entry.message(room, epoch);
+        let made = encoder.prepare(&message, std::iter::once(class), Manner::alone(rule));
+        let frame = made.get(class).expect("invariant: it was asked for").clone();
         let added = frame.len();
         self.frames.push((class, frame.clone()));
         (frame, added)

@@ -3,6 +3,8 @@
 
 mod audience;
 mod catch_up;
+mod compressors;
+mod context;
 mod dead;
 mod history;
 mod keep;
@@ -19,4 +21,5 @@ mod store;
 mod subscribers;
 mod waiting;
 
+pub(crate) use context::Context;
 pub(crate) use rooms::HomeRooms;

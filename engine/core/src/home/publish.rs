@@ -126,21 +126,22 @@ impl HomeRooms {
         self.published += 1;
         let (name, epoch, rules) = (room.name.clone(), room.epoch, room.rules);
         if !room.audience.is_empty() {
-            let text = epoch.to_string();
-            let frames = self.encoder.prepare(&entry.message(&name, &text), room.audience.classes());
-            let (place, roles) = ((epoch, entry.offset), entry.roles.clone());
             // Where acknowledgements are cumulative, messages keep the order of their offsets.
             let overtakes = if rules.in_order { 0 } else { entry.priority };
-            let prepared = Arc::new(Prepared::new(
-                name.clone(),
-                place,
-                frames,
-                roles,
+            let (frames, turn) = self.encode(now, number, &entry, exclude.is_some(), overtakes);
+            let prepared = Arc::new(Prepared {
+                room: name.clone(),
+                epoch,
+                offset: entry.offset,
+                roles: entry.roles.clone(),
                 exclude,
                 received_us,
-                conflates,
+                key: conflates,
                 overtakes,
-            ));
+                turn,
+                frames,
+            });
+            let room = self.rooms.get(number).expect("invariant: just seen");
             for shard in room.audience.shards() {
                 out.send(shard, Mesh::Local(ToLocal::Deliver(Arc::clone(&prepared))));
             }

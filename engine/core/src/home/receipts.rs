@@ -325,6 +325,7 @@ impl HomeRooms {
         out: &mut Effects,
     ) {
         let text = check.epoch.to_string();
+        let rule = self.options.type_of(&check.name).compression;
         let mut last = of.cursor;
         for (at, (address, class)) in of.connections.iter().enumerate() {
             let (mut frames, mut bytes, mut grown) = (Vec::new(), 0, 0);
@@ -333,7 +334,7 @@ impl HomeRooms {
                 if !of.is_owed(subscriber, kept, now) {
                     continue;
                 }
-                let (frame, added) = kept.frame(&check.name, &text, *class, &mut self.encoder);
+                let (frame, added) = kept.frame(&check.name, &text, *class, &mut self.encoder, rule);
                 grown += added;
                 bytes += frame.len();
                 if bytes > self.options.limits.replay_bytes && !frames.is_empty() {

@@ -6,6 +6,7 @@ use fanfare_protocol::RoomName;
 
 use crate::durable::DeadLetter;
 use crate::home::audience::Audience;
+use crate::home::context::Context;
 use crate::home::log::Log;
 use crate::home::publish::Draft;
 use crate::home::sessions::{Comer, Session};
@@ -47,6 +48,8 @@ pub(crate) struct More {
     pub(crate) session: Option<Session>,
     /// In rooms of one client: who waits for its former connections to go.
     pub(crate) comers: Vec<Comer>,
+    /// What its messages are compressed with.
+    pub(crate) context: Option<Box<Context>>,
 }
 
 impl More {
@@ -57,6 +60,7 @@ impl More {
             && self.session.is_none()
             && self.comers.is_empty()
             && self.waits_after.is_none()
+            && self.context.is_none()
     }
 }
 
@@ -97,6 +101,17 @@ impl HomeRoom {
             if more.is_empty() {
                 self.more = None;
             }
+        }
+    }
+
+    pub(crate) fn context(&mut self) -> Option<&mut Context> {
+        self.more.as_mut().and_then(|more| more.context.as_deref_mut())
+    }
+
+    /// A member has left.
+    pub(crate) fn forget_steps(&mut self) {
+        if let Some(More { context: Some(context), .. }) = self.more.as_deref_mut() {
+            context.forget(&self.audience);
         }
     }
 

@@ -9,6 +9,8 @@ use foldhash::quality::FixedState;
 use crate::class::Class;
 use crate::durable::Write;
 use crate::effect::Effects;
+use crate::encoder::Encoder;
+use crate::home::compressors::Compressors;
 use crate::home::ledger::Ledger;
 use crate::home::receipts::Readers;
 use crate::home::recent::Recent;
@@ -19,7 +21,6 @@ use crate::id::{Address, Random, ShardId};
 use crate::mesh::{CatchUp, JoinKind, Mesh, ToHome, ToLocal};
 use crate::names::Names;
 use crate::options::{Memory, Options};
-use crate::prepared::Encoder;
 use crate::time::Now;
 use crate::view::RoomRow;
 
@@ -36,6 +37,7 @@ pub(crate) struct HomeRooms {
     pub(crate) recent: Recent,
     pub(crate) store: Store,
     pub(crate) encoder: Encoder,
+    pub(crate) compressors: Compressors,
     pub(super) random: Random,
     hasher: FixedState,
     /// Rooms whose readers may owe an acknowledgement, by when to look.
@@ -56,7 +58,7 @@ pub(crate) struct HomeRooms {
 
 impl HomeRooms {
     pub(crate) fn new(options: Arc<Options>, hasher: FixedState, random: Random) -> Self {
-        let encoder = Encoder::new(options.compression);
+        let compressors = Compressors::new(options.limits.compressors);
         let mut random = random;
         let limits = &options.limits;
         let seeds = [random.next_u64(), random.next_u64()];
@@ -67,7 +69,8 @@ impl HomeRooms {
             ledger: Ledger::default(),
             recent,
             store: Store::new(),
-            encoder,
+            encoder: Encoder::default(),
+            compressors,
             random,
             hasher,
             checks: BTreeSet::new(),
@@ -93,7 +96,8 @@ impl HomeRooms {
     }
 
     fn forget(&mut self, number: u32) {
-        let room = self.rooms.remove(number);
+        let mut room = self.rooms.remove(number);
+        self.forget_context(number, &mut room);
         debug_assert!(room.log.is_none(), "a room with kept messages is kept");
         self.named -= usize::from(!room.name.is_engine_room());
         if let Some(more) = &room.more {
@@ -122,6 +126,7 @@ impl HomeRooms {
             ToHome::Park(client, rooms) => self.park(now, &client, rooms),
             ToHome::Publish(publication) => self.publish(now, *publication, out),
             ToHome::History(lookup) => self.look_up(now, *lookup, out),
+            ToHome::InStep(room, shard, all) => self.in_step(&room, shard, all),
             ToHome::Ack(ack) => self.acknowledge(now, *ack, out),
             ToHome::Bury(letter) => self.bury(now, *letter),
             ToHome::Ask(from, request, question) => {
@@ -237,6 +242,7 @@ impl HomeRooms {
         // Where messages are kept, who comes back may name the place before the first one: the epoch must last.
         let can_go = found.offset == 0 && (!found.rules.keeps || found.name.is_engine_room());
         if found.more.is_some() {
+            found.forget_steps();
             self.unsubscribe(now, number, from, for_good);
             self.let_comers_in(now, number, out);
         }
@@ -288,6 +294,7 @@ impl HomeRooms {
             }
         }
         self.expire_sessions(now);
+        self.give_back_idle(now);
         self.store.hand_over(out);
     }
 

@@ -76,7 +76,8 @@ impl HomeRooms {
     ) -> Replay {
         let room = self.rooms.get(number).expect("invariant: just entered");
         let (name, epoch, stands) = (room.name.clone(), room.epoch, room.offset);
-        let queue = self.options.by(room.rules).queue;
+        let room_type = self.options.by(room.rules);
+        let (queue, rule) = (room_type.queue, room_type.compression);
         let text = epoch.to_string();
         // Places of messages that are not for this reader, or of no use any more, are not missed by it.
         let mut missed = Missed::new(from);
@@ -87,7 +88,7 @@ impl HomeRooms {
                 let owed = |of: &Reader| kept.entry.is_owed_to(&of.subscriber.user, &of.role);
                 let is_for_it = reader.is_none_or(owed) && kept.is_fresh(now);
                 if is_for_it {
-                    let (frame, added) = kept.frame(&name, &text, class, &mut rooms.encoder);
+                    let (frame, added) = kept.frame(&name, &text, class, &mut rooms.encoder, rule);
                     grown += added;
                     waits.push(Waits { offset, priority: kept.entry.priority, frame });
                 } else {

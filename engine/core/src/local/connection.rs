@@ -1,6 +1,7 @@
 //! One WebSocket as the core sees it.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use fanfare_protocol::wire::{Join, Position};
@@ -39,6 +40,21 @@ impl Membership {
     pub(crate) const ASIDE: u32 = 1 << 31;
 }
 
+/// The number of a room on this shard; so small that there may be none at no cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RoomNumber(NonZeroU32);
+
+impl RoomNumber {
+    pub(crate) fn new(number: u32) -> Self {
+        let next = number.checked_add(1).and_then(NonZeroU32::new);
+        Self(next.expect("invariant: there are far fewer rooms"))
+    }
+
+    pub(crate) fn get(self) -> u32 {
+        self.0.get() - 1
+    }
+}
+
 /// What waits until an earlier join of the same connection is decided, so that commands take effect in the
 /// order they came.
 #[derive(Debug, Default)]
@@ -63,6 +79,11 @@ pub(crate) struct Connection {
     pub(crate) joins_pending: u16,
     /// A ping was sent and nothing has come since.
     pub(crate) pinged: bool,
+    /// Whether it was sent everything of the room it follows since that room's context began anew, and nothing else that
+    /// entered its window.
+    pub(crate) in_step: bool,
+    /// The room, of those it is in, whose context its window follows.
+    pub(crate) follows: Option<RoomNumber>,
     /// The peer has sent its close frame.
     pub(crate) peer_closed: bool,
     /// `@user:<id>`; the user id is its end.
@@ -100,6 +121,16 @@ impl Connection {
     /// Rooms it joined, the engine's own not counted.
     pub(crate) fn rooms_joined(&self) -> usize {
         self.memberships.len().saturating_sub(ENGINE_ROOMS)
+    }
+
+    /// The form in which it reads a room.
+    pub(crate) fn class_in(&self, room: u32) -> Class {
+        match self.follows.map(RoomNumber::get) {
+            _ if !self.class.may_follow() => self.class,
+            Some(followed) if followed != room => self.class.elsewhere(),
+            Some(_) if self.in_step => self.class,
+            _ => self.class.waiting(),
+        }
     }
 
     /// Whether more bytes may be handed to the socket, or wait behind others.

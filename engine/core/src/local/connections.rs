@@ -56,6 +56,11 @@ impl Connections {
         self.slots.get_mut(slot as usize)?.connection.as_mut()
     }
 
+    /// The connection in a slot, if there is one.
+    pub(crate) fn get_slot(&self, slot: u32) -> Option<&Connection> {
+        self.slots.get(slot as usize)?.connection.as_ref()
+    }
+
     pub(crate) fn id_of(&self, slot: u32) -> ConnectionId {
         ConnectionId { slot, generation: self.slots[slot as usize].generation }
     }

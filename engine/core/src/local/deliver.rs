@@ -14,7 +14,7 @@ use crate::local::room::LocalRoom;
 use crate::local::shard::Local;
 use crate::mesh::{JoinKind, Mesh, Receipt, Replay, ToHome};
 use crate::options::Slow;
-use crate::prepared::Prepared;
+use crate::prepared::{Prepared, is_compressed};
 use crate::time::Now;
 
 impl Local {
@@ -43,12 +43,12 @@ impl Local {
         match (outcome, kind) {
             (Ok((epoch, offset, members)), kind) => {
                 let (is_own, is_client) = (room.is_inbox(), room.is_client());
-                let number = self.enter(id, room, epoch, offset);
+                let number = self.enter(id, room, (epoch, offset), out);
                 if kind == JoinKind::Admission && is_own {
                     // The last of the engine's rooms: everything that was sent to the user comes after the welcome.
                     self.welcome(now, id, out);
                     if let Some(replay) = replay {
-                        self.replay(id, &replay);
+                        self.replay(id, &replay, out);
                     }
                 } else if kind == JoinKind::Admission && is_client {
                     if let Some(rooms) = replay.and_then(|replay| replay.session) {
@@ -65,7 +65,7 @@ impl Local {
                     };
                     self.reply(id, command.as_ref(), &joined);
                     if let Some(replay) = replay {
-                        self.replay(id, &replay);
+                        self.replay(id, &replay, out);
                     }
                     self.audit(id, "join", room.to_string(), out);
                 }
@@ -91,23 +91,26 @@ impl Local {
     }
 
     /// Messages of a room that this member has not acknowledged. Who is behind anyway has them waiting.
-    pub(crate) fn again(&mut self, id: ConnectionId, room: &RoomName, replay: &Replay) {
+    pub(crate) fn again(&mut self, id: ConnectionId, room: &RoomName, replay: &Replay, out: &mut Effects) {
         let number = self.rooms.find(room);
         let Some(connection) = self.connections.get(id) else { return };
         let is_member = connection.memberships.iter().any(|of| Some(of.room) == number);
         if is_member && !connection.is_blocked() {
-            self.replay(id, replay);
+            self.replay(id, replay, out);
         }
     }
 
     /// What a new member has missed, before anything live.
-    fn replay(&mut self, id: ConnectionId, replay: &Replay) {
+    fn replay(&mut self, id: ConnectionId, replay: &Replay, out: &mut Effects) {
         let connection = self.connections.get(id).expect("invariant: the caller holds it");
         let role = self.roles.name(connection.role).to_owned();
         for (frame, roles) in &replay.frames {
             if roles.is_empty() || roles.iter().any(|of| **of == *role) {
                 self.stats.delivered += 1;
                 self.stats.delivered_bytes += frame.len() as u64;
+                if is_compressed(frame) {
+                    self.fall_out(id, out);
+                }
                 self.write(id.slot, |bytes| bytes.extend_from_slice(frame));
             }
         }
@@ -124,7 +127,13 @@ impl Local {
     }
 
     /// Makes a connection a member here; it is owed what comes from now on.
-    fn enter(&mut self, id: ConnectionId, room: RoomName, epoch: Epoch, offset: u64) -> u32 {
+    fn enter(
+        &mut self,
+        id: ConnectionId,
+        room: RoomName,
+        (epoch, offset): (Epoch, u64),
+        out: &mut Effects,
+    ) -> u32 {
         let number = match self.rooms.find(&room) {
             Some(number) => {
                 // Everybody may have left it, so that it did not hear of what was published since.
@@ -137,11 +146,12 @@ impl Local {
                 // The engine's own rooms bring what must not be dropped without a word.
                 let slow =
                     if room.is_engine_room() { Slow::Disconnect } else { self.options.type_of(&room).slow };
-                self.rooms.insert(LocalRoom::new(room, epoch, offset, slow))
+                let kind = self.options.rules(&room).kind;
+                self.rooms.insert(LocalRoom::new(room, epoch, offset, slow, kind))
             }
         };
         let connection = self.connections.get(id).expect("invariant: the caller holds it");
-        let (class, role) = (connection.class, connection.role);
+        let (class, role) = (connection.class_in(number), connection.role);
         assert!(
             connection.memberships.iter().all(|membership| membership.room != number),
             "a member cannot join again"
@@ -153,6 +163,7 @@ impl Local {
             connection.memberships.reserve_exact(5);
         }
         connection.memberships.push(Membership { room: number, at });
+        self.tell_steps(number, out);
         number
     }
 
@@ -162,18 +173,22 @@ impl Local {
         let index = connection.memberships.iter().position(|membership| membership.room == room);
         let index = index.expect("invariant: the caller looked it up");
         let at = connection.memberships.swap_remove(index).at;
-        let (class, role) = (connection.class, connection.role);
+        let (class, role, form) = (connection.class, connection.role, connection.class_in(room));
         let mut owed = Vec::new();
         let local = self.rooms.get_mut(room).expect("invariant: a room with members is kept");
         let name = local.name.clone();
         local
-            .group(class, role)
+            .group(form, role)
             .remove(at, room, &mut self.connections, |_, bytes| owed.extend_from_slice(bytes));
         if local.is_empty() {
             self.vacated.push(room);
         }
         if !owed.is_empty() {
             self.write(id.slot, |bytes| bytes.extend_from_slice(&owed));
+        }
+        // Who leaves all its rooms need not read the others in another form before.
+        if for_good {
+            self.follow_none(id, room);
         }
         self.tell_left(name, id, class, for_good, out);
     }
@@ -195,11 +210,12 @@ impl Local {
     }
 
     /// Lays a message into the buffers of those who get it: once for each group, never for each member.
-    pub(crate) fn deliver(&mut self, prepared: &Prepared) {
+    pub(crate) fn deliver(&mut self, prepared: &Prepared, out: &mut Effects) {
         // Everybody may have left while the message was on its way.
         let Some(number) = self.rooms.find(&prepared.room) else { return };
+        self.turn(number, prepared, out);
         let left_out = prepared.exclude.filter(|address| address.shard == self.shard);
-        let left_out = left_out.and_then(|address| self.step_out(address.connection, number));
+        let left_out = left_out.and_then(|address| self.leave_out(address.connection, number, prepared, out));
         let room = self.rooms.get_mut(number).expect("invariant: just found");
         room.epoch = prepared.epoch;
         room.offset = prepared.offset;
@@ -212,6 +228,10 @@ impl Local {
             let Some(frame) = prepared.frame(group.class) else {
                 unreachable!("invariant: a home encodes for every class that has a member");
             };
+            if group.class.window_bits().is_some() {
+                let wire = &mut self.stats.wire[usize::from(room.kind)];
+                wire.count(group.len() as u64, prepared, group.class, frame);
+            }
             let mark = Mark { end: 0, offset: prepared.offset, key: prepared.key };
             let mark = (room.slow != Slow::Disconnect).then_some(mark);
             if group.append(frame, mark, prepared.overtakes, prepared.received_us, &mut self.spare) {
@@ -220,19 +240,28 @@ impl Local {
             self.stats.tick_bytes = self.stats.tick_bytes.max(group.filling_bytes() as u64);
         }
         if let Some((class, role)) = left_out {
-            room.group(class, role).rejoin();
+            room.group(class, role).take_back();
         }
     }
 
     /// Takes the publisher aside while its own message is laid in. Nothing, when it is no member.
-    fn step_out(&mut self, id: ConnectionId, number: u32) -> Option<(Class, RoleId)> {
+    fn leave_out(
+        &mut self,
+        id: ConnectionId,
+        number: u32,
+        prepared: &Prepared,
+        out: &mut Effects,
+    ) -> Option<(Class, RoleId)> {
+        if prepared.is_shared(self.connections.get(id)?.class_in(number)) {
+            self.fall_out(id, out);
+        }
         let connection = self.connections.get(id)?;
         let at = connection.memberships.iter().find(|membership| membership.room == number)?.at;
-        let (class, role) = (connection.class, connection.role);
+        let (class, role) = (connection.class_in(number), connection.role);
         let mut owed = Vec::new();
         let room = self.rooms.get_mut(number).expect("invariant: the caller found it");
         let keep = |_: &mut _, bytes: &[u8]| owed.extend_from_slice(bytes);
-        room.group(class, role).step_out(at, id.slot, number, &mut self.connections, keep, &mut self.spare);
+        room.group(class, role).leave_out(at, id.slot, number, &mut self.connections, keep, &mut self.spare);
         if !owed.is_empty() {
             self.write(id.slot, |bytes| bytes.extend_from_slice(&owed));
         }

@@ -14,6 +14,7 @@ use crate::local::backlog::Backlog;
 use crate::local::connection::{Membership, State};
 use crate::local::room::LocalRoom;
 use crate::local::shard::Local;
+use crate::options::Slow;
 use crate::time::Now;
 
 /// The same bytes for many connections.
@@ -165,8 +166,11 @@ impl Local {
         };
         let (room, group) = self.flush.flushing[self.flush.next];
         let local = self.rooms.get_mut(room).expect("invariant: a room that is being flushed is kept");
-        let due = local.groups[usize::from(group)].flushing();
-        let backlog = if taken > 0 {
+        let group = &mut local.groups[usize::from(group)];
+        // Those in step must get all of it.
+        let must_stay = group.class.is_in_step() && local.slow != Slow::Disconnect;
+        let due = group.flushing();
+        let backlog = if taken > 0 || must_stay {
             Backlog::starting_at(due.bytes, taken, now.mono_ms())
         } else {
             // Nothing has begun: these wait like all that comes later.
@@ -185,7 +189,7 @@ impl Local {
         let bytes = backlog.bytes();
         connection.backlog = Some(Box::new(backlog));
         let memberships: SmallVec<[Membership; 8]> = connection.memberships.iter().copied().collect();
-        let (class, role) = (connection.class, connection.role);
+        let role = connection.role;
         let written = self.outgoing.take(&mut connection.outgoing);
         let over = bytes > self.options.limits.backlog_bytes && connection.state == State::Open;
         self.stats.backlogs += 1;
@@ -194,18 +198,29 @@ impl Local {
         if over {
             self.overflowed.push(id);
         }
-        for Membership { room, at } in memberships {
+        let (follows, in_step) = (connection.follows, connection.in_step);
+        let forms: SmallVec<[_; 8]> =
+            memberships.iter().map(|membership| connection.class_in(membership.room)).collect();
+        for (Membership { room, at }, form) in memberships.into_iter().zip(forms) {
             let mut owed = None;
             let local = self.rooms.get_mut(room).expect("invariant: a room with members is kept");
             let (name, epoch, slow) = (local.name.clone(), local.epoch, local.slow);
             let keep = |due| owed = Some(due);
-            local.group(class, role).set_aside(at, slot, room, &mut self.connections, keep, &mut self.spare);
-            if let Some(due) = owed {
-                self.push_backlog(slot, |backlog| backlog.push_due(&name, epoch, slow, due));
+            local.group(form, role).set_aside(at, slot, room, &mut self.connections, keep, &mut self.spare);
+            let must_stay = form.is_in_step() && slow != Slow::Disconnect;
+            match owed {
+                Some(due) if must_stay => self.hold_back(slot, due.bytes),
+                Some(due) => self.push_backlog(slot, |backlog| backlog.push_due(&name, epoch, slow, due)),
+                None => {}
             }
         }
         if let Some(written) = written {
             self.hold_back(slot, written.into());
+        }
+        // What comes from now on may be dropped, and what was laid in so far must not.
+        let followed = follows.filter(|_| in_step).and_then(|room| self.rooms.get(room.get()));
+        if followed.is_some_and(|room| room.slow != Slow::Disconnect) {
+            self.fall_out(id, out);
         }
     }
 

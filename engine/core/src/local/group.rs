@@ -70,6 +70,11 @@ impl Group {
         self.members.iter().copied().chain(aside)
     }
 
+    /// How many get what is appended.
+    pub(crate) fn len(&self) -> usize {
+        self.members.len() + self.tick.as_ref().map_or(0, |tick| tick.aside.len())
+    }
+
     /// Bytes that wait for the next flush.
     pub(crate) fn filling_bytes(&self) -> usize {
         self.tick.as_ref().map_or(0, |tick| tick.filling.len())
@@ -205,8 +210,8 @@ impl Group {
         moved(connections, slot, room, place);
     }
 
-    /// Leaves a member out of what is appended next; [`Group::rejoin`] ends it. Its due goes to `owed`.
-    pub(crate) fn step_out(
+    /// Leaves a member out of what is appended next; [`Group::take_back`] ends it. Its due goes to `owed`.
+    pub(crate) fn leave_out(
         &mut self,
         at: u32,
         slot: u32,
@@ -221,9 +226,9 @@ impl Group {
         moved(connections, slot, room, (tick.aside.len() - 1) as u32 | Membership::ASIDE);
     }
 
-    /// Ends [`Group::step_out`]: the member is owed what comes from now on.
-    pub(crate) fn rejoin(&mut self) {
-        let tick = self.tick.as_mut().expect("invariant: the member stepped out a moment ago");
+    /// Ends [`Group::leave_out`]: the member is owed what comes from now on.
+    pub(crate) fn take_back(&mut self) {
+        let tick = self.tick.as_mut().expect("invariant: the member was left out a moment ago");
         let from = tick.filling.len() as u32;
         let last = tick.aside.last_mut().expect("invariant: it was put at the end");
         last.from = from;

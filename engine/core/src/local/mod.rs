@@ -15,6 +15,7 @@ mod room;
 mod session;
 mod shard;
 mod shed;
+mod step;
 mod timers;
 mod wheel;
 

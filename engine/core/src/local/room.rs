@@ -19,11 +19,18 @@ pub(crate) struct LocalRoom {
     pub(crate) offset: u64,
     /// What becomes of members that read too slowly.
     pub(crate) slow: Slow,
+    /// Whether the room's home was told that everybody who could follow its context does.
+    pub(crate) told_in_step: bool,
+    /// The number of its type, for counts.
+    pub(crate) kind: u16,
+    /// Bytes a second that its shared context saves each member who follows it; 0: there is none.
+    pub(crate) gain: u32,
 }
 
 impl LocalRoom {
-    pub(crate) fn new(name: RoomName, epoch: Epoch, offset: u64, slow: Slow) -> Self {
-        Self { name, groups: SmallVec::new(), epoch, offset, slow }
+    pub(crate) fn new(name: RoomName, epoch: Epoch, offset: u64, slow: Slow, kind: u16) -> Self {
+        let groups = SmallVec::new();
+        Self { name, groups, epoch, offset, slow, told_in_step: false, kind, gain: 0 }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -10,6 +10,7 @@ use foldhash::quality::FixedState;
 use crate::class::Class;
 use crate::close::Close;
 use crate::effect::{Audit, Effects};
+use crate::encoder::opcode;
 use crate::id::{ConnectionId, Epoch, Random, ShardId};
 use crate::input::Opening;
 use crate::local::backlog::Backlog;
@@ -23,9 +24,8 @@ use crate::local::room::LocalRoom;
 use crate::local::wheel::Wheel;
 use crate::names::Names;
 use crate::options::Options;
-use crate::prepared::opcode;
 use crate::rate::Bucket;
-use crate::stats::Stats;
+use crate::stats::{Stats, Wire};
 use crate::time::Now;
 
 /// How long a closing connection may take to let its last bytes out and to answer the close.
@@ -63,6 +63,7 @@ impl Local {
         random: Random,
         now: Now,
     ) -> Self {
+        let stats = Stats { wire: vec![Wire::default(); options.room_types.len() + 2], ..Stats::default() };
         Self {
             shard,
             options,
@@ -78,7 +79,7 @@ impl Local {
             vacated: Vec::new(),
             overflowed: Vec::new(),
             farewells: Vec::new(),
-            stats: Stats::default(),
+            stats,
         }
     }
 
@@ -89,8 +90,7 @@ impl Local {
 
     /// A connection was upgraded.
     pub(crate) fn open(&mut self, now: Now, opening: Opening, out: &mut Effects) -> ConnectionId {
-        let Opening { head, encoding, window_bits, client_id, rooms, inbox, resume, identity, bare } =
-            opening;
+        let Opening { head, encoding, window, client_id, rooms, inbox, resume, identity, bare } = opening;
         let client_of = |token: &str| token.rsplit_once('.').map(|(client_id, _)| client_id.into());
         let client_id = resume.as_deref().and_then(client_of).or(client_id);
         let is_held = !rooms.is_empty() || inbox.is_some() || resume.is_some();
@@ -103,7 +103,9 @@ impl Local {
         let now_ms = now.mono_ms();
         let id = self.connections.insert(Connection {
             state: if bare { State::Bare } else { State::AwaitingToken },
-            class: Class::new(encoding, window_bits),
+            class: Class::of(encoding, window, self.options.shares()),
+            follows: None,
+            in_step: false,
             role,
             joins_pending: 0,
             pinged: false,
