@@ -229,8 +229,9 @@ impl Local {
                 unreachable!("invariant: a home encodes for every class that has a member");
             };
             if group.class.window_bits().is_some() {
+                let left_out_here = usize::from(left_out == Some((group.class, group.role)));
                 let wire = &mut self.stats.wire[usize::from(room.kind)];
-                wire.count(group.len() as u64, prepared, group.class, frame);
+                wire.count((group.len() - left_out_here) as u64, prepared, group.class, frame);
             }
             let mark = Mark { end: 0, offset: prepared.offset, key: prepared.key };
             let mark = (room.slow != Slow::Disconnect).then_some(mark);
