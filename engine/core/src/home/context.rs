@@ -80,8 +80,9 @@ impl Context {
             match self.gain(now) {
                 Some(measured) => gain = measured,
                 None => {
+                    let turn = self.end(compressors);
                     self.messages = rule.reset_every.saturating_mul(RESTS);
-                    return self.end(compressors);
+                    return turn;
                 }
             }
         } else if self.messages > 0 {
