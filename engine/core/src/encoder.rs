@@ -10,8 +10,8 @@ use smallvec::SmallVec;
 
 use crate::class::Class;
 use crate::home::Context;
-use crate::options::{Compression, CompressionMode};
 use crate::prepared::Frames;
+use crate::room_type::{Compression, CompressionMode};
 
 /// One for each shard: it owns the compressors for messages on their own, and scratch space.
 #[derive(Default)]

@@ -41,6 +41,7 @@ mod options;
 mod pattern;
 mod prepared;
 mod rate;
+mod room_type;
 mod stats;
 mod survey;
 mod time;
@@ -61,12 +62,12 @@ pub use mesh::{
     Acknowledgement, Asker, CatchUp, JoinKind, Lookup, Mesh, Origin, Placed, Publication, Reader, Receipt,
     Replay, Report, ToHome, ToLocal,
 };
-pub use options::{
-    Compression, CompressionMode, Delivery, Devices, Heartbeat, HistoryRule, Limits, Options, QueueRule,
-    RoomType, Slow,
-};
+pub use options::{Heartbeat, Limits, Options};
 pub use pattern::RoomPattern;
 pub use prepared::{Prepared, Turn};
+pub use room_type::{
+    Compression, CompressionMode, Delivery, Devices, HistoryRule, QueueRule, RoomType, Slow,
+};
 pub use stats::{Stats, Wire};
 pub use time::Now;
 pub use view::{ConnectionRow, HomeQuestion, Question, ReaderRow, RoomRow, Rows, UserRow};

@@ -12,14 +12,11 @@ const WARM_UP: u32 = 9;
 
 /// Of the types `open`, `drop` (the oldest) and `alone`.
 fn world() -> World {
-    let mut options = Options::default();
-    options.room_types = ["open", "drop", "alone"].map(RoomType::open).into();
-    for room_type in &mut options.room_types {
-        room_type.compression.reset_every = RESET_EVERY;
-    }
-    options.room_types[1].slow = Slow::DropOldest;
-    options.room_types[2].compression.mode = CompressionMode::Alone;
-    World::new(2, 1, options)
+    let mut types = ["open", "drop", "alone"].map(RoomType::open);
+    types.iter_mut().for_each(|of| of.compression.reset_every = RESET_EVERY);
+    types[1].slow = Slow::DropOldest;
+    types[2].compression.mode = CompressionMode::Alone;
+    World::new(2, 1, Options { room_types: types.into(), ..Options::default() })
 }
 
 fn with_window(world: &mut World, user: &str, bits: u8, takeover: bool) -> usize {
@@ -152,7 +149,9 @@ fn who_cannot_follow_gets_each_message_alone() {
 fn a_publisher_without_its_own_copy_falls_out_where_the_others_are_many() {
     let mut world = world();
     let first = member(&mut world, "user-0", &["open:1"]);
-    (1..20).for_each(|number| drop(member(&mut world, &format!("user-{number}"), &["open:1"])));
+    for number in 1..20 {
+        member(&mut world, &format!("user-{number}"), &["open:1"]);
+    }
     let by = publisher(&mut world);
     say_many(&mut world, by, "open:1", WARM_UP);
     let without = json!({ "exclude_self": true });

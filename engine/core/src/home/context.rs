@@ -17,8 +17,8 @@ use smallvec::SmallVec;
 use crate::home::audience::Audience;
 use crate::home::compressors::Compressors;
 use crate::id::ShardId;
-use crate::options::Compression;
 use crate::prepared::Turn;
+use crate::room_type::Compression;
 use crate::time::Now;
 
 /// Messages that a room compresses alone before it gets a context: most rooms have few.

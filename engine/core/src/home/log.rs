@@ -11,7 +11,7 @@ use crate::encoder::{Encoder, Manner};
 use crate::entry::Entry;
 use crate::id::Address;
 use crate::mesh::Replay;
-use crate::options::Compression;
+use crate::room_type::Compression;
 use crate::time::Now;
 
 /// What a kept message takes beside its body and its frames, about: itself, with the room that a growing list has to

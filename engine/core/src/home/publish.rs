@@ -14,8 +14,8 @@ use crate::home::recent::Place;
 use crate::home::rooms::seconds;
 use crate::id::Address;
 use crate::mesh::{Mesh, Origin, Placed, Publication, ToLocal};
-use crate::options::Memory;
 use crate::prepared::Prepared;
+use crate::room_type::Memory;
 use crate::time::Now;
 
 /// A message that has its place and is about to be handed out.

@@ -12,7 +12,7 @@ use crate::home::rooms::refusal;
 use crate::home::subscribers::{Subscribers, Subscription};
 use crate::id::{Address, Epoch};
 use crate::mesh::{Acknowledgement, CatchUp, Mesh, Reader, Receipt, Replay, ToHome, ToLocal};
-use crate::options::Delivery;
+use crate::room_type::Delivery;
 use crate::time::Now;
 
 /// What became of messages for readers that are remembered, since the start.

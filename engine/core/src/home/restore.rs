@@ -7,7 +7,7 @@ use crate::home::recent::Place;
 use crate::home::room::HomeRoom;
 use crate::home::rooms::seconds;
 use crate::home::subscribers::Subscription;
-use crate::options::Memory;
+use crate::room_type::Memory;
 use crate::time::Now;
 
 impl HomeRooms {

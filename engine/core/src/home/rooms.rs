@@ -20,7 +20,8 @@ use crate::home::store::Store;
 use crate::id::{Address, Random, ShardId};
 use crate::mesh::{CatchUp, JoinKind, Mesh, ToHome, ToLocal};
 use crate::names::Names;
-use crate::options::{Memory, Options};
+use crate::options::Options;
+use crate::room_type::Memory;
 use crate::time::Now;
 use crate::view::RoomRow;
 

@@ -11,7 +11,8 @@ use crate::home::publish::tell;
 use crate::home::room::HomeRoom;
 use crate::home::rooms::refusal;
 use crate::mesh::Report;
-use crate::options::{Memory, Options};
+use crate::options::Options;
+use crate::room_type::Memory;
 use crate::time::Now;
 
 /// This shard's side of the store.

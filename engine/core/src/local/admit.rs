@@ -12,7 +12,7 @@ use crate::identity::Identity;
 use crate::local::connection::State;
 use crate::local::shard::Local;
 use crate::mesh::{CatchUp, JoinKind, Mesh, Reader, ToHome};
-use crate::options::{Devices, Memory};
+use crate::room_type::{Devices, Memory};
 use crate::time::Now;
 
 impl Local {

@@ -13,8 +13,8 @@ use crate::local::roles::RoleId;
 use crate::local::room::LocalRoom;
 use crate::local::shard::Local;
 use crate::mesh::{JoinKind, Mesh, Receipt, Replay, ToHome};
-use crate::options::Slow;
 use crate::prepared::{Prepared, is_compressed};
+use crate::room_type::Slow;
 use crate::time::Now;
 
 impl Local {

@@ -14,7 +14,7 @@ use crate::local::backlog::Backlog;
 use crate::local::connection::{Membership, State};
 use crate::local::room::LocalRoom;
 use crate::local::shard::Local;
-use crate::options::Slow;
+use crate::room_type::Slow;
 use crate::time::Now;
 
 /// The same bytes for many connections.

@@ -15,7 +15,7 @@ use crate::id::Epoch;
 use crate::local::backlog::{Backlog, Segment};
 use crate::local::due::Due;
 use crate::local::shed::{Stretch, What};
-use crate::options::Slow;
+use crate::room_type::Slow;
 
 impl Backlog {
     /// Appends frames of a room's messages; those with a priority go ahead of what is less urgent.

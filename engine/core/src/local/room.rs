@@ -8,7 +8,7 @@ use crate::id::Epoch;
 use crate::local::group::Group;
 use crate::local::roles::RoleId;
 use crate::names::Named;
-use crate::options::Slow;
+use crate::room_type::Slow;
 
 #[derive(Debug)]
 pub(crate) struct LocalRoom {

@@ -9,7 +9,7 @@ use fanfare_protocol::RoomName;
 use crate::id::Epoch;
 use crate::local::backlog::{Backlog, Segment};
 use crate::local::due::Mark;
-use crate::options::Slow;
+use crate::room_type::Slow;
 
 /// Messages of one room that may be dropped for a slow reader, or what stands in their place.
 #[derive(Debug)]

@@ -12,8 +12,8 @@ use crate::id::ConnectionId;
 use crate::local::connection::{Connection, Membership, RoomNumber};
 use crate::local::shard::Local;
 use crate::mesh::{Mesh, ToHome};
-use crate::options::Slow;
 use crate::prepared::{Prepared, Turn};
+use crate::room_type::Slow;
 
 impl Local {
     /// What a message does to the windows of a room's members, before it is laid in.
