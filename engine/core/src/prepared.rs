@@ -50,6 +50,8 @@ pub(crate) struct Frames {
     made: SmallVec<[(Class, Bytes); 2]>,
     /// Bytes of its frame without compression, by encoding.
     plain: [u32; 2],
+    /// Whether compressing it alone could save enough to fall out of step for it.
+    may_be_big: bool,
 }
 
 /// An uncompressed frame that is larger than the compressed one by this is sent compressed even to those who fall out of
@@ -64,6 +66,7 @@ impl Frames {
     /// Notes how long the frame is without compression.
     pub(crate) fn is_plain(&mut self, encoding: Encoding, bytes: usize) {
         self.plain[encoding as usize] = bytes as u32;
+        self.may_be_big |= bytes > BIG_BYTES;
     }
 
     /// What was made for this very class.
@@ -85,6 +88,11 @@ impl Prepared {
             class => self.frames.get(class),
         };
         own.or_else(|| self.frames.get(class.plain()).filter(|_| class.may_follow()))
+    }
+
+    /// Whether somebody may follow a context, or fall out of step.
+    pub(crate) fn concerns_windows(&self) -> bool {
+        self.turn != Turn::Same || self.frames.may_be_big
     }
 
     /// Whether those in step must inflate it to understand what follows.

@@ -143,11 +143,11 @@ impl Local {
             }
             None => {
                 self.stats.member_rooms += u64::from(!room.is_engine_room());
+                let rules = self.options.rules(&room);
                 // The engine's own rooms bring what must not be dropped without a word.
-                let slow =
-                    if room.is_engine_room() { Slow::Disconnect } else { self.options.type_of(&room).slow };
-                let kind = self.options.rules(&room).kind;
-                self.rooms.insert(LocalRoom::new(room, epoch, offset, slow, kind))
+                let may_drop = !room.is_engine_room();
+                let slow = if may_drop { self.options.by(rules).slow } else { Slow::Disconnect };
+                self.rooms.insert(LocalRoom::new(room, epoch, offset, slow, rules.kind))
             }
         };
         let connection = self.connections.get(id).expect("invariant: the caller holds it");
@@ -163,7 +163,9 @@ impl Local {
             connection.memberships.reserve_exact(5);
         }
         connection.memberships.push(Membership { room: number, at });
-        self.tell_steps(number, out);
+        if class.is_waiting() {
+            self.tell_steps(number, out);
+        }
         number
     }
 
@@ -213,7 +215,9 @@ impl Local {
     pub(crate) fn deliver(&mut self, prepared: &Prepared, out: &mut Effects) {
         // Everybody may have left while the message was on its way.
         let Some(number) = self.rooms.find(&prepared.room) else { return };
-        self.turn(number, prepared, out);
+        if prepared.concerns_windows() {
+            self.turn(number, prepared, out);
+        }
         let left_out = prepared.exclude.filter(|address| address.shard == self.shard);
         let left_out = left_out.and_then(|address| self.leave_out(address.connection, number, prepared, out));
         let room = self.rooms.get_mut(number).expect("invariant: just found");
