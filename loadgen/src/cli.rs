@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::duration::duration;
 use crate::payload::Shape;
+use crate::plan::Deflate;
 use crate::threshold::Threshold;
 
 /// Capacity tests for Fanfare and other WebSocket broadcast servers.
@@ -96,9 +97,10 @@ pub(crate) struct CommonArgs {
     /// The encoding of commands and messages.
     #[arg(long, value_enum, default_value_t = EncodingArg::Json)]
     pub(crate) encoding: EncodingArg,
-    /// Offer permessage-deflate; connections without it fail.
-    #[arg(long)]
-    pub(crate) deflate: bool,
+    /// Offer permessage-deflate; connections without it fail [default without a value: shared].
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = Deflate::None, num_args = 0..=1, require_equals = true,
+        default_missing_value = "shared", hide_default_value = true)]
+    pub(crate) deflate: Deflate,
     /// How many connections may be opening at the same time.
     #[arg(long, default_value_t = 256, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) opening: u32,
@@ -388,6 +390,22 @@ mod tests {
         assert!(parse(&["fanout", "--rate", "100"]).is_ok());
         assert!(parse(&["rooms", "--in-flight", "16"]).is_ok());
         assert!(parse(&["fanout", "--in-flight", "0"]).is_err());
+    }
+
+    #[test]
+    fn deflate_has_a_value_or_none_and_takes_no_other_option_for_one() {
+        for (args, deflate) in [
+            (&["--dev"][..], Deflate::None),
+            (&["--deflate", "--dev"], Deflate::Shared),
+            (&["--deflate=shared"], Deflate::Shared),
+            (&["--deflate=alone"], Deflate::Alone),
+        ] {
+            let Ok(Scenario::Fanout(fanout)) = parse(&[&["fanout"], args].concat()) else {
+                panic!("{args:?}")
+            };
+            assert_eq!(fanout.common.deflate, deflate);
+        }
+        assert!(parse(&["fanout", "--deflate=both"]).is_err());
     }
 
     #[test]

@@ -10,8 +10,6 @@ use std::ops::Range;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use fanfare_protocol::deflate::Inflater;
-
 use crate::client::{Client, Event, Place, Shared};
 use crate::clock::{Clock, nanos};
 use crate::failure::{Failure, Failures, Stage};
@@ -81,13 +79,8 @@ impl<'p> Fleet<'p> {
     /// # Errors
     /// No epoll instance is to be had.
     pub(crate) fn new(plan: &'p Plan, clock: Clock) -> io::Result<Self> {
-        let shared = Shared {
-            plan,
-            scanner: Scanner::new(plan.encoding, &plan.room_prefix),
-            inflater: Inflater::new(),
-            memo: Memo::new(),
-            inflated: Vec::new(),
-        };
+        let shared =
+            Shared { plan, scanner: Scanner::new(plan.encoding, &plan.room_prefix), memo: Memo::new() };
         Ok(Self {
             plan,
             clock,

@@ -34,6 +34,7 @@ mod timeline;
 mod token;
 mod upgrade;
 mod verify;
+mod window;
 
 use std::process::ExitCode;
 

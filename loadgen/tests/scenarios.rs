@@ -108,7 +108,12 @@ fn rooms_and_mesh_deliver_all_and_the_mesh_reaches_every_shard() {
 #[test]
 fn several_threads_share_the_members_and_count_together() {
     let engine = Engine::start(2);
-    for how in ["--rate 100", "--in-flight 4", "--rate 100 --slow 3 --encoding msgpack --deflate"] {
+    for how in [
+        "--rate 100",
+        "--in-flight 4",
+        "--rate 100 --slow 3 --encoding msgpack --deflate",
+        "--in-flight 4 --size 1024 --deflate=alone",
+    ] {
         let line = format!("fanout --threads 3 --members 10 --warmup 50ms --duration 500ms {how}");
         let (code, told, results) = engine.run(&line);
         assert_eq!(code, Some(0), "{how}: {told}");
