@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use fanfare_loadgen::shape::Shape;
 
 use crate::duration::duration;
-use crate::payload::Shape;
 use crate::plan::Deflate;
 use crate::threshold::Threshold;
 
@@ -117,8 +117,8 @@ pub(crate) struct CommonArgs {
     #[arg(long, value_name = "PID")]
     pub(crate) pid: Option<u32>,
     /// The server's metrics page: the same from any machine (`process_cpu_seconds_total`,
-    /// `process_resident_memory_bytes`).
-    #[arg(long, value_name = "URL", conflicts_with = "pid")]
+    /// `process_resident_memory_bytes`), and what else it tells about the run.
+    #[arg(long, value_name = "URL")]
     pub(crate) metrics: Option<String>,
     /// Also write the report as JSON.
     #[arg(long, value_name = "FILE")]
@@ -371,50 +371,4 @@ pub(crate) enum EncodingArg {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    fn parse(args: &[&str]) -> Result<Scenario, clap::Error> {
-        Cli::try_parse_from([&["fanfare-loadgen"], args].concat()).map(|cli| cli.scenario)
-    }
-
-    #[test]
-    fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn a_loop_is_open_or_closed_but_not_both() {
-        assert!(parse(&["fanout", "--rate", "100", "--in-flight", "16"]).is_err());
-        assert!(parse(&["fanout", "--rate", "100"]).is_ok());
-        assert!(parse(&["rooms", "--in-flight", "16"]).is_ok());
-        assert!(parse(&["fanout", "--in-flight", "0"]).is_err());
-    }
-
-    #[test]
-    fn deflate_has_a_value_or_none_and_takes_no_other_option_for_one() {
-        for (args, deflate) in [
-            (&["--dev"][..], Deflate::None),
-            (&["--deflate", "--dev"], Deflate::Shared),
-            (&["--deflate=shared"], Deflate::Shared),
-            (&["--deflate=alone"], Deflate::Alone),
-        ] {
-            let Ok(Scenario::Fanout(fanout)) = parse(&[&["fanout"], args].concat()) else {
-                panic!("{args:?}")
-            };
-            assert_eq!(fanout.common.deflate, deflate);
-        }
-        assert!(parse(&["fanout", "--deflate=both"]).is_err());
-    }
-
-    #[test]
-    fn each_scenario_has_its_own_defaults_and_the_same_options() {
-        let Ok(Scenario::Rooms(args)) = parse(&["rooms"]) else { panic!("rooms") };
-        assert_eq!((args.rooms, args.members, args.slow, args.rate), (100, 10, 0, 10_000.0));
-        let Ok(Scenario::Slow(args)) = parse(&["slow", "--members", "7"]) else { panic!("slow") };
-        assert_eq!((args.rooms, args.members, args.slow, args.payload.size), (1, 7, 50, 4_096));
-        let Ok(Scenario::Fanout(args)) = parse(&["fanout"]) else { panic!("fanout") };
-        assert_eq!((args.rooms, args.members, args.slow, args.rate), (1, 1_000, 0, 100.0));
-    }
-}
+mod tests;

@@ -167,7 +167,7 @@ impl<'p> Fleet<'p> {
         &self.failures
     }
 
-    /// Bytes read so far.
+    /// Bytes read so far by members; answers to publishers are none of theirs.
     pub(crate) fn received_bytes(&self) -> u64 {
         self.received_bytes
     }
@@ -294,7 +294,9 @@ impl<'p> Fleet<'p> {
         let outcome = match stream.read(&mut self.buffer) {
             Ok(0) => Err(Failure::EndOfStream(before)),
             Ok(len) => {
-                self.received_bytes += len as u64;
+                if index < self.plan.memberships.connections {
+                    self.received_bytes += len as u64;
+                }
                 let now = self.clock.now();
                 let bytes = &mut self.buffer[..len];
                 berth.client.received(bytes, &mut self.shared, &mut |event| sink(index, now, event))

@@ -20,7 +20,6 @@ mod payload;
 mod plan;
 mod process;
 mod progress;
-mod random;
 mod raw;
 mod report;
 mod scan;

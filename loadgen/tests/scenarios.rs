@@ -128,6 +128,25 @@ fn several_threads_share_the_members_and_count_together() {
 }
 
 #[test]
+fn a_room_that_shares_its_context_sends_little_and_says_so() {
+    let engine = Engine::start(2);
+    let metrics = format!("http://127.0.0.1:{}/metrics", engine.port);
+    let line =
+        "fanout --members 10 --in-flight 4 --size 326 --shape progress --warmup 200ms --duration 500ms";
+    let each = |how: &str| {
+        let (code, told, results) = engine.run(&format!("{line} {how} --metrics {metrics}"));
+        assert_eq!(code, Some(0), "{how}: {told}");
+        (results["bytes_per_delivery"].as_f64().unwrap(), results["in_step_percent"].as_f64())
+    };
+    let (plain, none) = each("--deflate=none");
+    assert!(plain > 500.0 && none.is_none(), "{plain}");
+    let (alone, in_step) = each("--deflate=alone");
+    assert!(alone <= plain && in_step == Some(0.0), "{alone} {in_step:?}");
+    let (shared, in_step) = each("--deflate=shared");
+    assert!(shared < plain / 2.0 && in_step.is_some_and(|percent| percent > 80.0), "{shared} {in_step:?}");
+}
+
+#[test]
 fn slow_members_are_told_apart_from_failures() {
     let engine = Engine::start(1);
     let (code, told, results) =
