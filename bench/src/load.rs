@@ -29,6 +29,8 @@ pub(crate) struct Run<'a> {
     pub(crate) client_core: Option<u32>,
     /// The load generator's arguments, without address and core.
     pub(crate) args: Vec<&'a str>,
+    /// Whether the load generator also asks the server's metrics page, at the begin and the end of its measurement.
+    pub(crate) metrics: bool,
     /// After this time the run counts as hanging.
     pub(crate) limit: Duration,
 }
@@ -48,6 +50,9 @@ impl Run<'_> {
         let mut command = Command::new(&binaries.loadgen);
         command.args(&self.args);
         command.args(["--dev", "--url", &server.url(), "--pid", &server.pid().to_string()]);
+        if self.metrics {
+            command.args(["--metrics", &server.metrics_url()]);
+        }
         if let Some(core) = self.client_core {
             command.args(["--cpu", &core.to_string()]);
         }

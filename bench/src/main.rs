@@ -3,10 +3,12 @@
 //! Machines differ, and a noisy one differs from itself a minute later. So no number here stands alone: each
 //! round runs every contestant of a case one after the other, rounds start with another contestant each, and
 //! what counts is the ratio of medians. The server has one core and the load generator another.
-//! With `--scaling` it measures instead how the engine's own cost grows with the load.
+//! With `--scaling` it measures instead how the engine's own cost grows with the load, with `--compression` what
+//! compression costs and saves.
 
 mod case;
 mod chart;
+mod compression;
 mod load;
 mod results;
 mod scaling;
@@ -22,6 +24,7 @@ use clap::Parser;
 use fanfare_sys::Flusher;
 
 use crate::case::{Case, Kind};
+use crate::compression::Compression;
 use crate::load::{Outcome, Run};
 use crate::scaling::Scaling;
 use crate::server::{Binaries, Setup};
@@ -39,13 +42,16 @@ struct Args {
     /// Measure instead how the engine's cost grows with members, rooms, bytes and shards.
     #[arg(long, conflicts_with_all = ["gate", "servers"])]
     scaling: bool,
-    /// Two short rounds, of --scaling one: for a look, not for a claim.
+    /// Measure instead what compression costs and saves: of the compressor alone ("parts") and with clients ("wire").
+    #[arg(long, conflicts_with_all = ["gate", "servers", "scaling", "chart"])]
+    compression: bool,
+    /// Two short rounds, of --scaling and --compression one: for a look, not for a claim.
     #[arg(long)]
     quick: bool,
-    /// Rounds, each with every contestant [default: 5, 2 with --quick; of --scaling 3, 1 with --quick].
+    /// Rounds, each with every contestant [default: 5, 2 with --quick; of --scaling 3, 1 with --quick; of --compression 1].
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: Option<u32>,
-    /// Only cases, or series, whose name contains this (repeatable).
+    /// Only cases, series or tables whose name contains this (repeatable).
     #[arg(long, value_name = "TEXT")]
     only: Vec<String>,
     /// Only these servers (repeatable).
@@ -72,14 +78,19 @@ struct Args {
     /// Measure nothing: draw the chart of the results that are there already.
     #[arg(long, requires = "chart")]
     redraw: bool,
-    /// Where the results go as JSON [default: docs/data/performance.json, of --scaling docs/data/scaling.json].
+    /// Where the results go as JSON [default: docs/data/performance.json, of --scaling docs/data/scaling.json, of
+    /// --compression docs/data/compression.json].
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
 impl Args {
     fn out(&self) -> PathBuf {
-        let default = if self.scaling { "docs/data/scaling.json" } else { "docs/data/performance.json" };
+        let default = match (self.scaling, self.compression) {
+            (true, _) => "docs/data/scaling.json",
+            (_, true) => "docs/data/compression.json",
+            _ => "docs/data/performance.json",
+        };
         self.out.clone().unwrap_or_else(|| default.into())
     }
 
@@ -109,7 +120,11 @@ fn run(args: &Args) -> Result<usize, String> {
     }
     let binaries =
         Binaries::find(args.engine.clone(), args.loadgen.clone()).map_err(|error| error.to_string())?;
-    if args.scaling { measure_scaling(args, &binaries) } else { compare(args, &binaries) }
+    match (args.scaling, args.compression) {
+        (true, _) => measure_scaling(args, &binaries),
+        (_, true) => measure_compression(args, &binaries),
+        _ => compare(args, &binaries),
+    }
 }
 
 fn compare(args: &Args, binaries: &Binaries) -> Result<usize, String> {
@@ -155,6 +170,19 @@ fn measure_scaling(args: &Args, binaries: &Binaries) -> Result<usize, String> {
         failed += failures;
     }
     written(args, results::write(&args.out(), rounds, args.quick, "series", &entries))?;
+    Ok(failed)
+}
+
+fn measure_compression(args: &Args, binaries: &Binaries) -> Result<usize, String> {
+    binaries.check(Kind::Engine)?;
+    let rounds = args.rounds.unwrap_or(1);
+    let (server_core, client_core, quick) = (args.server_core, args.client_core, args.quick);
+    let (found, failed) =
+        Compression { binaries, server_core, client_core, rounds, quick }.measure(|name| args.wants(name));
+    if found.is_empty() {
+        return Err("--only matches no table: there are parts and wire".into());
+    }
+    written(args, results::write(&args.out(), rounds, quick, "tables", &found))?;
     Ok(failed)
 }
 
@@ -212,10 +240,11 @@ fn run_case(
         // Each round begins with another one, so that no place in the order is always the same server's.
         for turn in 0..contestants.len() {
             let contestant = contestants[(round + turn) % contestants.len()];
-            let setup = Setup { kind: contestant.kind, core: Some(args.server_core), shards: 1 };
+            let setup = Setup { kind: contestant.kind, core: Some(args.server_core), shards: 1, env: &[] };
             let client_core = Some(args.client_core);
             let load = case.args.iter().map(String::as_str).chain(contestant.more.iter().copied()).collect();
-            let outcome = Run { setup, client_core, args: load, limit: case.limit }.run(binaries);
+            let outcome =
+                Run { setup, client_core, args: load, metrics: false, limit: case.limit }.run(binaries);
             let told = match &outcome {
                 Outcome::Done(results) => case.headline(results),
                 Outcome::Failed(why) => format!("FAILED: {why}"),
@@ -255,6 +284,8 @@ mod tests {
         assert_eq!(parse(&[]).unwrap().out(), PathBuf::from("docs/data/performance.json"));
         assert_eq!(parse(&["--scaling"]).unwrap().out(), PathBuf::from("docs/data/scaling.json"));
         assert_eq!(parse(&["--scaling", "--out", "x"]).unwrap().out(), PathBuf::from("x"));
+        assert_eq!(parse(&["--compression"]).unwrap().out(), PathBuf::from("docs/data/compression.json"));
+        assert!(parse(&["--compression", "--scaling"]).is_err());
         assert!(parse(&["--scaling", "--gate", "1.5"]).is_err());
         assert!(parse(&["--scaling", "--server", "floor"]).is_err());
     }

@@ -46,7 +46,7 @@ impl Scaling<'_> {
                     // Each round begins with another one.
                     let (server, kind) = series.servers[(round + turn) % series.servers.len()];
                     let core = |core| series.pinned.then_some(core);
-                    let setup = Setup { kind, core: core(self.server_core), shards: point.shards };
+                    let setup = Setup { kind, core: core(self.server_core), shards: point.shards, env: &[] };
                     let outcome = self.run(setup, core(self.client_core), point);
                     let told = match &outcome {
                         Outcome::Done(results) => value_at(results, PER_DELIVERY)
@@ -67,7 +67,7 @@ impl Scaling<'_> {
 
     fn run(&self, setup: Setup, client_core: Option<u32>, point: &Point) -> Outcome {
         let args = point.load.split_whitespace().collect();
-        let mut outcome = Run { setup, client_core, args, limit: LIMIT }.run(self.binaries);
+        let mut outcome = Run { setup, client_core, args, metrics: false, limit: LIMIT }.run(self.binaries);
         if let Outcome::Done(results) = &mut outcome
             && let Some(cost_us) = value_at(results, PER_DELIVERY).filter(|cost_us| *cost_us > 0.0)
         {

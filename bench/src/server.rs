@@ -73,6 +73,8 @@ pub(crate) struct Setup {
     pub(crate) core: Option<u32>,
     /// The engine's shards; the others have one thread.
     pub(crate) shards: u32,
+    /// Settings of the engine beside those that all runs share.
+    pub(crate) env: &'static [(&'static str, &'static str)],
 }
 
 /// A running server; dropping it ends it.
@@ -107,7 +109,8 @@ impl Server {
             // One publisher is far above what a client may send by default.
             command
                 .args(["serve", "--shards", &setup.shards.to_string(), "--driver", driver])
-                .env("FANFARE_LIMITS_COMMANDS_PER_MINUTE", "0");
+                .env("FANFARE_LIMITS_COMMANDS_PER_MINUTE", "0")
+                .envs(setup.env.iter().copied());
         }
         command.args(["--listen", &addr.to_string()]);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
@@ -127,6 +130,11 @@ impl Server {
     /// Its WebSocket address.
     pub(crate) fn url(&self) -> String {
         format!("ws://{}/v1/ws", self.addr)
+    }
+
+    /// The engine's metrics page.
+    pub(crate) fn metrics_url(&self) -> String {
+        format!("http://{}/metrics", self.addr)
     }
 }
 

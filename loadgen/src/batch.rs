@@ -79,6 +79,7 @@ fn first_line(error: &clap::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Deflate;
 
     fn parse(text: &str) -> Result<Vec<Scenario>, String> {
         super::parse(
@@ -91,10 +92,17 @@ mod tests {
     fn runs_become_scenarios_with_the_command_lines_names_and_defaults() {
         let runs = parse(
             "dev = true\nurl = 'ws://elsewhere/'\n[[run]]\nscenario = 'fanout'\nin_flight = 4\nthreshold = ['p99<50ms', 'lost==0']\n\
-             [[run]]\nscenario = 'storm'\nconnections = 50\nrate = 100.5\ndeflate = false\n",
+             [[run]]\nscenario = 'storm'\nconnections = 50\nrate = 100.5\ndeflate = false\n\
+             [[run]]\nscenario = 'idle'\ndeflate = true\n[[run]]\nscenario = 'idle'\ndeflate = 'alone'\n",
         )
         .unwrap();
-        let [Scenario::Fanout(fanout), Scenario::Storm(storm)] = &runs[..] else { panic!("{runs:?}") };
+        let [Scenario::Fanout(fanout), Scenario::Storm(storm), Scenario::Idle(shared), Scenario::Idle(alone)] =
+            &runs[..]
+        else {
+            panic!("{runs:?}")
+        };
+        assert_eq!((fanout.common.deflate, storm.common.deflate), (Deflate::None, Deflate::None));
+        assert_eq!((shared.common.deflate, alone.common.deflate), (Deflate::Shared, Deflate::Alone));
         assert_eq!((fanout.in_flight, fanout.common.threshold.len(), fanout.members), (Some(4), 2, 1_000));
         assert_eq!((storm.connections, storm.rate, storm.common.dev), (50, Some(100.5), true));
         assert_eq!(fanout.common.url, "ws://127.0.0.1:9/");

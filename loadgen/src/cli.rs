@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use fanfare_loadgen::shape::Shape;
 
 use crate::duration::duration;
-use crate::payload::Shape;
+use crate::plan::Deflate;
 use crate::threshold::Threshold;
 
 /// Capacity tests for Fanfare and other WebSocket broadcast servers.
@@ -96,9 +97,10 @@ pub(crate) struct CommonArgs {
     /// The encoding of commands and messages.
     #[arg(long, value_enum, default_value_t = EncodingArg::Json)]
     pub(crate) encoding: EncodingArg,
-    /// Offer permessage-deflate; connections without it fail.
-    #[arg(long)]
-    pub(crate) deflate: bool,
+    /// Offer permessage-deflate; connections without it fail [default without a value: shared].
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = Deflate::None, num_args = 0..=1, require_equals = true,
+        default_missing_value = "shared", hide_default_value = true)]
+    pub(crate) deflate: Deflate,
     /// How many connections may be opening at the same time.
     #[arg(long, default_value_t = 256, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) opening: u32,
@@ -115,8 +117,8 @@ pub(crate) struct CommonArgs {
     #[arg(long, value_name = "PID")]
     pub(crate) pid: Option<u32>,
     /// The server's metrics page: the same from any machine (`process_cpu_seconds_total`,
-    /// `process_resident_memory_bytes`).
-    #[arg(long, value_name = "URL", conflicts_with = "pid")]
+    /// `process_resident_memory_bytes`), and what else it tells about the run.
+    #[arg(long, value_name = "URL")]
     pub(crate) metrics: Option<String>,
     /// Also write the report as JSON.
     #[arg(long, value_name = "FILE")]
@@ -369,34 +371,4 @@ pub(crate) enum EncodingArg {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    fn parse(args: &[&str]) -> Result<Scenario, clap::Error> {
-        Cli::try_parse_from([&["fanfare-loadgen"], args].concat()).map(|cli| cli.scenario)
-    }
-
-    #[test]
-    fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn a_loop_is_open_or_closed_but_not_both() {
-        assert!(parse(&["fanout", "--rate", "100", "--in-flight", "16"]).is_err());
-        assert!(parse(&["fanout", "--rate", "100"]).is_ok());
-        assert!(parse(&["rooms", "--in-flight", "16"]).is_ok());
-        assert!(parse(&["fanout", "--in-flight", "0"]).is_err());
-    }
-
-    #[test]
-    fn each_scenario_has_its_own_defaults_and_the_same_options() {
-        let Ok(Scenario::Rooms(args)) = parse(&["rooms"]) else { panic!("rooms") };
-        assert_eq!((args.rooms, args.members, args.slow, args.rate), (100, 10, 0, 10_000.0));
-        let Ok(Scenario::Slow(args)) = parse(&["slow", "--members", "7"]) else { panic!("slow") };
-        assert_eq!((args.rooms, args.members, args.slow, args.payload.size), (1, 7, 50, 4_096));
-        let Ok(Scenario::Fanout(args)) = parse(&["fanout"]) else { panic!("fanout") };
-        assert_eq!((args.rooms, args.members, args.slow, args.rate), (1, 1_000, 0, 100.0));
-    }
-}
+mod tests;

@@ -5,14 +5,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use fanfare_protocol::Encoding;
-use fanfare_protocol::deflate::Inflater;
 use fanfare_protocol::ws::{Incoming, MessageReader, OpCode, ReaderLimits, Role, encode_masked_frame};
 
 use crate::failure::{Failure, Stage};
-use crate::memo::{Memo, compressed_frame};
-use crate::plan::Plan;
+use crate::memo::{Memo, Reading, compressed_frame};
+use crate::plan::{Deflate, Plan};
 use crate::scan::{Delivery, Scanner};
 use crate::upgrade;
+use crate::window::Context;
 
 mod engine;
 mod raw;
@@ -79,15 +79,14 @@ pub(crate) struct Place {
 pub(crate) struct Shared<'p> {
     pub(crate) plan: &'p Plan,
     pub(crate) scanner: Scanner,
-    pub(crate) inflater: Inflater,
     pub(crate) memo: Memo,
-    /// Where a compressed message is inflated to.
-    pub(crate) inflated: Vec<u8>,
 }
 
 /// One connection without its socket.
 pub(crate) struct Client {
     reader: MessageReader,
+    /// What compressed messages may refer to, where they may.
+    context: Option<Context>,
     session: Session,
 }
 
@@ -109,7 +108,7 @@ const LIMITS: ReaderLimits =
 
 impl Client {
     /// Connection `index`, not yet opened.
-    pub(crate) fn new(index: u32, deflate: bool) -> Self {
+    pub(crate) fn new(index: u32, deflate: Deflate) -> Self {
         let session = Session {
             index,
             stage: Stage::Unopened,
@@ -118,7 +117,8 @@ impl Client {
             greeted: false,
             out: Vec::new(),
         };
-        Self { reader: MessageReader::new(deflate), session }
+        let context = (deflate == Deflate::Shared).then(Context::default);
+        Self { reader: MessageReader::new(deflate != Deflate::None), context, session }
     }
 
     /// Where it stands.
@@ -131,6 +131,7 @@ impl Client {
         self.session.stage = stage;
         if stage == Stage::Gone {
             self.session.out = Vec::new();
+            self.context = None;
         }
     }
 
@@ -164,10 +165,10 @@ impl Client {
         }
         let mut start = 0;
         // Nothing half-read means that a frame begins here.
-        if shared.plan.deflate && self.reader.is_between_messages() {
+        if shared.plan.deflate != Deflate::None && self.reader.is_between_messages() {
             while let Some((payload, end)) = compressed_frame(&bytes[start..]) {
                 let payload = &bytes[start + payload..start + end];
-                self.session.compressed(payload, shared, sink)?;
+                self.session.compressed(payload, self.context.as_mut(), shared, sink)?;
                 start += end;
             }
         }
@@ -185,7 +186,8 @@ impl Client {
         }
         let (session, plan, scanner) = (&mut self.session, shared.plan, &shared.scanner);
         let mut failure = None;
-        let read = self.reader.feed(bytes, &LIMITS, &mut shared.inflater, |incoming| {
+        let mut reading = Reading { memo: &mut shared.memo, context: self.context.as_mut() };
+        let read = self.reader.feed(bytes, &LIMITS, &mut reading, |incoming| {
             match session.incoming(incoming, plan, scanner, sink) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(why) => {
@@ -286,29 +288,26 @@ impl Session {
     fn compressed(
         &mut self,
         payload: &[u8],
+        context: Option<&mut Context>,
         shared: &mut Shared<'_>,
         sink: &mut impl FnMut(Event<'_>),
     ) -> Result<(), Failure> {
-        if let Some(delivery) = shared.memo.recall(payload) {
-            sink(Event::Delivered(delivery));
-            return Ok(());
+        let said = shared.memo.read(context, payload, MESSAGE_BYTES_MAX);
+        let said = said.map_err(|_| Failure::Violation(1_007))?;
+        if said.delivery.is_none() {
+            said.delivery = match &shared.plan.raw {
+                None if shared.scanner.is_delivery(&said.plain) => shared.scanner.scan(&said.plain),
+                None => None,
+                Some(raw) => raw.only_delivery(&said.plain),
+            };
         }
-        shared.inflated.clear();
-        shared
-            .inflater
-            .inflate(payload, MESSAGE_BYTES_MAX, &mut shared.inflated)
-            .map_err(|_| Failure::Violation(1_007))?;
-        let only = match &shared.plan.raw {
-            None if shared.scanner.is_delivery(&shared.inflated) => shared.scanner.scan(&shared.inflated),
-            None => None,
-            Some(raw) => raw.only_delivery(&shared.inflated),
-        };
-        if let Some(delivery) = only {
-            shared.memo.remember(payload, delivery);
-            sink(Event::Delivered(delivery));
-            return Ok(());
+        match said.delivery {
+            Some(delivery) => {
+                sink(Event::Delivered(delivery));
+                Ok(())
+            }
+            None => self.message(&said.plain, shared.plan, &shared.scanner, sink),
         }
-        self.message(&shared.inflated, shared.plan, &shared.scanner, sink)
     }
 }
 

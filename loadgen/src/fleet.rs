@@ -10,8 +10,6 @@ use std::ops::Range;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use fanfare_protocol::deflate::Inflater;
-
 use crate::client::{Client, Event, Place, Shared};
 use crate::clock::{Clock, nanos};
 use crate::failure::{Failure, Failures, Stage};
@@ -81,13 +79,8 @@ impl<'p> Fleet<'p> {
     /// # Errors
     /// No epoll instance is to be had.
     pub(crate) fn new(plan: &'p Plan, clock: Clock) -> io::Result<Self> {
-        let shared = Shared {
-            plan,
-            scanner: Scanner::new(plan.encoding, &plan.room_prefix),
-            inflater: Inflater::new(),
-            memo: Memo::new(),
-            inflated: Vec::new(),
-        };
+        let shared =
+            Shared { plan, scanner: Scanner::new(plan.encoding, &plan.room_prefix), memo: Memo::new() };
         Ok(Self {
             plan,
             clock,
@@ -174,7 +167,7 @@ impl<'p> Fleet<'p> {
         &self.failures
     }
 
-    /// Bytes read so far.
+    /// Bytes read so far by members; answers to publishers are none of theirs.
     pub(crate) fn received_bytes(&self) -> u64 {
         self.received_bytes
     }
@@ -301,7 +294,9 @@ impl<'p> Fleet<'p> {
         let outcome = match stream.read(&mut self.buffer) {
             Ok(0) => Err(Failure::EndOfStream(before)),
             Ok(len) => {
-                self.received_bytes += len as u64;
+                if index < self.plan.memberships.connections {
+                    self.received_bytes += len as u64;
+                }
                 let now = self.clock.now();
                 let bytes = &mut self.buffer[..len];
                 berth.client.received(bytes, &mut self.shared, &mut |event| sink(index, now, event))

@@ -20,7 +20,6 @@ mod payload;
 mod plan;
 mod process;
 mod progress;
-mod random;
 mod raw;
 mod report;
 mod scan;
@@ -34,6 +33,7 @@ mod timeline;
 mod token;
 mod upgrade;
 mod verify;
+mod window;
 
 use std::process::ExitCode;
 

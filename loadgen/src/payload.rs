@@ -1,53 +1,24 @@
-//! The data that is published: of a wanted size and shape, with a place for the [`Stamp`].
+//! The messages that are published: of a wanted size and [shape](fanfare_loadgen::shape), with a place for the [`Stamp`].
 //!
-//! | shape | what it is like | compresses to (1 KiB, about) |
-//! | --- | --- | --- |
-//! | text | one string of English-like words | half |
-//! | json | a list of records, as an application's schedule | a third |
-//! | random | one string of random base64 characters | three quarters |
+//! They differ from each other, as messages of a room do: a compressor that may refer to earlier ones would make nothing
+//! of one that is always the same. A few hundred are made before the run, more than any window reaches back.
 
-use fanfare_protocol::Encoding;
+use std::rc::Rc;
+
+use fanfare_loadgen::shape::MEMBERS_MIN;
+use fanfare_protocol::{Encoding, msgpack};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::cli::PayloadArgs;
 use crate::plan::Plan;
-use crate::random::Random;
 use crate::raw::MARK;
 use crate::stamp::{NUMBER_LEN, STAMP_LEN, Stamp, write_hex};
 
-/// What the data looks like.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Shape {
-    /// One string of words.
-    #[default]
-    Text,
-    /// Records with repeating keys.
-    Json,
-    /// One string that hardly compresses.
-    Random,
-}
-
 /// Smallest data in bytes: the stamp and the empty padding.
-pub(crate) const SIZE_MIN: usize = 39;
-
-#[derive(Serialize)]
-struct Data<'a> {
-    t: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    items: Vec<Item>,
-    p: &'a Value,
-}
-
-#[derive(Serialize)]
-struct Item {
-    id: u32,
-    room: &'static str,
-    status: &'static str,
-    starts_at: String,
-    minutes: u32,
-}
+pub(crate) const SIZE_MIN: usize = r#"{"t":"","#.len() + STAMP_LEN + MEMBERS_MIN + "}".len();
+/// Different messages; the same one comes again after so many.
+const VARIANTS: u32 = 512;
 
 #[derive(Serialize)]
 struct PublishCommand<'a> {
@@ -55,216 +26,158 @@ struct PublishCommand<'a> {
     id: &'a str,
     room: &'a str,
     event: &'a str,
-    data: &'a Data<'a>,
+    /// The data is put in here afterwards: it must be the last.
+    data: (),
 }
 
-/// Stands where the number goes until a message is made; never part of the padding.
+/// Stands where the number goes until a message is made.
 const NUMBER_PLACE: &str = "~~~~~~~~";
-/// Stands where the stamp goes.
+/// Stands where the stamp goes; never part of the data.
 const STAMP_PLACE: &str = "^^^^^^^^^^^^^^^^^^^^^^^^";
 
-/// One finished `publish` command for one room, lacking only number and stamp.
+/// What the messages of a run carry, as they are sent but for their stamps.
 #[derive(Debug)]
-pub(crate) struct Template {
-    bytes: Vec<u8>,
-    /// Absent where the server gives no answer by number.
-    number_at: Option<usize>,
+pub(crate) struct Payload {
+    variants: Rc<[Variant]>,
+}
+
+#[derive(Debug)]
+struct Variant {
+    data: Vec<u8>,
     stamp_at: usize,
 }
 
-/// What all messages of a run carry beside their stamps.
+/// `publish` commands for one room.
 #[derive(Debug)]
-pub(crate) struct Payload {
-    shape: Shape,
-    /// Bytes of the data as JSON; none: whatever the file makes of it.
-    size: Option<usize>,
-    /// From the file.
-    content: Option<Value>,
+pub(crate) struct Template {
+    before: Vec<u8>,
+    /// Absent where the server gives no answer by number.
+    number_at: Option<usize>,
+    variants: Rc<[Variant]>,
+    after: Vec<u8>,
+    /// The latest command.
+    command: Vec<u8>,
 }
 
 impl Payload {
     /// As the command line says; a file is read here, once.
     ///
     /// # Errors
-    /// The file cannot be read, or is neither JSON nor text.
-    pub(crate) fn new(args: &PayloadArgs) -> Result<Self, String> {
-        let Some(path) = &args.data else {
-            return Ok(Self { shape: args.shape, size: Some(args.size), content: None });
+    /// The sentence for the user: a size that is impossible, a file that cannot be read.
+    pub(crate) fn new(args: &PayloadArgs, plan: &Plan) -> Result<Self, String> {
+        // Other servers number nothing: their messages are known by a mark.
+        let mark = if plan.raw.is_some() { MARK } else { "" };
+        let data = |members: &str| format!(r#"{{"t":"{mark}{STAMP_PLACE}",{members}}}"#);
+        let all = match &args.data {
+            Some(path) => {
+                let failed = |error: &dyn std::fmt::Display| format!("--data {}: {error}", path.display());
+                let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
+                let content = serde_json::from_str(&text).unwrap_or(Value::String(text));
+                vec![data(&format!(r#""p":{content}"#))]
+            }
+            None => {
+                let least = SIZE_MIN + mark.len();
+                let members = args.size.checked_sub(least).map(|free| free + MEMBERS_MIN);
+                let members =
+                    members.ok_or(format!("--size must be at least {least} bytes, it is {}", args.size))?;
+                (0..VARIANTS).map(|number| data(&args.shape.members(number, members))).collect()
+            }
         };
-        let failed = |error: &dyn std::fmt::Display| format!("--data {}: {error}", path.display());
-        let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
-        let content = serde_json::from_str(&text).unwrap_or(Value::String(text));
-        Ok(Self { shape: Shape::Text, size: None, content: Some(content) })
+        let variants = all.into_iter().map(|json| Variant::new(json, plan.encoding));
+        Ok(Self { variants: variants.collect::<Result<_, _>>()? })
     }
+}
 
-    /// The data as its serialised form, lacking only the stamp. `mark` stands before that.
-    fn data<T>(&self, mark: &str, serialise: impl Fn(&Data<'_>) -> Result<T, String>) -> Result<T, String> {
-        let t = format!("{mark}{STAMP_PLACE}");
-        let (Some(size), None) = (self.size, &self.content) else {
-            let content = self.content.as_ref().unwrap_or(&Value::Null);
-            return serialise(&Data { t, items: Vec::new(), p: content });
+impl Variant {
+    fn new(json: String, encoding: Encoding) -> Result<Self, String> {
+        let data = match encoding {
+            Encoding::Json => json.into_bytes(),
+            Encoding::MessagePack => {
+                let mut packed = Vec::new();
+                msgpack::from_json(json.as_bytes(), &mut packed);
+                packed
+            }
         };
-        let items =
-            if self.shape == Shape::Json { items(size.saturating_sub(mark.len())) } else { Vec::new() };
-        let empty = Value::String(String::new());
-        let mut data = Data { t, items, p: &empty };
-        let Some(padding) = size.checked_sub(json(&data)?.len()) else {
-            let least = SIZE_MIN + mark.len();
-            return Err(format!("--size must be at least {least} bytes, it is {size}"));
-        };
-        let padding =
-            Value::String(if self.shape == Shape::Random { random(padding) } else { words(padding) });
-        data.p = &padding;
-        serialise(&data)
+        let stamp_at = memchr::memmem::find(&data, STAMP_PLACE.as_bytes());
+        Ok(Self { stamp_at: stamp_at.ok_or("the message has no place for its stamp")?, data })
     }
 }
 
 impl Template {
-    /// The `publish` command for `room`.
+    /// Commands for `room`.
     ///
     /// # Errors
-    /// The sentence for the user when a size is impossible or the encoder refuses.
+    /// The encoder refuses.
     pub(crate) fn new(plan: &Plan, room: &str, payload: &Payload) -> Result<Self, String> {
-        if let Some(raw) = &plan.raw {
-            let data = payload.data(MARK, json)?;
-            let data = String::from_utf8(data).map_err(|error| error.to_string())?;
-            let text = raw.table().publish.replace("{room}", room).replace("{data}", &data);
-            return Self::from_bytes(text.into_bytes(), "");
-        }
-        let bytes = payload.data("", |data| {
-            let command =
-                PublishCommand { r#type: "publish", id: NUMBER_PLACE, room, event: crate::scan::EVENT, data };
-            match plan.encoding {
-                Encoding::Json => serde_json::to_vec(&command).map_err(|error| error.to_string()),
-                Encoding::MessagePack => rmp_serde::to_vec_named(&command).map_err(|error| error.to_string()),
+        let command =
+            PublishCommand { r#type: "publish", id: NUMBER_PLACE, room, event: crate::scan::EVENT, data: () };
+        let (bytes, place) = match (&plan.raw, plan.encoding) {
+            (Some(raw), _) => (raw.table().publish.replace("{room}", room).into_bytes(), &b"{data}"[..]),
+            (None, Encoding::Json) => {
+                (serde_json::to_vec(&command).map_err(|error| error.to_string())?, &b"null"[..])
             }
-        })?;
-        Self::from_bytes(bytes, NUMBER_PLACE)
-    }
-
-    /// `number_place`: what stands where the number goes; empty where there is none.
-    fn from_bytes(bytes: Vec<u8>, number_place: &str) -> Result<Self, String> {
-        let find = |place: &str| memchr::memmem::find(&bytes, place.as_bytes());
-        let number_at = if number_place.is_empty() { None } else { find(number_place) };
-        match find(STAMP_PLACE) {
-            Some(stamp_at) => Ok(Self { bytes, number_at, stamp_at }),
-            None => Err("the message has no place for its stamp".into()),
-        }
+            (None, Encoding::MessagePack) => {
+                (rmp_serde::to_vec_named(&command).map_err(|error| error.to_string())?, &[0xc0][..])
+            }
+        };
+        let at = memchr::memmem::rfind(&bytes, place).ok_or("the command has no place for its data")?;
+        let before = bytes[..at].to_vec();
+        Ok(Self {
+            number_at: memchr::memmem::find(&before, NUMBER_PLACE.as_bytes()).filter(|_| plan.raw.is_none()),
+            before,
+            variants: payload.variants.clone(),
+            after: bytes[at + place.len()..].to_vec(),
+            command: Vec::new(),
+        })
     }
 
     /// The command with this stamp; its number is also the command's id.
     pub(crate) fn stamped(&mut self, stamp: Stamp) -> &[u8] {
         if let Some(at) = self.number_at {
-            write_hex(u64::from(stamp.number), &mut self.bytes[at..at + NUMBER_LEN]);
+            write_hex(u64::from(stamp.number), &mut self.before[at..at + NUMBER_LEN]);
         }
-        if let Some(place) = self.bytes[self.stamp_at..].first_chunk_mut::<STAMP_LEN>() {
+        let variant = &self.variants[stamp.number as usize % self.variants.len()];
+        self.command.clear();
+        for part in [&self.before, &variant.data, &self.after] {
+            self.command.extend_from_slice(part);
+        }
+        if let Some(place) =
+            self.command[self.before.len() + variant.stamp_at..].first_chunk_mut::<STAMP_LEN>()
+        {
             stamp.write(place);
         }
-        &self.bytes
+        &self.command
     }
-}
-
-fn json(data: &Data<'_>) -> Result<Vec<u8>, String> {
-    serde_json::to_vec(data).map_err(|error| error.to_string())
-}
-
-/// As many records as fit into `size` bytes of data.
-fn items(size: usize) -> Vec<Item> {
-    const STATUS: [&str; 5] = ["scheduled", "in_progress", "delayed", "completed", "cancelled"];
-    const ROOM: [&str; 4] = ["theatre-1", "theatre-2", "imaging-3", "recovery-4"];
-    let mut random = Random::new(0x5eed_1234_abcd_ef01);
-    let mut items = Vec::new();
-    let mut free = size.saturating_sub(SIZE_MIN + r#","items":[]"#.len());
-    loop {
-        let item = Item {
-            id: 10_000 + random.below(90_000),
-            room: ROOM[random.below(4) as usize],
-            status: STATUS[random.below(5) as usize],
-            starts_at: format!(
-                "2026-11-{:02}T{:02}:{:02}:00Z",
-                1 + random.below(30),
-                random.below(24),
-                random.below(60)
-            ),
-            minutes: 5 * (1 + random.below(48)),
-        };
-        let len = serde_json::to_vec(&item).map_or(usize::MAX, |bytes| bytes.len() + 1);
-        if len > free {
-            return items;
-        }
-        free -= len;
-        items.push(item);
-    }
-}
-
-fn words(len: usize) -> String {
-    const WORDS: [&str; 24] = [
-        "the",
-        "patient",
-        "is",
-        "ready",
-        "for",
-        "room",
-        "three",
-        "and",
-        "team",
-        "will",
-        "meet",
-        "at",
-        "noon",
-        "please",
-        "confirm",
-        "that",
-        "all",
-        "instruments",
-        "were",
-        "counted",
-        "before",
-        "closing",
-        "thank",
-        "you",
-    ];
-    let mut random = Random::new(0x5eed_0000_0000_0001);
-    let mut text = String::with_capacity(len + 16);
-    while text.len() < len {
-        text.push_str(WORDS[random.below(24) as usize]);
-        text.push(' ');
-    }
-    text.truncate(len);
-    text
-}
-
-fn random(len: usize) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut random = Random::new(0x5eed_0000_0000_0002);
-    (0..len).map(|_| char::from(ALPHABET[random.below(64) as usize])).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::plan::tests::plan;
+    use fanfare_loadgen::shape::Shape;
 
     fn template(encoding: Encoding, shape: Shape, size: usize) -> Result<Template, String> {
         let plan = Plan { encoding, ..plan() };
-        Template::new(&plan, "load:0", &Payload { shape, size: Some(size), content: None })
-    }
-
-    fn data_of(command: &[u8]) -> Value {
-        serde_json::from_slice::<Value>(command).unwrap()["data"].clone()
+        let payload = Payload::new(&PayloadArgs { size, shape, data: None }, &plan)?;
+        Template::new(&plan, "load:0", &payload)
     }
 
     #[test]
-    fn the_data_has_exactly_the_wanted_size_in_every_shape() {
-        for shape in [Shape::Text, Shape::Json, Shape::Random] {
-            for size in [SIZE_MIN, 41, 128, 149, 1_024, 8_192] {
-                let mut template = template(Encoding::Json, shape, size).unwrap();
-                let command = template.stamped(Stamp { intended: 1, number: 2 });
-                let data = serde_json::to_vec(&data_of(command)).unwrap();
-                assert_eq!(data.len(), size, "{shape:?}");
-            }
-            assert!(template(Encoding::Json, shape, SIZE_MIN - 1).is_err());
+    fn the_data_has_exactly_the_wanted_size_and_differs() {
+        for size in [SIZE_MIN, 41, 128, 149, 1_024, 8_192] {
+            let mut template = template(Encoding::Json, Shape::Json, size).unwrap();
+            let mut data = |number| {
+                let command: Value =
+                    serde_json::from_slice(template.stamped(Stamp { intended: 1, number })).unwrap();
+                let mut data = command["data"].clone();
+                assert_eq!(serde_json::to_vec(&data).unwrap().len(), size);
+                data["t"] = Value::Null;
+                data
+            };
+            assert_eq!(data(2), data(2 + VARIANTS));
+            assert!(size < 128 || data(2) != data(3));
         }
+        assert!(template(Encoding::Json, Shape::Json, SIZE_MIN - 1).unwrap_err().contains("39 bytes"));
     }
 
     #[test]

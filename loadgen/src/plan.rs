@@ -3,7 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
+use fanfare_protocol::deflate::ServerContext;
 use fanfare_protocol::{DEVELOPMENT_SECRET, Encoding, RoomName};
+use serde::Serialize;
 
 use crate::cli::{CommonArgs, EncodingArg};
 use crate::raw::{Raw, Table};
@@ -63,6 +65,30 @@ impl Memberships {
     }
 }
 
+/// Which permessage-deflate (RFC 7692) is offered, and required of the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Deflate {
+    /// No offer.
+    #[default]
+    None,
+    /// Each message must be compressed on its own.
+    Alone,
+    /// Messages may refer to those before them, as browsers allow.
+    Shared,
+}
+
+impl Deflate {
+    /// What the server may do, where there is an offer.
+    pub(crate) fn server_context(self) -> Option<ServerContext> {
+        match self {
+            Self::None => None,
+            Self::Alone => Some(ServerContext::Fresh),
+            Self::Shared => Some(ServerContext::TakenOver),
+        }
+    }
+}
+
 /// Everything a fleet of connections needs to know.
 pub(crate) struct Plan {
     /// The server.
@@ -73,8 +99,8 @@ pub(crate) struct Plan {
     pub(crate) raw: Option<Raw>,
     /// The subprotocol.
     pub(crate) encoding: Encoding,
-    /// Whether permessage-deflate is offered and required.
-    pub(crate) deflate: bool,
+    /// Which permessage-deflate is offered and required.
+    pub(crate) deflate: Deflate,
     /// Connections that may be opening at once.
     pub(crate) opening: u32,
     /// How long one connection may take to be ready.
@@ -232,7 +258,7 @@ pub(crate) mod tests {
             credentials: Credentials::signed_with(DEVELOPMENT_SECRET),
             raw: None,
             encoding: Encoding::Json,
-            deflate: false,
+            deflate: Deflate::None,
             opening: 8,
             timeout: Duration::from_secs(5),
             room_prefix: "load:".into(),

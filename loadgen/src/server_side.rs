@@ -10,13 +10,11 @@ use crate::report::Report;
 
 /// Where the server's own figures come from.
 #[derive(Debug)]
-pub(crate) enum ServerSide {
-    /// Nowhere.
-    Unknown,
+pub(crate) struct ServerSide {
     /// A process of this machine.
-    Process(u32),
+    process: Option<u32>,
     /// A page in the text format of Prometheus.
-    Page(Target),
+    page: Option<Target>,
 }
 
 /// The server's figures at one moment; what it does not tell is absent.
@@ -36,36 +34,32 @@ impl ServerSide {
     /// # Errors
     /// The sentence for the user.
     pub(crate) fn new(args: &CommonArgs) -> Result<Self, String> {
-        match (args.pid, &args.metrics) {
-            (Some(pid), _) => {
-                process::cpu(pid).map_err(|error| format!("--pid {pid}: {error}"))?;
-                Ok(Self::Process(pid))
-            }
-            (None, Some(url)) => {
-                let target = parse_url("--metrics", "http://", url)?;
-                http::fetch(&target).map_err(|error| format!("--metrics {url}: {error}"))?;
-                Ok(Self::Page(target))
-            }
-            (None, None) => Ok(Self::Unknown),
+        if let Some(pid) = args.pid {
+            process::cpu(pid).map_err(|error| format!("--pid {pid}: {error}"))?;
         }
+        let page = args.metrics.as_ref().map(|url| {
+            let target = parse_url("--metrics", "http://", url)?;
+            http::fetch(&target).map_err(|error| format!("--metrics {url}: {error}"))?;
+            Ok::<_, String>(target)
+        });
+        Ok(Self { process: args.pid, page: page.transpose()? })
     }
 
     /// Whether the server runs on this machine and shares it with us.
     pub(crate) fn is_local(&self) -> bool {
-        matches!(self, Self::Process(_))
+        self.process.is_some()
     }
 
     /// The figures now. A server that is gone tells nothing; that shows by its lost connections.
     pub(crate) fn usage(&self) -> Usage {
-        match self {
-            Self::Unknown => Usage::default(),
-            Self::Process(pid) => Usage {
-                cpu: process::cpu(*pid).ok(),
-                resident_bytes: process::resident_bytes(*pid).ok(),
-                sums: BTreeMap::new(),
-            },
-            Self::Page(target) => http::fetch(target).map_or_else(|_| Usage::default(), |page| read(&page)),
+        let page = self.page.as_ref().and_then(|target| http::fetch(target).ok());
+        let mut usage = page.map(|page| read(&page)).unwrap_or_default();
+        if let Some(pid) = self.process {
+            // The kernel tells it finer than the page does.
+            usage.cpu = process::cpu(pid).ok();
+            usage.resident_bytes = process::resident_bytes(pid).ok();
         }
+        usage
     }
 }
 
@@ -78,6 +72,11 @@ impl Usage {
     /// A sample of the page.
     pub(crate) fn sum(&self, name: &str) -> Option<f64> {
         self.sums.get(name).copied()
+    }
+
+    /// How much a sample of the page has grown since an earlier moment.
+    pub(crate) fn sum_since(&self, earlier: &Self, name: &str) -> Option<f64> {
+        Some(self.sum(name)? - earlier.sum(name)?)
     }
 
     /// Tells CPU time and its cost for each of `count` things of a kind.

@@ -8,7 +8,7 @@ use fanfare_protocol::deflate;
 use tungstenite::handshake::derive_accept_key;
 
 use crate::failure::Failure;
-use crate::plan::Plan;
+use crate::plan::{Deflate, Plan};
 
 /// Longest answer head that is read.
 pub(crate) const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -43,8 +43,8 @@ pub(crate) fn write_request(plan: &Plan, index: u32, out: &mut Vec<u8>) -> Resul
     if let Some(subprotocol) = subprotocol {
         let _ = write!(head, "Sec-WebSocket-Protocol: {subprotocol}\r\n");
     }
-    if plan.deflate {
-        let _ = write!(head, "Sec-WebSocket-Extensions: {}\r\n", deflate::offer());
+    if let Some(server) = plan.deflate.server_context() {
+        let _ = write!(head, "Sec-WebSocket-Extensions: {}\r\n", deflate::offer(server));
     }
     if let Some(token) = token {
         let _ = write!(head, "Authorization: Bearer {token}\r\n");
@@ -77,17 +77,16 @@ pub(crate) fn read_answer(plan: &Plan, index: u32, bytes: &[u8]) -> Result<Optio
         if name.eq_ignore_ascii_case("sec-websocket-accept") {
             accepted = value == derive_accept_key(nonce(index).as_bytes());
         } else if name.eq_ignore_ascii_case("sec-websocket-extensions") {
-            if !plan.deflate {
-                return Err(Failure::Upgrade("an extension nobody offered"));
-            }
-            deflate::accept(value).map_err(Failure::Upgrade)?;
+            let server = plan.deflate.server_context();
+            let server = server.ok_or(Failure::Upgrade("an extension nobody offered"))?;
+            deflate::accept(value, server).map_err(Failure::Upgrade)?;
             compressed = true;
         }
     }
     if !accepted {
         return Err(Failure::Upgrade("wrong Sec-WebSocket-Accept"));
     }
-    if plan.deflate && !compressed {
+    if plan.deflate != Deflate::None && !compressed {
         // Going on would measure something else than was asked for.
         return Err(Failure::Upgrade("permessage-deflate not agreed"));
     }
@@ -108,13 +107,13 @@ mod tests {
     #[test]
     fn the_request_is_one_that_tungstenite_accepts() {
         let mut plan = plan();
-        plan.deflate = true;
+        plan.deflate = Deflate::Alone;
         let mut request = Vec::new();
         write_request(&plan, 3, &mut request).unwrap();
         let text = String::from_utf8(request).unwrap();
         assert!(text.starts_with("GET /v1/ws HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n"));
         assert!(text.contains("Sec-WebSocket-Protocol: fanfare.v1.json\r\n"));
-        assert!(text.contains("permessage-deflate"));
+        assert!(text.contains("permessage-deflate") && text.contains("server_no_context_takeover"));
         assert!(text.contains("Authorization: Bearer e"));
         assert!(text.ends_with("\r\n\r\n"));
     }
@@ -141,8 +140,11 @@ mod tests {
         assert!(read_answer(&plan, 3, &[b'x'; HEAD_BYTES_MAX + 1]).is_err());
         let unasked = answer(3, "Sec-WebSocket-Extensions: permessage-deflate\r\n");
         assert!(read_answer(&plan, 3, &unasked).is_err());
-        plan.deflate = true;
+        plan.deflate = Deflate::Shared;
         let not_agreed = read_answer(&plan, 3, &answer(3, ""));
         assert_eq!(not_agreed, Err(Failure::Upgrade("permessage-deflate not agreed")));
+        assert!(read_answer(&plan, 3, &unasked).is_ok());
+        plan.deflate = Deflate::Alone;
+        assert!(read_answer(&plan, 3, &unasked).is_err());
     }
 }

@@ -108,7 +108,12 @@ fn rooms_and_mesh_deliver_all_and_the_mesh_reaches_every_shard() {
 #[test]
 fn several_threads_share_the_members_and_count_together() {
     let engine = Engine::start(2);
-    for how in ["--rate 100", "--in-flight 4", "--rate 100 --slow 3 --encoding msgpack --deflate"] {
+    for how in [
+        "--rate 100",
+        "--in-flight 4",
+        "--rate 100 --slow 3 --encoding msgpack --deflate",
+        "--in-flight 4 --size 1024 --deflate=alone",
+    ] {
         let line = format!("fanout --threads 3 --members 10 --warmup 50ms --duration 500ms {how}");
         let (code, told, results) = engine.run(&line);
         assert_eq!(code, Some(0), "{how}: {told}");
@@ -120,6 +125,25 @@ fn several_threads_share_the_members_and_count_together() {
         );
         assert!(results["latency_us"]["count"].as_u64().unwrap() > 100, "{how}: {told}");
     }
+}
+
+#[test]
+fn a_room_that_shares_its_context_sends_little_and_says_so() {
+    let engine = Engine::start(2);
+    let metrics = format!("http://127.0.0.1:{}/metrics", engine.port);
+    let line =
+        "fanout --members 10 --in-flight 4 --size 326 --shape progress --warmup 200ms --duration 500ms";
+    let each = |how: &str| {
+        let (code, told, results) = engine.run(&format!("{line} {how} --metrics {metrics}"));
+        assert_eq!(code, Some(0), "{how}: {told}");
+        (results["bytes_per_delivery"].as_f64().unwrap(), results["in_step_percent"].as_f64())
+    };
+    let (plain, none) = each("--deflate=none");
+    assert!(plain > 500.0 && none.is_none(), "{plain}");
+    let (alone, in_step) = each("--deflate=alone");
+    assert!(alone <= plain && in_step == Some(0.0), "{alone} {in_step:?}");
+    let (shared, in_step) = each("--deflate=shared");
+    assert!(shared < plain / 2.0 && in_step.is_some_and(|percent| percent > 80.0), "{shared} {in_step:?}");
 }
 
 #[test]

@@ -10,13 +10,7 @@ use crate::plan::tests::plan;
 use crate::stamp::Stamp;
 
 fn shared(plan: &Plan) -> Shared<'_> {
-    Shared {
-        plan,
-        scanner: Scanner::new(plan.encoding, &plan.room_prefix),
-        inflater: Inflater::new(),
-        memo: Memo::new(),
-        inflated: Vec::new(),
-    }
+    Shared { plan, scanner: Scanner::new(plan.encoding, &plan.room_prefix), memo: Memo::new() }
 }
 
 /// The answer to the request of connection `index`, whose nonce is read from that request.
@@ -25,10 +19,12 @@ fn switching(plan: &Plan, index: u32) -> Vec<u8> {
     upgrade::write_request(plan, index, &mut request).unwrap();
     let request = String::from_utf8(request).unwrap();
     let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
-    let extensions = if plan.deflate {
-        "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover; server_no_context_takeover\r\n"
-    } else {
-        ""
+    let extensions = match plan.deflate {
+        Deflate::None => "",
+        Deflate::Alone => {
+            "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover; server_no_context_takeover\r\n"
+        }
+        Deflate::Shared => "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover\r\n",
     };
     let accept = derive_accept_key(key.as_bytes());
     format!("HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: {accept}\r\n{extensions}\r\n")
@@ -108,22 +104,29 @@ fn a_connection_becomes_live_however_its_bytes_are_cut() {
 
 #[test]
 fn compressed_messages_are_read_whole_or_cut_first_or_repeated() {
-    let mut plan = plan();
-    plan.deflate = true;
-    let mut bytes = switching(&plan, 3);
-    for value in [json!({"type": "welcome"}), json!({"type": "joined", "id": 1, "offset": 4})] {
-        bytes.extend(frame(Encoding::Json, &value));
-    }
-    let mut deflater = Deflater::new(6, 15);
-    for offset in [5, 6, 6] {
-        let mut compressed = Vec::new();
-        deflater.compress(message(offset).to_string().as_bytes(), &mut compressed);
-        encode_frame(&mut bytes, OpCode::Text, true, &compressed);
-    }
-    for cut in 0..=bytes.len() {
-        let (_, events, outcome) = feed(&plan, 3, &bytes, cut);
-        assert_eq!(outcome, Ok(()), "cut {cut}");
-        assert_eq!(events[2..], [delivered(5), delivered(6), delivered(6)], "cut {cut}");
+    for deflate in [Deflate::Alone, Deflate::Shared] {
+        let mut plan = plan();
+        plan.deflate = deflate;
+        let mut bytes = switching(&plan, 3);
+        for value in [json!({"type": "welcome"}), json!({"type": "joined", "id": 1, "offset": 4})] {
+            bytes.extend(frame(Encoding::Json, &value));
+        }
+        let mut deflater = Deflater::new(6, 15);
+        for offset in [5, 6, 6] {
+            let (mut compressed, plain) = (Vec::new(), message(offset).to_string());
+            match deflate {
+                Deflate::Shared => deflater.compress_next(plain.as_bytes(), &mut compressed),
+                _ => deflater.compress(plain.as_bytes(), &mut compressed),
+            }
+            encode_frame(&mut bytes, OpCode::Text, true, &compressed);
+            // What is not compressed leaves the window as it is.
+            bytes.extend(frame(Encoding::Json, &json!({"type": "something_new"})));
+        }
+        for cut in 0..=bytes.len() {
+            let (_, events, outcome) = feed(&plan, 3, &bytes, cut);
+            assert_eq!(outcome, Ok(()), "cut {cut}");
+            assert_eq!(events[2..], [delivered(5), delivered(6), delivered(6)], "cut {cut}");
+        }
     }
 }
 

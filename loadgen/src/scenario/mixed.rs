@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use fanfare_loadgen::random::Random;
 use hdrhistogram::Histogram;
 use serde_json::json;
 
@@ -18,7 +19,6 @@ use crate::payload::{Payload, Template};
 use crate::plan::{Memberships, Plan};
 use crate::process;
 use crate::progress::{Progress, Standing};
-use crate::random::Random;
 use crate::report::{Report, histogram};
 use crate::server_side::ServerSide;
 use crate::stamp::Stamp;
@@ -105,7 +105,7 @@ pub(super) fn run(args: &MixedArgs) -> Result<Report, RunError> {
     if plan.raw.is_some() {
         return Err(RunError::Usage("mixed needs the offsets of Fanfare: leave --raw out".into()));
     }
-    let payload = Payload::new(&args.payload).map_err(RunError::Usage)?;
+    let payload = Payload::new(&args.payload, &plan).map_err(RunError::Usage)?;
     let templates = (0..args.rooms).map(|room| Template::new(&plan, &plan.room(room), &payload));
     let templates = templates.collect::<Result<_, _>>().map_err(RunError::Usage)?;
     let server = prepare(&args.common, &plan)?;

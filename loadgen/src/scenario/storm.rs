@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fanfare_loadgen::shape::Shape;
 use hdrhistogram::Histogram;
 use serde_json::json;
 
@@ -14,7 +15,7 @@ use crate::client::{Event, Place};
 use crate::clock::{Clock, Schedule, nanos};
 use crate::fleet::Fleet;
 use crate::interrupt;
-use crate::payload::{Payload, Shape, Template};
+use crate::payload::{Payload, Template};
 use crate::plan::{Memberships, Plan};
 use crate::report::{Report, histogram};
 use crate::server_side::ServerSide;
@@ -62,7 +63,7 @@ pub(super) fn run(args: &StormArgs) -> Result<Report, RunError> {
         return Err(RunError::Usage("storm needs the offsets of Fanfare: leave --raw out".into()));
     }
     let payload = PayloadArgs { size: 128, shape: Shape::Text, data: None };
-    let payload = Payload::new(&payload).map_err(RunError::Usage)?;
+    let payload = Payload::new(&payload, &plan).map_err(RunError::Usage)?;
     let templates = (0..args.rooms).map(|room| Template::new(&plan, &plan.room(room), &payload));
     let templates = templates.collect::<Result<_, _>>().map_err(RunError::Usage)?;
     let server = prepare(&args.common, &plan)?;

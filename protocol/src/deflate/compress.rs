@@ -44,6 +44,11 @@ impl Deflater {
     /// Like [`Self::compress`], but the message may refer to those since [`Self::begin_anew`]: whoever is to read it must
     /// have inflated them all, in this order and with nothing in between (RFC 7692 §7.2.3.2).
     pub fn compress_next(&mut self, payload: &[u8], out: &mut Vec<u8>) {
+        if payload.is_empty() {
+            // zlib makes no second flush where nothing came since the first. RFC 7692 §7.2.3.6.
+            out.push(0);
+            return;
+        }
         out.reserve(payload.len() / 2 + 64);
         let before = self.deflate.total_in();
         let mut taken = 0;

@@ -24,6 +24,15 @@ impl std::fmt::Display for InflateError {
 
 impl std::error::Error for InflateError {}
 
+/// What a reader inflates the messages of a connection with.
+pub trait Inflate {
+    /// What one whole compressed message holds, at most `bytes_max`; it serves until the next message.
+    ///
+    /// # Errors
+    /// It holds more, or is broken.
+    fn inflate_for_now(&mut self, compressed: &[u8], bytes_max: usize) -> Result<&[u8], InflateError>;
+}
+
 /// The output grows by this much at first, then by as much as there is.
 const CHUNK_BYTES: usize = 4 << 10;
 /// Output that is kept for the next message; an exceptional one gives its memory back.
@@ -55,6 +64,26 @@ impl Inflater {
     ) -> Result<(), InflateError> {
         if let Some(inflate) = &mut self.inflate {
             inflate.reset(false);
+        }
+        self.inflate_next(compressed, bytes_max, out)
+    }
+
+    /// Like [`Self::inflate`], but the message may refer to `window`, the plain text before it, of which the last 32 KiB
+    /// count: so one inflater serves connections whose other ends keep their contexts.
+    ///
+    /// # Errors
+    /// As there; broken is also a message that refers to more than `window` holds.
+    pub fn inflate_after(
+        &mut self,
+        window: &[u8],
+        compressed: &[u8],
+        bytes_max: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), InflateError> {
+        let inflate = self.inflate.get_or_insert_with(|| Decompress::new(false));
+        inflate.reset(false);
+        if !window.is_empty() {
+            inflate.set_dictionary(window).map_err(|_| InflateError::Broken)?;
         }
         self.inflate_next(compressed, bytes_max, out)
     }
@@ -101,13 +130,11 @@ impl Inflater {
         }
         Ok(())
     }
+}
 
-    /// Like [`Self::inflate`], into a buffer of the inflater's own that serves until the next message.
-    pub(crate) fn inflate_for_now(
-        &mut self,
-        compressed: &[u8],
-        bytes_max: usize,
-    ) -> Result<&[u8], InflateError> {
+impl Inflate for Inflater {
+    /// Each message on its own, into a buffer of the inflater's.
+    fn inflate_for_now(&mut self, compressed: &[u8], bytes_max: usize) -> Result<&[u8], InflateError> {
         let mut output = std::mem::take(&mut self.output);
         output.clear();
         output.shrink_to(KEPT_BYTES_MAX);
@@ -196,6 +223,32 @@ mod tests {
                         prop_assert_eq!(&out, message.as_bytes());
                     }
                 }
+            }
+        }
+
+        #[test]
+        fn a_window_and_what_it_lacks(
+            messages in prop::collection::vec(
+                prop_oneof!["[ab ]{0,300}".prop_map(String::into_bytes), prop::collection::vec(any::<u8>(), 0..9_000)],
+                2..12,
+            ),
+            cut in 0..600_usize,
+        ) {
+            let (mut deflater, mut inflater) = (Deflater::new(6, 15), Inflater::new());
+            let mut window = Vec::new();
+            for message in &messages {
+                let mut compressed = Vec::new();
+                deflater.compress_next(message, &mut compressed);
+                let mut out = Vec::new();
+                prop_assert_eq!(inflater.inflate_after(&window, &compressed, 9_000, &mut out), Ok(()));
+                prop_assert_eq!(&out, message);
+                out.clear();
+                // Less than the whole window is enough or an error, and never another message.
+                let part = &window[cut.min(window.len())..];
+                if inflater.inflate_after(part, &compressed, 9_000, &mut out).is_ok() {
+                    prop_assert_eq!(&out, message);
+                }
+                window.extend_from_slice(message);
             }
         }
 

@@ -10,8 +10,8 @@ mod inflate;
 mod negotiate;
 
 pub use compress::Deflater;
-pub use inflate::{InflateError, Inflater};
-pub use negotiate::{Agreed, Policy, accept, negotiate, offer};
+pub use inflate::{Inflate, InflateError, Inflater};
+pub use negotiate::{Agreed, Policy, ServerContext, accept, negotiate, offer};
 
 /// What a sync flush ends with: cut off by the sender, put back by the receiver (RFC 7692 §7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];

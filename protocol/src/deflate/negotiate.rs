@@ -58,24 +58,36 @@ pub fn negotiate<'a>(offers: impl IntoIterator<Item = &'a str>, policy: &Policy)
     Some((agreed, answer))
 }
 
-/// A client's offer that asks for fresh contexts both ways.
-pub const fn offer() -> &'static str {
-    "permessage-deflate; client_no_context_takeover; server_no_context_takeover"
+/// What a client lets the server do from one message to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerContext {
+    /// A message may refer to those before it, as browsers allow.
+    TakenOver,
+    /// Each message stands on its own.
+    Fresh,
+}
+
+/// A client's offer; the client itself never takes its context over.
+pub const fn offer(server: ServerContext) -> &'static str {
+    match server {
+        ServerContext::TakenOver => "permessage-deflate; client_no_context_takeover",
+        ServerContext::Fresh => "permessage-deflate; client_no_context_takeover; server_no_context_takeover",
+    }
 }
 
 /// Reads a server's answer to [`offer`].
 ///
 /// # Errors
 /// Another extension than the one offered, a parameter that is unknown or wrong, or a server that would take
-/// its context over.
-pub fn accept(answer: &str) -> Result<Agreed, &'static str> {
+/// its context over where it must not.
+pub fn accept(answer: &str, server: ServerContext) -> Result<Agreed, &'static str> {
     let params = read(answer, false).ok_or("an extension that was not offered, or a wrong parameter")?;
-    if !params.server_no_context_takeover {
+    if server == ServerContext::Fresh && !params.server_no_context_takeover {
         return Err("a server that takes its compression context over, against the offer");
     }
     Ok(Agreed {
         server_max_window_bits: params.server_max_window_bits.unwrap_or(WINDOW_BITS_MAX),
-        server_no_context_takeover: true,
+        server_no_context_takeover: params.server_no_context_takeover,
         client_no_context_takeover: true,
         client_max_window_bits: params.client_max_window_bits.flatten(),
     })
@@ -207,10 +219,22 @@ mod tests {
 
     #[test]
     fn a_client_understands_what_a_server_answers() {
-        let (agreed, answer) = negotiate([offer()], &Policy { enabled: true }).unwrap();
-        assert_eq!(accept(&answer), Ok(agreed));
-        assert!(accept("permessage-deflate").is_err());
-        assert!(accept("permessage-deflate; server_no_context_takeover; client_max_window_bits").is_err());
-        assert!(accept("foo").is_err());
+        for server in [ServerContext::TakenOver, ServerContext::Fresh] {
+            let (agreed, answer) = negotiate([offer(server)], &Policy { enabled: true }).unwrap();
+            assert_eq!(accept(&answer, server), Ok(agreed));
+            assert_eq!(agreed.server_no_context_takeover, server == ServerContext::Fresh);
+            let valueless = "permessage-deflate; server_no_context_takeover; client_max_window_bits";
+            assert!(accept(valueless, server).is_err());
+            assert!(accept("foo", server).is_err());
+        }
+    }
+
+    #[test]
+    fn a_client_that_wants_fresh_contexts_takes_no_other_and_one_that_does_not_takes_both() {
+        let (fresh, taken_over) = ("permessage-deflate; server_no_context_takeover", "permessage-deflate");
+        assert!(accept(fresh, ServerContext::Fresh).is_ok());
+        assert!(accept(taken_over, ServerContext::Fresh).is_err());
+        let agreed = |answer| accept(answer, ServerContext::TakenOver).unwrap().server_no_context_takeover;
+        assert!(agreed(fresh) && !agreed(taken_over));
     }
 }

@@ -6,7 +6,7 @@ use super::header::{Header, Parsed, parse};
 use super::mask::rotated;
 use super::partial::{Frame, Open, Partial, take_front};
 use super::{OpCode, Violation, apply_mask, close};
-use crate::deflate::{InflateError, Inflater};
+use crate::deflate::{Inflate, InflateError};
 
 /// Which end of the connection reads (RFC 6455 §5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +90,7 @@ impl MessageReader {
         &mut self,
         mut bytes: &mut [u8],
         limits: &ReaderLimits,
-        inflater: &mut Inflater,
+        inflater: &mut impl Inflate,
         mut sink: impl FnMut(Incoming<'_>) -> ControlFlow<()>,
     ) -> Result<(), Violation> {
         let mut feed = || {
@@ -172,7 +172,7 @@ impl MessageReader {
         mut frame: Frame,
         bytes: &mut &mut [u8],
         limits: &ReaderLimits,
-        inflater: &mut Inflater,
+        inflater: &mut impl Inflate,
         sink: &mut impl FnMut(Incoming<'_>) -> ControlFlow<()>,
     ) -> Result<(), Violation> {
         let len = usize::try_from(frame.left()).map_or(bytes.len(), |left| left.min(bytes.len()));
@@ -231,7 +231,7 @@ impl MessageReader {
         frame: Frame,
         payload: &[u8],
         limits: &ReaderLimits,
-        inflater: &mut Inflater,
+        inflater: &mut impl Inflate,
         sink: &mut impl FnMut(Incoming<'_>) -> ControlFlow<()>,
     ) -> Result<(), Violation> {
         let header = frame.header;
@@ -265,7 +265,7 @@ impl MessageReader {
         checked: bool,
         payload: &[u8],
         limits: &ReaderLimits,
-        inflater: &mut Inflater,
+        inflater: &mut impl Inflate,
         sink: &mut impl FnMut(Incoming<'_>) -> ControlFlow<()>,
     ) -> Result<(), Violation> {
         let mut checked = checked;

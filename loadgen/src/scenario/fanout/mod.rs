@@ -60,7 +60,7 @@ struct Run<'p> {
 pub(super) fn run(name: &'static str, args: &FanoutArgs) -> Result<Report, RunError> {
     let memberships = memberships(args)?;
     let plan = Plan::new(&args.common, memberships, args.publishers).map_err(RunError::Usage)?;
-    let payload = Payload::new(&args.payload).map_err(RunError::Usage)?;
+    let payload = Payload::new(&args.payload, &plan).map_err(RunError::Usage)?;
     let templates = (0..args.rooms).map(|room| Template::new(&plan, &plan.room(room), &payload));
     let templates = templates.collect::<Result<_, _>>().map_err(RunError::Usage)?;
     let server = prepare(&args.common, &plan)?;

@@ -61,6 +61,9 @@ impl Run<'_> {
         report.number("deliveries_per_second", "delivered", deliveries as f64 / seconds, 0, "deliveries/s");
         let bytes = (last.received_bytes - first.received_bytes) as f64;
         report.number("received_bytes_per_second", "received", bytes / seconds, 0, "bytes/s");
+        if deliveries > 0 {
+            report.number("bytes_per_delivery", "of it per delivery", bytes / deliveries as f64, 1, "bytes");
+        }
         report.times("latency", "latency", &tally.latency);
         report.times("acknowledged", "publish to answer", &tally.acknowledged);
         last.server.tell_cpu(&first.server, seconds, ("delivery", deliveries), report);
@@ -68,6 +71,7 @@ impl Run<'_> {
             report.number("server_rss_bytes", "server memory", bytes as f64, 0, "bytes");
         }
         self.tell_spread(&last.server, report);
+        tell_forms(&first.server, &last.server, report);
         if self.args.slow > 0 {
             let ended = self.fates.total();
             report.count("slow_ended", "slow members whose connection was ended", ended);
@@ -97,6 +101,20 @@ impl Run<'_> {
         let Some(shards) = server.sum("fanfare_member_rooms") else { return };
         let each = shards / f64::from(self.args.rooms);
         report.number("shards_per_room", "shards with members, of each room", each, 2, "");
+    }
+}
+
+/// In which forms connections with permessage-deflate got their frames, where the server tells it.
+fn tell_forms(first: &Usage, last: &Usage, report: &mut Report) {
+    let frames = |form: &str| last.sum_since(first, &format!("fanfare_compression_{form}_total"));
+    let (Some(in_step), Some(alone), Some(none)) = (frames("in_step"), frames("alone"), frames("none"))
+    else {
+        return;
+    };
+    let all = in_step + alone + none;
+    if all > 0.0 {
+        report.number("in_step_percent", "frames with a shared context", in_step / all * 100.0, 2, "%");
+        report.number("alone_percent", "frames compressed alone", alone / all * 100.0, 2, "%");
     }
 }
 

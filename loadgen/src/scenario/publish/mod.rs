@@ -85,7 +85,7 @@ pub(super) fn run(args: &PublishArgs) -> Result<Report, RunError> {
     if plan.raw.is_some() {
         return Err(RunError::Usage("publish needs the answers of Fanfare: leave --raw out".into()));
     }
-    let payload = Payload::new(&args.payload).map_err(RunError::Usage)?;
+    let payload = Payload::new(&args.payload, &plan).map_err(RunError::Usage)?;
     let templates = (0..args.rooms).map(|room| Template::new(&plan, &plan.room(room), &payload));
     let templates = templates.collect::<Result<_, _>>().map_err(RunError::Usage)?;
     let server = prepare(&args.common, &plan)?;
