@@ -8,17 +8,17 @@ use serde_json::json;
 
 use crate::support::{Options, Server, token};
 
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     // …/target/debug/fanfare
     PathBuf::from(env!("CARGO_BIN_EXE_fanfare")).ancestors().nth(2).unwrap().to_owned()
 }
 
-fn script(name: &str) -> PathBuf {
+pub(crate) fn script(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/conformance").join(name)
 }
 
 /// Installs the clients, once. The exit code, and what it said.
-fn setup() -> (i32, String) {
+pub(crate) fn setup() -> (i32, String) {
     static DONE: OnceLock<(i32, String)> = OnceLock::new();
     let run = || {
         let output = Command::new("sh").arg(script("setup.sh")).arg(target()).output().unwrap();

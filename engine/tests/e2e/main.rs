@@ -6,6 +6,7 @@ mod support;
 mod auth;
 mod bad_frames;
 mod broadcast;
+mod compression;
 mod conformance;
 mod descriptors;
 mod drain;
