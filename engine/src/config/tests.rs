@@ -1,4 +1,4 @@
-use fanfare_core::{Delivery, Devices, QueueRule};
+use fanfare_core::{CompressionMode, Delivery, Devices, QueueRule};
 
 use super::*;
 
@@ -37,6 +37,36 @@ fn the_example_is_right_with_its_comments_taken_away() {
     let config = parse(&text).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!((config.auth.keys.len(), config.auth.api_keys.len(), config.room_types.len()), (2, 1, 1));
     assert!(!config.development);
+}
+
+#[test]
+fn a_room_type_may_be_compressed_in_another_way_than_the_others() {
+    let config = parse(
+        r#"
+        [compression]
+        mode = "alone"
+        level = 4
+        reset = 10
+        [[room_type]]
+        name = "progress"
+        compression = "shared"
+        compression_reset = 20
+        "#,
+    )
+    .unwrap();
+    let (default, progress) = (config.default_room_type.compression, config.room_types[0].compression);
+    assert_eq!((default.mode, default.level, default.reset_every), (CompressionMode::Alone, 4, 10));
+    assert_eq!((progress.mode, progress.level, progress.reset_every), (CompressionMode::Shared, 4, 20));
+    for (text, field) in [
+        ("[compression]\nmode = \"together\"", "compression.mode"),
+        ("[compression]\nreset = 0", "compression.reset"),
+        ("[compression]\nshared_threshold = \"1 GiB\"", "compression.shared_threshold"),
+        ("[[room_type]]\nname = \"a\"\ncompression_level = 10", "compression_level"),
+        ("[limits]\ncompressors = -1", "limits.compressors"),
+    ] {
+        let told = problems(text);
+        assert!(told.contains(field), "{text}: {told}");
+    }
 }
 
 #[test]

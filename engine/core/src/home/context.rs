@@ -30,6 +30,8 @@ const PAYS: u64 = 3;
 /// In a room with fewer members short messages are compressed the quick way: at 300 bytes that takes a seventh of the time,
 /// and what more could be saved is saved for too few. Long ones would be larger so than compressed alone.
 const MANY: u32 = 100;
+/// Bytes of a short message.
+const SHORT_BYTES: u64 = 1_024;
 /// zlib's quickest.
 const QUICK_LEVEL: u32 = 1;
 
@@ -116,7 +118,7 @@ impl Context {
     /// Every encoding that has somebody to follow gets a compressor that refers to nothing, as far as there are any.
     fn begin_anew(&mut self, rule: Compression, audience: &Audience, compressors: &mut Compressors) -> bool {
         let plain: u64 = self.bytes.iter().map(|(plain, _)| plain).sum();
-        let are_short = plain / u64::from(self.messages.max(1)) < rule.threshold_bytes as u64;
+        let are_short = plain / u64::from(self.messages.max(1)) < SHORT_BYTES;
         let is_quick = self.is_on && are_short && audience.members() < MANY;
         let level = if is_quick { QUICK_LEVEL } else { rule.level };
         for encoding in [Encoding::Json, Encoding::MessagePack] {
