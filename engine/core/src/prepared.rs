@@ -27,6 +27,8 @@ pub struct Prepared {
     pub key: u64,
     /// With which priority it is put ahead of what waits for slow readers; 0: with none. Not what readers are told.
     pub overtakes: u8,
+    /// The number of the room's type, for counts.
+    pub(crate) kind: u16,
     /// What becomes of the room's shared context with it.
     pub turn: Turn,
     pub(crate) frames: Frames,

@@ -138,6 +138,7 @@ impl HomeRooms {
                 received_us,
                 key: conflates,
                 overtakes,
+                kind: rules.kind,
                 turn,
                 frames,
             });

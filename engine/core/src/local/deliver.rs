@@ -147,7 +147,7 @@ impl Local {
                 // The engine's own rooms bring what must not be dropped without a word.
                 let may_drop = !room.is_engine_room();
                 let slow = if may_drop { self.options.by(rules).slow } else { Slow::Disconnect };
-                self.rooms.insert(LocalRoom::new(room, epoch, offset, slow, rules.kind))
+                self.rooms.insert(LocalRoom::new(room, epoch, offset, slow))
             }
         };
         let connection = self.connections.get(id).expect("invariant: the caller holds it");
@@ -234,7 +234,7 @@ impl Local {
             };
             if group.class.window_bits().is_some() {
                 let left_out_here = usize::from(left_out == Some((group.class, group.role)));
-                let wire = &mut self.stats.wire[usize::from(room.kind)];
+                let wire = &mut self.stats.wire[usize::from(prepared.kind)];
                 wire.count((group.len() - left_out_here) as u64, prepared, group.class, frame);
             }
             let mark = Mark { end: 0, offset: prepared.offset, key: prepared.key };

@@ -22,7 +22,7 @@ impl Local {
             Turn::Same => {}
             Turn::Anew(gain) => {
                 let room = self.rooms.get_mut(number).expect("invariant: the caller has just found it");
-                room.gain = gain.max(1);
+                room.gain = u16::try_from(gain / 64).unwrap_or(u16::MAX).max(1);
                 self.take_in(number);
                 self.tell_steps(number, out);
             }
