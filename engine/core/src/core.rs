@@ -124,6 +124,7 @@ impl Core {
             Mesh::Local(ToLocal::Kept(request, payload)) => {
                 out.answers.push((request, Answer::Kept(payload)));
             }
+            Mesh::Local(ToLocal::ContextEnded(room)) => self.local.context_ended(&room, out),
             Mesh::Local(ToLocal::Deliver(prepared)) => self.local.deliver(&prepared, out),
             Mesh::Local(ToLocal::Published(origin, outcome)) => match origin {
                 Origin::Silent => {}

@@ -295,6 +295,8 @@ pub enum ToLocal {
     Receipt(ConnectionId, Box<Receipt>),
     /// Kept messages for an HTTP request, as a JSON object.
     Kept(RequestId, Bytes),
+    /// A room's shared context has ended without a message.
+    ContextEnded(RoomName),
     /// A message for the members on this shard.
     Deliver(Arc<Prepared>),
     /// A publish got its place or was refused.

@@ -71,6 +71,11 @@ impl Frames {
         self.may_be_big |= bytes > BIG_BYTES;
     }
 
+    /// How long the frame of an encoding is without compression; 0 where nobody reads it.
+    pub(crate) fn plain_bytes(&self, encoding: Encoding) -> u64 {
+        u64::from(self.plain[encoding as usize])
+    }
+
     /// What was made for this very class.
     pub(crate) fn get(&self, class: Class) -> Option<&Bytes> {
         self.made.iter().find(|(made_for, _)| *made_for == class).map(|(_, frame)| frame)
@@ -86,6 +91,8 @@ impl Prepared {
     pub fn frame(&self, class: Class) -> Option<&Bytes> {
         let own = match class {
             class if class.is_elsewhere() => None,
+            // What may overtake must mean the same wherever it stands: ahead of frames that refer to each other, too.
+            class if class.is_waiting() && self.overtakes > 0 => None,
             class if class.is_waiting() => self.frames.get(class.alone()),
             class => self.frames.get(class),
         };
@@ -109,7 +116,7 @@ impl Prepared {
 
     /// Whether it is worth falling out of step for it.
     pub(crate) fn is_big(&self, class: Class) -> bool {
-        let alone = self.frames.get(class.alone());
+        let alone = self.frames.get(class.alone()).filter(|_| self.overtakes == 0);
         alone.is_some_and(|frame| self.plain_bytes(class) > frame.len() + BIG_BYTES)
     }
 

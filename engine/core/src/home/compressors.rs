@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use fanfare_protocol::RoomName;
 use fanfare_protocol::deflate::{Deflater, WINDOW_BITS_MAX};
 
+use crate::effect::Effects;
 use crate::encoder::Manner;
 use crate::entry::Entry;
 use crate::home::HomeRooms;
 use crate::home::room::{HomeRoom, More};
 use crate::home::rooms::seconds;
 use crate::id::ShardId;
+use crate::mesh::{Mesh, ToLocal};
 use crate::prepared::{Frames, Turn};
 use crate::time::Now;
 
@@ -72,6 +74,7 @@ impl HomeRooms {
     pub(super) fn encode(
         &mut self,
         now: Now,
+        out: &mut Effects,
         number: u32,
         entry: &Entry,
         is_excluding: bool,
@@ -80,7 +83,7 @@ impl HomeRooms {
         let room = self.rooms.get(number).expect("invariant: the caller has just found it");
         let is_due = |more: &More| more.context.as_ref().is_some_and(|context| context.is_due());
         if self.compressors.is_exhausted() && room.more.as_deref().is_some_and(is_due) {
-            self.give_back_after(now, IDLE_WANTED_S);
+            self.give_back_after(now, IDLE_WANTED_S, out);
         }
         let Self { rooms, encoder, options, compressors, .. } = self;
         let room = rooms.get_mut(number).expect("invariant: just seen");
@@ -108,26 +111,29 @@ impl HomeRooms {
         let costs = is_excluding && audience.members() <= context.left(rule);
         let goes_through = context.is_on() && !may_move && entry.roles.is_empty() && !costs;
         let waiting = !may_move && (!context.is_on() || context.is_awaited(audience));
-        if goes_through {
-            context.count();
-        }
         let manner = Manner { rule, context: goes_through.then_some(&mut **context), waiting };
-        (encoder.prepare(&entry.message(name, &text), audience.classes(), manner), turn)
+        let frames = encoder.prepare(&entry.message(name, &text), audience.classes(), manner);
+        context.count(&frames, goes_through);
+        (frames, turn)
     }
 
     /// Rooms that nobody published to for a while give their compressors back.
-    pub(super) fn give_back_idle(&mut self, now: Now) {
-        self.give_back_after(now, IDLE_S);
+    pub(super) fn give_back_idle(&mut self, now: Now, out: &mut Effects) {
+        self.give_back_after(now, IDLE_S, out);
     }
 
-    fn give_back_after(&mut self, now: Now, idle_s: u32) {
+    fn give_back_after(&mut self, now: Now, idle_s: u32, out: &mut Effects) {
         let Self { rooms, compressors, .. } = self;
         let mut holders = std::mem::take(&mut compressors.holders);
         holders.retain(|&number| {
             let room = rooms.get_mut(number).expect("invariant: a room that is forgotten gives them back");
             let is_used = seconds(now).saturating_sub(room.used_s) < idle_s;
-            if !is_used && let Some(context) = room.context() {
-                context.give_back(compressors);
+            if !is_used {
+                room.end_context(compressors);
+                // Whoever follows it is free to follow another: no message may come to say so.
+                for shard in room.audience.shards() {
+                    out.send(shard, Mesh::Local(ToLocal::ContextEnded(room.name.clone())));
+                }
             }
             is_used
         });
@@ -136,9 +142,19 @@ impl HomeRooms {
 
     /// A room is about to be forgotten.
     pub(super) fn forget_context(&mut self, number: u32, room: &mut HomeRoom) {
-        if let Some(context) = room.context() {
-            context.give_back(&mut self.compressors);
-            self.compressors.holders.remove(&number);
+        room.end_context(&mut self.compressors);
+        self.compressors.holders.remove(&number);
+    }
+
+    /// A member has left a room: without anybody to follow it, its context is of no use.
+    pub(super) fn forget_steps(&mut self, number: u32) {
+        let Self { rooms, compressors, .. } = self;
+        let room = rooms.get_mut(number).expect("invariant: the caller has just found it");
+        let Some(More { context: Some(context), .. }) = room.more.as_deref_mut() else { return };
+        context.forget(&room.audience);
+        if room.audience.followers().next().is_none() {
+            room.end_context(compressors);
+            compressors.holders.remove(&number);
         }
     }
 

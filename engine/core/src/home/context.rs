@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 use crate::home::audience::Audience;
 use crate::home::compressors::Compressors;
 use crate::id::ShardId;
-use crate::prepared::Turn;
+use crate::prepared::{Frames, Turn};
 use crate::room_type::Compression;
 use crate::time::Now;
 
@@ -139,14 +139,13 @@ impl Context {
     }
 
     /// There is no context any more; the members must be told.
-    fn end(&mut self, compressors: &mut Compressors) -> Turn {
+    pub(super) fn end(&mut self, compressors: &mut Compressors) -> Turn {
         self.give_back(compressors);
         self.is_known = false;
         Turn::End
     }
 
-    /// Gives the compressors back; members need not know before the next message.
-    pub(super) fn give_back(&mut self, compressors: &mut Compressors) {
+    fn give_back(&mut self, compressors: &mut Compressors) {
         self.deflaters.iter_mut().for_each(|deflater| compressors.put_back(deflater.take()));
         if std::mem::take(&mut self.is_on) {
             self.messages = 0;
@@ -163,9 +162,19 @@ impl Context {
         rule.reset_every.saturating_sub(self.messages)
     }
 
-    /// A message goes through it.
-    pub(super) fn count(&mut self) {
+    /// A message was encoded. One that did not go through it counts as well: a context that few go through must end, too.
+    pub(super) fn count(&mut self, frames: &Frames, went_through: bool) {
+        if !self.is_on {
+            return;
+        }
         self.messages += 1;
+        if !went_through {
+            for encoding in [Encoding::Json, Encoding::MessagePack] {
+                let (plain, sent) = &mut self.bytes[encoding as usize];
+                *plain += frames.plain_bytes(encoding);
+                *sent += frames.plain_bytes(encoding);
+            }
+        }
     }
 
     /// Compresses the next message of an encoding; false when this encoding has no context.

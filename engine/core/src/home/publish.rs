@@ -128,7 +128,7 @@ impl HomeRooms {
         if !room.audience.is_empty() {
             // Where acknowledgements are cumulative, messages keep the order of their offsets.
             let overtakes = if rules.in_order { 0 } else { entry.priority };
-            let (frames, turn) = self.encode(now, number, &entry, exclude.is_some(), overtakes);
+            let (frames, turn) = self.encode(now, out, number, &entry, exclude.is_some(), overtakes);
             let prepared = Arc::new(Prepared {
                 room: name.clone(),
                 epoch,

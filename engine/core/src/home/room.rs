@@ -6,6 +6,7 @@ use fanfare_protocol::RoomName;
 
 use crate::durable::DeadLetter;
 use crate::home::audience::Audience;
+use crate::home::compressors::Compressors;
 use crate::home::context::Context;
 use crate::home::log::Log;
 use crate::home::publish::Draft;
@@ -104,14 +105,10 @@ impl HomeRoom {
         }
     }
 
-    pub(crate) fn context(&mut self) -> Option<&mut Context> {
-        self.more.as_mut().and_then(|more| more.context.as_deref_mut())
-    }
-
-    /// A member has left.
-    pub(crate) fn forget_steps(&mut self) {
+    /// Its context, if it has one, ends; members are told otherwise.
+    pub(crate) fn end_context(&mut self, compressors: &mut Compressors) {
         if let Some(More { context: Some(context), .. }) = self.more.as_deref_mut() {
-            context.forget(&self.audience);
+            context.end(compressors);
         }
     }
 

@@ -243,7 +243,7 @@ impl HomeRooms {
         // Where messages are kept, who comes back may name the place before the first one: the epoch must last.
         let can_go = found.offset == 0 && (!found.rules.keeps || found.name.is_engine_room());
         if found.more.is_some() {
-            found.forget_steps();
+            self.forget_steps(number);
             self.unsubscribe(now, number, from, for_good);
             self.let_comers_in(now, number, out);
         }
@@ -295,7 +295,7 @@ impl HomeRooms {
             }
         }
         self.expire_sessions(now);
-        self.give_back_idle(now);
+        self.give_back_idle(now, out);
         self.store.hand_over(out);
     }
 

@@ -163,7 +163,7 @@ impl Local {
             connection.memberships.reserve_exact(5);
         }
         connection.memberships.push(Membership { room: number, at });
-        if class.is_waiting() {
+        if class.may_follow() {
             self.tell_steps(number, out);
         }
         number
@@ -190,7 +190,10 @@ impl Local {
         }
         // Who leaves all its rooms need not read the others in another form before.
         if for_good {
-            self.follow_none(id, room);
+            self.follow_none(id, room, out);
+            if class.may_follow() {
+                self.tell_steps(room, out);
+            }
         }
         self.tell_left(name, id, class, for_good, out);
     }

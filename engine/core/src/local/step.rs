@@ -5,53 +5,63 @@
 //! that enters its window. A connection's form ([`Connection::class_in`]) says in which of a room's groups it is, so none of
 //! this is asked when a message is laid in.
 
+use fanfare_protocol::RoomName;
 use smallvec::SmallVec;
 
 use crate::effect::Effects;
 use crate::id::ConnectionId;
 use crate::local::connection::{Connection, Membership, RoomNumber};
+use crate::local::group::Group;
 use crate::local::shard::Local;
 use crate::mesh::{Mesh, ToHome};
 use crate::prepared::{Prepared, Turn};
 use crate::room_type::Slow;
+
+/// Bytes that may be copied when many change what they follow at once.
+const COPIED_BYTES_MAX: usize = 16 << 20;
 
 impl Local {
     /// What a message does to the windows of a room's members, before it is laid in.
     pub(super) fn turn(&mut self, number: u32, prepared: &Prepared, out: &mut Effects) {
         match prepared.turn {
             Turn::Same => {}
-            Turn::Anew(gain) => {
-                let room = self.rooms.get_mut(number).expect("invariant: the caller has just found it");
-                room.gain = u16::try_from(gain / 64).unwrap_or(u16::MAX).max(1);
-                self.take_in(number);
-                self.tell_steps(number, out);
-            }
-            Turn::End => {
-                let room = self.rooms.get_mut(number).expect("invariant: the caller has just found it");
-                room.gain = 0;
-                for slot in self.slots(number, |connection| connection.class_in(number).is_in_step()) {
-                    self.follow(slot, None, false);
-                }
-                self.tell_steps(number, out);
-            }
+            Turn::Anew(gain) => self.take_in(number, gain, out),
+            Turn::End => self.let_go(number, out),
         }
         let room = self.rooms.get(number).expect("invariant: the caller has just found it");
-        if room.groups.iter().any(|group| group.class.is_elsewhere() && prepared.is_big(group.class)) {
-            for slot in self.slots(number, |connection| connection.class_in(number).is_elsewhere()) {
-                self.follow(slot, None, false);
-            }
-            self.tell_steps(number, out);
+        let is_worth_it = |group: &Group| group.class.is_elsewhere() && prepared.is_big(group.class);
+        if room.groups.iter().any(|group| !group.is_empty() && is_worth_it(group)) {
+            let slots = self.slots(number, is_worth_it, |_| true);
+            self.follow_all(slots, None, out);
         }
     }
 
+    /// A room's context has ended without a message.
+    pub(crate) fn context_ended(&mut self, room: &RoomName, out: &mut Effects) {
+        if let Some(number) = self.rooms.find(room) {
+            self.let_go(number, out);
+        }
+    }
+
+    /// A context has ended: nobody follows it any more.
+    fn let_go(&mut self, number: u32, out: &mut Effects) {
+        let room = self.rooms.get_mut(number).expect("invariant: the caller has just found it");
+        room.gain = 0;
+        let followed = Some(RoomNumber::new(number));
+        let may_follow = |group: &Group| group.class.is_in_step() || group.class.is_waiting();
+        let slots = self.slots(number, may_follow, |connection| connection.follows == followed);
+        self.follow_all(slots, None, out);
+        self.tell_steps(number, out);
+    }
+
     /// A context begins anew: whoever it pays follows it from here on.
-    fn take_in(&mut self, number: u32) {
-        let room = self.rooms.get(number).expect("invariant: the caller has just found it");
+    fn take_in(&mut self, number: u32, gain: u32, out: &mut Effects) {
+        let room = self.rooms.get_mut(number).expect("invariant: the caller has just found it");
+        room.gain = u16::try_from(gain / 64).unwrap_or(u16::MAX).max(1);
         let (gain, may_drop) = (room.gain, room.slow != Slow::Disconnect);
         let wants = |connection: &Connection| {
-            let class = connection.class_in(number);
             // What may be dropped from a backlog cannot be referred to.
-            let can = class.may_follow() && !class.is_in_step() && !(may_drop && connection.is_blocked());
+            let can = !(may_drop && connection.is_blocked());
             let pays = || match connection.follows.map(RoomNumber::get) {
                 Some(other) if other != number => {
                     let of_other = self.rooms.get(other).map_or(0, |room| room.gain);
@@ -62,17 +72,34 @@ impl Local {
             };
             can && pays()
         };
-        for slot in self.slots(number, wants) {
-            self.follow(slot, Some(RoomNumber::new(number)), true);
-        }
+        let slots = self.slots(number, |group| !group.class.is_in_step(), wants);
+        self.follow_all(slots, Some(RoomNumber::new(number)), out);
+        self.tell_steps(number, out);
     }
 
-    /// The members of a room, in forms of those who may follow, of which this is true.
-    fn slots(&self, number: u32, is_wanted: impl Fn(&Connection) -> bool) -> Vec<u32> {
+    /// The members of a room in some of its groups, of those who may follow, of which this is true.
+    fn slots(
+        &self,
+        number: u32,
+        is_group: impl Fn(&Group) -> bool,
+        is_wanted: impl Fn(&Connection) -> bool,
+    ) -> Vec<u32> {
         let room = self.rooms.get(number).expect("invariant: the caller has just found it");
-        let groups = room.groups.iter().filter(|group| group.class.may_follow());
+        let groups = room.groups.iter().filter(|group| group.class.may_follow() && is_group(group));
         let slots = groups.flat_map(|group| group.slots());
         slots.filter(|slot| self.connections.get_slot(*slot).is_some_and(&is_wanted)).collect()
+    }
+
+    /// Changes what many follow, as far as what they are owed in their former form may be copied for each; the others are
+    /// left for the next time.
+    fn follow_all(&mut self, slots: Vec<u32>, follows: Option<RoomNumber>, out: &mut Effects) {
+        let mut copied = 0;
+        for slot in slots {
+            copied += self.follow(slot, follows, follows.is_some(), out);
+            if copied > COPIED_BYTES_MAX {
+                break;
+            }
+        }
     }
 
     /// Something that other members of the room it follows are not sent, or that enters its window, goes to a connection:
@@ -82,22 +109,21 @@ impl Local {
             return;
         };
         let follows = connection.follows;
-        self.follow(id.slot, follows, false);
-        if let Some(room) = follows {
-            self.tell_steps(room.get(), out);
-        }
+        self.follow(id.slot, follows, false, out);
     }
 
     /// A connection is no member any more of the room it follows.
-    pub(super) fn follow_none(&mut self, id: ConnectionId, number: u32) {
+    pub(super) fn follow_none(&mut self, id: ConnectionId, number: u32, out: &mut Effects) {
         let Some(connection) = self.connections.get(id) else { return };
         if connection.follows == Some(RoomNumber::new(number)) {
-            self.follow(id.slot, None, false);
+            self.follow(id.slot, None, false, out);
         }
     }
 
-    /// Changes what a connection's window follows. What it is owed in the form it leaves goes to it first.
-    fn follow(&mut self, slot: u32, follows: Option<RoomNumber>, in_step: bool) {
+    /// Changes what a connection's window follows. What it is owed in the form it leaves goes to it first; how many bytes
+    /// that was.
+    fn follow(&mut self, slot: u32, follows: Option<RoomNumber>, in_step: bool, out: &mut Effects) -> usize {
+        let mut copied = 0;
         let connection = self.connections.in_slot(slot).expect("invariant: the caller holds it");
         let role = connection.role;
         let memberships: SmallVec<[Membership; 8]> = connection.memberships.iter().copied().collect();
@@ -120,18 +146,24 @@ impl Local {
             let connection = self.connections.in_slot(slot).expect("invariant: just seen");
             let membership = connection.memberships.iter_mut().find(|membership| membership.room == room);
             membership.expect("invariant: just seen").at = at;
+            copied += owed.len();
             if !owed.is_empty() {
                 self.write(slot, |bytes| bytes.extend_from_slice(&owed));
             }
+            if after.is_waiting() {
+                self.tell_steps(room, out);
+            }
         }
+        copied
     }
 
     /// Tells a room's home when all who could follow its context do, or not all any more: whether it must compress messages
     /// alone as well.
     pub(super) fn tell_steps(&mut self, number: u32, out: &mut Effects) {
         let Some(room) = self.rooms.get_mut(number) else { return };
-        let waits = room.groups.iter().any(|group| group.class.is_waiting() && !group.is_empty());
-        let all = room.gain > 0 && !waits;
+        let mut followers = room.groups.iter().filter(|group| group.class.may_follow() && !group.is_empty());
+        let all =
+            room.gain > 0 && followers.clone().next().is_some() && !followers.any(|of| of.class.is_waiting());
         if room.told_in_step != all {
             room.told_in_step = all;
             let name = room.name.clone();
