@@ -186,6 +186,72 @@ fn what_is_for_some_or_may_overtake_goes_as_it_is() {
 }
 
 #[test]
+fn an_urgent_message_is_never_compressed_for_who_may_follow() {
+    let mut world = world();
+    world.window = 3_000;
+    let client = member(&mut world, "ada", &["open:1", "open:2"]);
+    // Somebody for whom it is compressed alone.
+    let other = with_window(&mut world, "bob", 15, false);
+    world.settle();
+    world.command(other, &json!({ "type": "join", "room": "open:2" }));
+    world.reads(other, usize::MAX);
+    let by = publisher(&mut world);
+    say_many(&mut world, by, "open:1", WARM_UP);
+    // What is in step waits behind a full socket, and the urgent message goes ahead of it.
+    let noise: String = (0..4_000).map(|_| (b'a' + world.random.below(26) as u8) as char).collect();
+    say(&mut world, by, "open:1", 0, json!({ "data": noise }));
+    say_many(&mut world, by, "open:1", 3);
+    let text = "all that is long repeats itself. ".repeat(300);
+    say(&mut world, by, "open:2", 0, json!({ "data": { "text": text }, "priority": 5 }));
+    world.reads(client, usize::MAX);
+    world.settle();
+    assert_eq!(read(&world, client, "open:1").len() as u32, WARM_UP + 4);
+    assert_eq!(read(&world, client, "open:2"), [1]);
+}
+
+#[test]
+fn a_context_that_nothing_goes_through_ends() {
+    let mut world = world();
+    let client = member(&mut world, "ada", &["open:1"]);
+    member(&mut world, "bob", &["open:1"]);
+    let by = publisher(&mut world);
+    say_many(&mut world, by, "open:1", WARM_UP);
+    assert_eq!(world.cores.iter().map(|core| core.stats().contexts).sum::<u64>(), 1);
+    for number in 0..RESET_EVERY {
+        say(&mut world, by, "open:1", number, json!({ "roles": ["user"] }));
+    }
+    assert_eq!(world.cores.iter().map(|core| core.stats().contexts).sum::<u64>(), 0);
+    // Among few who publish without a copy for themselves it goes on, towards the end of each turn of the context.
+    say_many(&mut world, by, "open:1", RESET_EVERY * 17);
+    let without = json!({ "exclude_self": true });
+    let (shared, _, plain) = forms(&mut world, |world| {
+        (0..4 * RESET_EVERY).for_each(|number| say(world, client, "open:1", number, without.clone()));
+    });
+    assert!(shared > 0 && plain > shared, "{shared} {plain}");
+}
+
+#[test]
+fn a_context_ends_when_nobody_follows_it_or_nothing_comes() {
+    let mut world = world();
+    let client = member(&mut world, "ada", &["open:1", "open:2"]);
+    let by = publisher(&mut world);
+    let contexts = |world: &World| world.cores.iter().map(|core| core.stats().contexts).sum::<u64>();
+    say_many(&mut world, by, "open:1", WARM_UP + 3 * RESET_EVERY);
+    // Silent for a while, it lets go of its members without another message: they are free for the other room.
+    (0..12).for_each(|_| world.pass(1_000));
+    world.settle();
+    assert_eq!(contexts(&world), 0);
+    (0..2 * RESET_EVERY).for_each(|number| {
+        say(&mut world, by, "open:2", number, json!({}));
+        world.pass(500);
+    });
+    assert_eq!(forms(&mut world, |world| say(world, by, "open:2", 0, json!({}))), (1, 0, 0));
+    world.command(client, &json!({ "type": "leave", "room": "open:2" }));
+    world.settle();
+    assert_eq!(contexts(&world), 0, "a compressor for nobody");
+}
+
+#[test]
 fn a_window_follows_the_room_that_saves_most() {
     let mut world = world();
     let client = member(&mut world, "ada", &["open:1", "open:2"]);
