@@ -197,6 +197,8 @@ fn an_urgent_message_is_never_compressed_for_who_may_follow() {
     world.reads(other, usize::MAX);
     let by = publisher(&mut world);
     say_many(&mut world, by, "open:1", WARM_UP);
+    world.reads(client, usize::MAX);
+    world.reads(client, 1_000);
     // What is in step waits behind a full socket, and the urgent message goes ahead of it.
     let noise: String = (0..4_000).map(|_| (b'a' + world.random.below(26) as u8) as char).collect();
     say(&mut world, by, "open:1", 0, json!({ "data": noise }));
