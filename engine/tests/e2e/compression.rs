@@ -4,11 +4,12 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::conformance::{script, setup, target};
-use crate::support::{Client, Server, eventually, request, token};
+use crate::support::{Client, Server, eventually, eventually_within, request, token};
 
 /// Messages, and how many members each client has in the end: one more every forty.
 const MESSAGES: u64 = 220;
@@ -28,7 +29,7 @@ fn url(server: &Server) -> String {
 /// Waits until so many are in the room.
 fn wait_for_members(server: &Server, count: usize) {
     let bearer = format!("Bearer {}", token("root", "admin", json!({})));
-    eventually("members", || {
+    eventually_within(Duration::from_secs(60), "members", || {
         let rooms = request(server, "GET", "/v1/rooms", &[("authorization", &bearer)], "").json();
         let room = rooms["rooms"].as_array().unwrap().iter().find(|room| room["room"] == "context:1")?;
         (room["members"] == count).then_some(())
