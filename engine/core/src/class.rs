@@ -9,7 +9,8 @@ use crate::input::Window;
 /// the very same bytes.
 ///
 /// A connection has one class for its life. Where its window may follow a room's context, that class is the form of those
-/// in step, and it reads each room in one of three: that, [`Class::waiting`] or [`Class::elsewhere`].
+/// in step, and it reads each room in one of three: that, waiting (each message on its own), or elsewhere
+/// (as it is).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Class(u8);
 
