@@ -110,14 +110,14 @@ impl Prepared {
     }
 
     /// Bytes of its frame without compression.
-    pub(crate) fn plain_bytes(&self, class: Class) -> usize {
-        self.frames.plain[class.encoding() as usize] as usize
+    pub(crate) fn plain_bytes(&self, class: Class) -> u64 {
+        self.frames.plain_bytes(class.encoding())
     }
 
     /// Whether it is worth falling out of step for it.
     pub(crate) fn is_big(&self, class: Class) -> bool {
         let alone = self.frames.get(class.alone()).filter(|_| self.overtakes == 0);
-        alone.is_some_and(|frame| self.plain_bytes(class) > frame.len() + BIG_BYTES)
+        alone.is_some_and(|frame| self.plain_bytes(class) > (frame.len() + BIG_BYTES) as u64)
     }
 
     /// Bytes of all its frames.
@@ -134,7 +134,7 @@ impl Prepared {
 impl Wire {
     /// Counts a frame that goes to so many.
     pub(crate) fn count(&mut self, members: u64, prepared: &Prepared, class: Class, frame: &Bytes) {
-        self.plain_bytes += members * prepared.plain_bytes(class) as u64;
+        self.plain_bytes += members * prepared.plain_bytes(class);
         self.sent_bytes += members * frame.len() as u64;
         *match is_compressed(frame) {
             true if class.is_in_step() => &mut self.shared,

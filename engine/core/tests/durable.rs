@@ -222,6 +222,15 @@ fn who_was_there_when_the_process_died_is_remembered() {
     assert_eq!(heard(&mut world, ben), [json!("joined"), json!(1)]);
 }
 
+/// The store fails, and what is not acknowledged meanwhile is sent as often as it may be.
+fn give_up_while_the_store_fails(world: &mut World) {
+    world.fail_store();
+    for _ in 0..4 {
+        world.pass(30_000);
+        world.settle();
+    }
+}
+
 /// Only those of users whose own rooms are durable were.
 #[test]
 fn what_was_given_up_while_the_store_failed_is_written_when_it_is_well_again() {
@@ -233,11 +242,7 @@ fn what_was_given_up_while_the_store_failed_is_written_when_it_is_well_again() {
     say(&mut world, ada, ("room", "task:1"), 1, None);
     world.store();
     world.settle();
-    world.fail_store();
-    for _ in 0..4 {
-        world.pass(30_000);
-        world.settle();
-    }
+    give_up_while_the_store_fails(&mut world);
     assert_eq!(world.cores[0].stats().dead_letters, 1);
     world.heal_store();
     world.store();
@@ -284,11 +289,7 @@ fn a_dead_letter_is_never_written_after_the_place_that_has_gone_past_it() {
         say(&mut world, ada, ("room", room), 1, None);
         world.store();
         world.settle();
-        world.fail_store();
-        for _ in 0..4 {
-            world.pass(30_000);
-            world.settle();
-        }
+        give_up_while_the_store_fails(&mut world);
         world.heal_store();
         world.store_one();
         world.restart(2);

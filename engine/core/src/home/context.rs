@@ -41,8 +41,6 @@ pub(crate) struct Context {
     /// By encoding, while it is on and somebody follows it.
     deflaters: [Option<Box<Deflater>>; 2],
     is_on: bool,
-    /// Whether members were told that it is.
-    is_known: bool,
     /// While on: messages since it began anew. While off: those until it is tried.
     messages: u32,
     /// Bytes since it began anew, as they are and as they were sent, by encoding.
@@ -57,7 +55,6 @@ impl Default for Context {
         Self {
             deflaters: [None, None],
             is_on: false,
-            is_known: false,
             messages: WARM_UP,
             bytes: [(0, 0); 2],
             since_ms: 0,
@@ -94,13 +91,14 @@ impl Context {
             }
         } else if self.messages > 0 {
             self.messages -= 1;
-            return if self.is_known { self.end(compressors) } else { Turn::Same };
+            return Turn::Same;
         }
+        let was_on = self.is_on;
         if !self.begin_anew(rule, audience, compressors) {
             self.messages = WARM_UP;
-            return if self.is_known { self.end(compressors) } else { Turn::Same };
+            return if was_on { Turn::End } else { Turn::Same };
         }
-        (self.is_known, self.messages, self.since_ms) = (true, 0, now.mono_ms());
+        (self.messages, self.since_ms) = (0, now.mono_ms());
         self.bytes = [(0, 0); 2];
         Turn::Anew(gain)
     }
@@ -140,16 +138,11 @@ impl Context {
 
     /// There is no context any more; the members must be told.
     pub(super) fn end(&mut self, compressors: &mut Compressors) -> Turn {
-        self.give_back(compressors);
-        self.is_known = false;
-        Turn::End
-    }
-
-    fn give_back(&mut self, compressors: &mut Compressors) {
         self.deflaters.iter_mut().for_each(|deflater| compressors.put_back(deflater.take()));
         if std::mem::take(&mut self.is_on) {
             self.messages = 0;
         }
+        Turn::End
     }
 
     /// Whether it is off and may begin with the next message.
