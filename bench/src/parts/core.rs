@@ -47,7 +47,7 @@ impl Shard {
         };
         let id = self.core.open(self.now, opening, &mut self.effects);
         self.command(id, Command::Join(Join { room: room("room:1"), recover: None, last: None }));
-        self.effects.audit.clear();
+        self.effects.facts.clear();
         id
     }
 
@@ -63,7 +63,7 @@ impl Shard {
             black_box(batch.slots);
         }
         self.core.finish_flush(self.now, &mut self.effects);
-        self.effects.audit.clear();
+        self.effects.facts.clear();
     }
 }
 

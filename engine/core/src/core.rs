@@ -11,6 +11,7 @@ use crate::close::Close;
 use crate::command;
 use crate::durable::{DeadLetter, StoredId, StoredRoom};
 use crate::effect::{Answer, Effects};
+use crate::fact::FactKind;
 use crate::home::HomeRooms;
 use crate::id::{ConnectionId, Random, RequestId, ShardId};
 use crate::input::{Input, Opening};
@@ -107,6 +108,9 @@ impl Core {
             self.mesh(now, message, out);
         }
         self.local.forget_vacated();
+        for (id, code) in std::mem::take(&mut self.local.refusals) {
+            self.local.note_code(id, FactKind::Refused, String::new(), code, out);
+        }
     }
 
     fn mesh(&mut self, now: Now, message: Mesh, out: &mut Effects) {

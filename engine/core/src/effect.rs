@@ -6,6 +6,7 @@ use bytes::Bytes;
 use fanfare_protocol::Refusal;
 
 use crate::durable::Write;
+use crate::fact::Fact;
 use crate::id::{ConnectionId, RequestId, ShardId};
 use crate::mesh::{Mesh, Placed};
 use crate::view::Rows;
@@ -27,8 +28,8 @@ pub struct Effects {
     pub finished: Vec<ConnectionId>,
     /// Connections for which the shell must (true) or need no longer (false) wait for room to write.
     pub writable: Vec<(ConnectionId, bool)>,
-    /// What an auditor wants to know.
-    pub audit: Vec<Audit>,
+    /// What happened, for whoever watches.
+    pub facts: Vec<Fact>,
     /// What must survive the process, in order. To be handed to the store before [`Effects::mesh`] is sent.
     pub writes: Vec<Write>,
 }
@@ -44,7 +45,7 @@ impl Effects {
             closed: Vec::new(),
             finished: Vec::new(),
             writable: Vec::new(),
-            audit: Vec::new(),
+            facts: Vec::new(),
             writes: Vec::new(),
         }
     }
@@ -60,7 +61,7 @@ impl Effects {
             && self.closed.is_empty()
             && self.finished.is_empty()
             && self.writable.is_empty()
-            && self.audit.is_empty()
+            && self.facts.is_empty()
             && self.writes.is_empty()
     }
 }
@@ -74,17 +75,4 @@ pub enum Answer {
     Rows(Rows),
     /// Kept messages, as a JSON object.
     Kept(Bytes),
-}
-
-/// Who did what. Never what a message said.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Audit {
-    /// What was done or denied.
-    pub action: &'static str,
-    /// The client id, when there is one.
-    pub client_id: String,
-    /// The user, when known.
-    pub user_id: String,
-    /// The room, the code or the target, where one belongs.
-    pub subject: String,
 }

@@ -3,6 +3,7 @@
 use fanfare_protocol::RoomName;
 use foldhash::quality::FixedState;
 
+use crate::fact::Watch;
 use crate::id::ShardId;
 use crate::room_type::{CompressionMode, Memory, RoomType};
 
@@ -27,6 +28,8 @@ pub struct Options {
     pub store: bool,
     /// Roles that may publish to users, roles, clients and all.
     pub broadcast_roles: Vec<String>,
+    /// What somebody wants to hear of.
+    pub watch: Watch,
 }
 
 /// Bounds. Where 0 means "no limit", the field says so.
@@ -198,6 +201,7 @@ impl Default for Options {
             inbox: RoomType::inbox(),
             store: false,
             broadcast_roles: vec!["admin".into(), "service".into()],
+            watch: Watch::default(),
         }
     }
 }

@@ -87,7 +87,7 @@ impl Shard {
             sends += batch.slots.len();
         }
         self.core.finish_flush(self.now, &mut self.effects);
-        self.effects.audit.clear();
+        self.effects.facts.clear();
         sends
     }
 }

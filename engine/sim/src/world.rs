@@ -280,7 +280,7 @@ impl World {
         let writes = std::mem::take(&mut effects.writes);
         self.answers.append(&mut effects.answers);
         let effects = &mut self.effects[shard];
-        effects.audit.clear();
+        effects.facts.clear();
         effects.finished.clear();
         if !writes.is_empty() {
             let core = &self.cores[shard];

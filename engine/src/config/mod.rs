@@ -259,6 +259,7 @@ impl Config {
             inbox: self.inbox.clone(),
             store: self.store.is_some(),
             broadcast_roles: self.auth.broadcast_roles.clone(),
+            watch: fanfare_core::Watch::default(),
         }
     }
 }

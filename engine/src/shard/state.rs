@@ -346,8 +346,8 @@ impl State {
             socket::shutdown(socket.fd.as_raw_fd());
             self.process.connections.fetch_sub(1, Ordering::Relaxed);
         }
-        for audit in self.effects.audit.drain(..) {
-            crate::audit::log(self.shard, now, &audit);
+        for fact in self.effects.facts.drain(..) {
+            crate::audit::log(self.shard, now, &fact);
         }
     }
 

@@ -5,6 +5,7 @@ use fanfare_protocol::{Code, Refusal, Reply};
 
 use crate::close::Close;
 use crate::effect::Effects;
+use crate::fact::FactKind;
 use crate::id::ConnectionId;
 use crate::identity::{Identity, covers};
 use crate::local::{Local, State};
@@ -29,7 +30,7 @@ pub(crate) fn token(
             local.refuse(id, &refusal);
             let close =
                 Close { error: None, ..Close::code(Code::AuthenticationFailed, "authentication failed") };
-            local.audit(id, "auth_failed", String::new(), out);
+            local.note(id, FactKind::AuthFailed, String::new(), out);
             local.close(now, id, close, out);
         }
         (State::Admitting | State::Open, Err(message)) => {
@@ -73,7 +74,7 @@ fn refresh(
     let connection = local.connections.get_mut(id).expect("invariant: still held");
     connection.expires_ms = identity.expires_ms(now);
     connection.patterns = identity.rooms;
-    local.audit(id, "refresh", String::new(), out);
+    local.note(id, FactKind::Refreshed, String::new(), out);
     local.reschedule(now, id);
     if command.is_some() {
         local.reply(id, command.as_ref(), &Reply::Ok);

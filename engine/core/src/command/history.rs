@@ -5,6 +5,7 @@ use fanfare_protocol::{Code, Refusal};
 
 use super::join::may_join;
 use crate::effect::Effects;
+use crate::fact::FactKind;
 use crate::id::{Address, ConnectionId};
 use crate::local::Local;
 use crate::mesh::{Asker, Lookup, Mesh, ToHome};
@@ -19,7 +20,7 @@ pub(crate) fn history(
 ) {
     let connection = local.connections.get(id).expect("invariant: the caller holds it");
     if !may_join(local, connection, &history.room) || history.room.is_engine_room() {
-        local.audit(id, "history_denied", history.room.to_string(), out);
+        local.note(id, FactKind::HistoryDenied, history.room.to_string(), out);
         let message = "the token does not allow to read this `room`".to_owned();
         local.refuse(id, &Refusal { id: command, code: Code::Forbidden, message, field: Some("room") });
         return;

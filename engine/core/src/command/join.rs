@@ -4,6 +4,7 @@ use fanfare_protocol::wire::{CommandId, Join, Position};
 use fanfare_protocol::{Code, Refusal, Reply, RoomName};
 
 use crate::effect::Effects;
+use crate::fact::FactKind;
 use crate::id::{Address, ConnectionId};
 use crate::identity::covers;
 use crate::local::{Connection, Local};
@@ -47,7 +48,7 @@ pub(crate) fn join(
         None
     };
     if let Some((code, message)) = refusal {
-        local.audit(id, "join_denied", room.to_string(), out);
+        local.note(id, FactKind::JoinDenied, room.to_string(), out);
         local.refuse(id, &Refusal { id: command, code, message, field: Some("room") });
         return;
     }

@@ -4,6 +4,7 @@ use fanfare_protocol::wire::CommandId;
 use fanfare_protocol::{Reply, RoomName};
 
 use crate::effect::Effects;
+use crate::fact::FactKind;
 use crate::id::ConnectionId;
 use crate::local::Local;
 
@@ -21,7 +22,7 @@ pub(crate) fn leave(
     let number = number.filter(|number| connection.memberships.iter().any(|m| m.room == *number));
     if let Some(number) = number {
         local.leave(id, number, true, out);
-        local.audit(id, "leave", room.to_string(), out);
+        local.note(id, FactKind::Left, room.to_string(), out);
     }
     local.reply(id, command.as_ref(), &Reply::Left { room: room.as_str() });
 }

@@ -4,6 +4,7 @@ use fanfare_protocol::wire::{CommandId, Position};
 use fanfare_protocol::{Code, Publish, Refusal, Reply, RoomName, Target};
 
 use crate::effect::Effects;
+use crate::fact::FactKind;
 use crate::id::{Address, ConnectionId};
 use crate::identity::covers;
 use crate::local::Local;
@@ -34,7 +35,7 @@ pub(crate) fn publish(
             Target::Room(_) => "the token does not allow to publish to this `room`",
             _ => "the token's role may publish to rooms only",
         };
-        local.audit(id, "publish_denied", subject(&publish.target), out);
+        local.note(id, FactKind::PublishDenied, subject(&publish.target), out);
         let refusal =
             Refusal { id: command, code: Code::Forbidden, message: message.to_owned(), field: None };
         local.refuse(id, &refusal);

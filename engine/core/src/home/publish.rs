@@ -8,6 +8,7 @@ use smallvec::{SmallVec, smallvec};
 use crate::durable::Write;
 use crate::effect::Effects;
 use crate::entry::Entry;
+use crate::fact::{Fact, FactKind, Told};
 use crate::home::HomeRooms;
 use crate::home::log::Kept;
 use crate::home::recent::Place;
@@ -147,6 +148,9 @@ impl HomeRooms {
                 out.send(shard, Mesh::Local(ToLocal::Deliver(Arc::clone(&prepared))));
             }
         }
+        if self.options.watch.messages {
+            self.note_published(number, &entry, out);
+        }
         for origin in origins {
             if origin != Origin::Silent {
                 let (room, message_id) = (name.clone(), entry.message_id.clone());
@@ -163,6 +167,24 @@ impl HomeRooms {
             Memory::Owner => self.settle_inbox(number),
             Memory::Readers => self.expect_acks(number, now),
         }
+    }
+
+    /// Tells whoever watches of a message.
+    #[cold]
+    fn note_published(&self, number: u32, entry: &Entry, out: &mut Effects) {
+        let room = self.rooms.get(number).expect("invariant: the caller has just seen it");
+        let user = entry.user.as_ref().and_then(|user| user.as_str().strip_prefix("@user:"));
+        let (members, entry) = (room.audience.members(), entry.clone());
+        out.facts.push(Fact {
+            kind: FactKind::Published,
+            connection: None,
+            client_id: String::new(),
+            user_id: user.unwrap_or_default().to_owned(),
+            role: String::new(),
+            subject: room.name.to_string(),
+            code: None,
+            message: Some(Box::new(Told { room: room.name.clone(), epoch: room.epoch, entry, members })),
+        });
     }
 
     /// Puts a message behind those that wait for the store.

@@ -6,6 +6,7 @@ use fanfare_protocol::{Code, Refusal, Reply, RoomName};
 use crate::class::Class;
 use crate::close::Close;
 use crate::effect::Effects;
+use crate::fact::FactKind;
 use crate::id::{Address, ConnectionId, Epoch};
 use crate::local::connection::{Membership, State};
 use crate::local::due::Mark;
@@ -67,7 +68,7 @@ impl Local {
                     if let Some(replay) = replay {
                         self.replay(id, &replay, out);
                     }
-                    self.audit(id, "join", room.to_string(), out);
+                    self.note(id, FactKind::Joined, room.to_string(), out);
                 }
             }
             (Err(refusal), JoinKind::Admission) => {
@@ -80,7 +81,7 @@ impl Local {
                 return;
             }
             (Err(refusal), JoinKind::Command(command)) => {
-                self.audit(id, "join_denied", room.to_string(), out);
+                self.note_code(id, FactKind::JoinDenied, room.to_string(), refusal.code.number(), out);
                 self.refuse(id, &Refusal { id: command, ..*refusal });
             }
         }

@@ -9,8 +9,9 @@ use foldhash::quality::FixedState;
 
 use crate::class::Class;
 use crate::close::Close;
-use crate::effect::{Audit, Effects};
+use crate::effect::Effects;
 use crate::encoder::opcode;
+use crate::fact::{Fact, FactKind};
 use crate::id::{ConnectionId, Epoch, Random, ShardId};
 use crate::input::Opening;
 use crate::local::backlog::Backlog;
@@ -52,6 +53,8 @@ pub(crate) struct Local {
     pub(super) overflowed: Vec<ConnectionId>,
     /// Closing connections: to be half-closed once all is out, or let go if their peer has closed too.
     pub(super) farewells: Vec<ConnectionId>,
+    /// Commands refused in this turn, where somebody watches.
+    pub(crate) refusals: Vec<(ConnectionId, u16)>,
     pub(crate) stats: Stats,
 }
 
@@ -79,6 +82,7 @@ impl Local {
             vacated: Vec::new(),
             overflowed: Vec::new(),
             farewells: Vec::new(),
+            refusals: Vec::new(),
             stats,
         }
     }
@@ -169,6 +173,9 @@ impl Local {
     /// Answers a command that was not done.
     pub(crate) fn refuse(&mut self, id: ConnectionId, refusal: &Refusal) {
         self.stats.refused += 1;
+        if self.options.watch.refusals {
+            self.refusals.push((id, refusal.code.number()));
+        }
         let Refusal { id: command, code, message, field } = refusal;
         self.reply(id, command.as_ref(), &Reply::Error { code: *code, message, field: *field });
     }
@@ -228,7 +235,7 @@ impl Local {
         connection.deadline_ms = now.mono_ms() + CLOSING_MS;
         connection.held = None;
         self.farewells.push(id);
-        self.audit(id, "close", close.number.to_string(), out);
+        self.note_code(id, FactKind::Closed, String::new(), close.number, out);
         self.reschedule(now, id);
     }
 
@@ -298,7 +305,7 @@ impl Local {
         if connection.state == State::Open {
             // Its beginning was written down; without a goodbye its end was not.
             self.stats.closed(LOST);
-            self.audit(id, "close", LOST.to_string(), out);
+            self.note_code(id, FactKind::Closed, String::new(), LOST, out);
         }
         self.park(id, out);
         self.leave_all(now, id, out);
@@ -313,13 +320,34 @@ impl Local {
         out.closed.push(id);
     }
 
-    pub(crate) fn audit(&self, id: ConnectionId, action: &'static str, subject: String, out: &mut Effects) {
+    /// Tells whoever watches what happened to a connection.
+    pub(crate) fn note(&self, id: ConnectionId, kind: FactKind, subject: String, out: &mut Effects) {
+        self.tell(id, kind, subject, None, out);
+    }
+
+    /// The same, with the code of a close or a refusal.
+    pub(crate) fn note_code(
+        &self,
+        id: ConnectionId,
+        kind: FactKind,
+        subject: String,
+        code: u16,
+        out: &mut Effects,
+    ) {
+        self.tell(id, kind, subject, Some(code), out);
+    }
+
+    fn tell(&self, id: ConnectionId, kind: FactKind, subject: String, code: Option<u16>, out: &mut Effects) {
         let Some(connection) = self.connections.get(id) else { return };
-        out.audit.push(Audit {
-            action,
+        out.facts.push(Fact {
+            kind,
+            connection: Some(id),
             client_id: connection.client_id().to_owned(),
             user_id: connection.user_id().to_owned(),
+            role: self.roles.name(connection.role).to_owned(),
             subject,
+            code,
+            message: None,
         });
     }
 }

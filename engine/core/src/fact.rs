@@ -1,0 +1,95 @@
+//! What happened, for whoever watches: the audit, the inspector, webhooks. The core tells; the shell decides who hears.
+
+use fanfare_protocol::RoomName;
+
+use crate::entry::Entry;
+use crate::id::{ConnectionId, Epoch};
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fact {
+    /// What.
+    pub kind: FactKind,
+    /// The connection it happened to, when it was one.
+    pub connection: Option<ConnectionId>,
+    /// The client id, when there is one.
+    pub client_id: String,
+    /// The user, when known.
+    pub user_id: String,
+    /// The user's role, when known.
+    pub role: String,
+    /// The room or the target, where one belongs.
+    pub subject: String,
+    /// The code of a close or a refusal.
+    pub code: Option<u16>,
+    /// The message that it is about.
+    pub message: Option<Box<Told>>,
+}
+
+/// A message that was handed out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told {
+    /// Where.
+    pub room: RoomName,
+    /// The epoch of its place.
+    pub epoch: Epoch,
+    /// The message itself. Its body is for those only who were switched on to see bodies.
+    pub entry: Entry,
+    /// Members of the room when it was handed out.
+    pub members: u32,
+}
+
+/// What can happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FactKind {
+    /// A connection was welcomed.
+    Connected,
+    /// A connection ended.
+    Closed,
+    /// A connection's token was not accepted.
+    AuthFailed,
+    /// A connection's token was replaced by a newer one.
+    Refreshed,
+    /// A member came.
+    Joined,
+    /// Somebody was not let in.
+    JoinDenied,
+    /// A member left.
+    Left,
+    /// A message was not taken.
+    PublishDenied,
+    /// Kept messages were not shown.
+    HistoryDenied,
+    /// A command was refused for another reason.
+    Refused,
+    /// A message got its place and was handed out. Only where [`Watch::messages`].
+    Published,
+}
+
+impl FactKind {
+    /// The name in logs and on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connected => "connect",
+            Self::Closed => "close",
+            Self::AuthFailed => "auth_failed",
+            Self::Refreshed => "refresh",
+            Self::Joined => "join",
+            Self::JoinDenied => "join_denied",
+            Self::Left => "leave",
+            Self::PublishDenied => "publish_denied",
+            Self::HistoryDenied => "history_denied",
+            Self::Refused => "refused",
+            Self::Published => "publish",
+        }
+    }
+}
+
+/// Of which things somebody wants to hear that nobody usually does; the others are always told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Watch {
+    /// [`FactKind::Published`].
+    pub messages: bool,
+    /// [`FactKind::Refused`].
+    pub refusals: bool,
+}
