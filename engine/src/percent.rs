@@ -1,7 +1,26 @@
-//! Percent-encoding of queries and paths (RFC 3986 §2.1), with `+` for a space as forms have it.
+//! Percent-encoding of queries and paths (RFC 3986 §2.1).
 
-/// Decodes; what is not valid stays as it is, bytes that are no UTF-8 are replaced.
+/// Decodes a part of a query, where `+` is a space as forms have it; what is not valid stays as it is, bytes that are no UTF-8
+/// are replaced.
 pub(crate) fn decode(text: &str) -> String {
+    decode_with(text, b' ')
+}
+
+/// Decodes a part of a path, where `+` is itself.
+pub(crate) fn decode_path(text: &str) -> String {
+    decode_with(text, b'+')
+}
+
+/// The pairs of a query string (`application/x-www-form-urlencoded`).
+pub(crate) fn pairs(query: &str) -> impl Iterator<Item = (String, String)> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decode(name), decode(value))
+    })
+}
+
+fn decode_with(text: &str, plus: u8) -> String {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -15,7 +34,7 @@ pub(crate) fn decode(text: &str) -> String {
                 at += 3;
             }
             (b'+', _) => {
-                decoded.push(b' ');
+                decoded.push(plus);
                 at += 1;
             }
             (other, _) => {
@@ -29,7 +48,7 @@ pub(crate) fn decode(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::decode;
+    use super::{decode, decode_path};
 
     #[test]
     fn valid_escapes_are_decoded_and_others_stay() {
@@ -39,5 +58,6 @@ mod tests {
         assert_eq!(decode("%zz%+1"), "%zz% 1");
         assert_eq!(decode("%e2%82%ac"), "€");
         assert_eq!(decode("%ff"), "\u{fffd}");
+        assert_eq!(decode_path("a+b%2b"), "a+b+");
     }
 }

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use fanfare_core::{DeadLetter, Mesh, Options, Report, ShardId, StoredId, StoredRoom, Write};
+use fanfare_core::{DeadLetter, Mesh, Options, Report, ShardId, StoredId, StoredRoom, StoredState, Write};
 use fanfare_store::{Check, Damaged, Problem, Store, Stored, salvage};
 
 use crate::clock::Clock;
@@ -38,6 +38,7 @@ pub(crate) struct Restored {
     /// In the order of their times.
     pub(crate) ids: Vec<StoredId>,
     pub(crate) letters: Vec<DeadLetter>,
+    pub(crate) states: Vec<StoredState>,
 }
 
 /// Counts of the store, for metrics.
@@ -88,6 +89,7 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened, String> {
     let mut give = |stored| match stored {
         Stored::Room(room) => restored[options.home_of(&room.room).index()].rooms.push(room),
         Stored::Id(id) => restored[options.home_of(&id.room).index()].ids.push(id),
+        Stored::State(state) => restored[options.home_of(&state.room).index()].states.push(state),
         Stored::Dead(letter) => restored[options.home_of(&letter.user).index()].letters.push(letter),
     };
     let loaded = store.load(&mut give).map_err(|error| error.to_string())?;
@@ -105,6 +107,7 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened, String> {
         rooms = loaded.rooms,
         messages = loaded.messages,
         dead_letters = loaded.dead_letters,
+        states = loaded.states,
         milliseconds = began.elapsed().as_millis() as u64,
         "the store is open"
     );

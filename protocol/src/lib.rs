@@ -22,7 +22,7 @@ pub mod limits;
 mod malformed;
 pub mod msgpack;
 pub mod name;
-mod timestamp;
+pub mod timestamp;
 pub mod wire;
 pub mod ws;
 

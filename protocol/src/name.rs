@@ -163,6 +163,14 @@ impl EventName {
         Ok(name)
     }
 
+    /// A name of the engine's own.
+    ///
+    /// # Panics
+    /// It is no name that a message could have.
+    pub fn of_engine(text: &str) -> Self {
+        Self::restore(text).expect("invariant: the engine's own names are well made")
+    }
+
     /// A name that a store gives back. It may have been reserved since it was stored.
     ///
     /// # Errors

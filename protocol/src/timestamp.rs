@@ -5,7 +5,7 @@ const MS_PER_DAY: u64 = 86_400_000;
 const UNIX_MS_MAX: u64 = 253_402_300_799_999;
 
 /// The 24 bytes of ASCII for a number of milliseconds since 1970; after the year 9999, its last instant.
-pub(crate) fn rfc3339(unix_ms: u64) -> [u8; 24] {
+pub fn rfc3339(unix_ms: u64) -> [u8; 24] {
     let unix_ms = unix_ms.min(UNIX_MS_MAX);
     let (year, month, day) = date(unix_ms / MS_PER_DAY);
     let ms_of_day = unix_ms % MS_PER_DAY;
@@ -39,6 +39,67 @@ fn date(days_since_1970: u64) -> (u64, u64, u64) {
     (cycle * 400 + year_of_cycle + u64::from(month <= 2), month, day)
 }
 
+/// The milliseconds since 1970 of an RFC 3339 time from 1970 on, with any offset; fractions beyond milliseconds are cut off.
+///
+/// ```
+/// use fanfare_protocol::timestamp::parse_rfc3339;
+/// assert_eq!(parse_rfc3339("1970-01-01T01:00:00.5+01:00"), Some(500));
+/// assert_eq!(parse_rfc3339("today"), None);
+/// ```
+pub fn parse_rfc3339(text: &str) -> Option<u64> {
+    let number = |from: usize, to: usize| {
+        let digits = text.get(from..to).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+        digits.parse::<u64>().ok()
+    };
+    let stands = |at: usize, what: &[u8]| text.as_bytes().get(at).is_some_and(|byte| what.contains(byte));
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+    let marks =
+        stands(4, b"-") && stands(7, b"-") && stands(10, b"Tt ") && stands(13, b":") && stands(16, b":");
+    let within = (1_970..=9_999).contains(&year) && hour < 24 && minute < 60 && second < 60;
+    if !marks || !within {
+        return None;
+    }
+    let days = days_since_1970(year, month, day)?;
+    let (mut at, mut ms) = (19, 0);
+    if stands(at, b".") {
+        let fraction = text[at + 1..].bytes().take_while(u8::is_ascii_digit).count();
+        if fraction == 0 {
+            return None;
+        }
+        for (place, worth) in [100, 10, 1].into_iter().enumerate().take(fraction) {
+            ms += number(at + 1 + place, at + 2 + place)? * worth;
+        }
+        at += 1 + fraction;
+    }
+    let local = days * MS_PER_DAY + hour * 3_600_000 + minute * 60_000 + second * 1_000 + ms;
+    match &text[at..] {
+        "Z" | "z" => Some(local),
+        zone if zone.len() == 6 && stands(at + 3, b":") => {
+            let (hours, minutes) = (number(at + 1, at + 3)?, number(at + 4, at + 6)?);
+            let offset = (hours < 24 && minutes < 60).then_some(hours * 3_600_000 + minutes * 60_000)?;
+            match text.as_bytes()[at] {
+                b'+' => local.checked_sub(offset),
+                b'-' => Some(local + offset),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// The inverse of [`date`]; nothing for a day that is none.
+fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    let from_march = (month + 9) % 12;
+    let year_from_march = year - u64::from(month <= 2);
+    let leap_days = year_from_march / 4 - year_from_march / 100 + year_from_march / 400;
+    let days = year_from_march * 365 + leap_days + (153 * from_march + 2) / 5 + day - 1 - 719_468;
+    (date(days) == (year, month, day)).then_some(days)
+}
+
 fn digits(place: &mut [u8], mut number: u64) {
     for digit in place.iter_mut().rev() {
         *digit = b'0' + (number % 10) as u8;
@@ -52,6 +113,33 @@ mod tests {
 
     fn text(unix_ms: u64) -> String {
         String::from_utf8(rfc3339(unix_ms).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        for unix_ms in (0..4_000_000_000_000).step_by(86_399_873_217 / 7) {
+            assert_eq!(parse_rfc3339(&text(unix_ms)), Some(unix_ms));
+        }
+        assert_eq!(parse_rfc3339("2026-11-20T10:30:00Z"), parse_rfc3339("2026-11-20T12:30:00.0009+02:00"));
+        for bad in [
+            "",
+            "2026-11-20",
+            "2026-11-20T10:30:00",
+            "2026-02-29T10:30:00Z",
+            "2026-13-01T10:30:00Z",
+            "2026-00-01T10:30:00Z",
+            "2026-11-31T10:30:00Z",
+            "2026-11-20T24:30:00Z",
+            "2026-11-20T10:30:61Z",
+            "2026-11-20T10:30:00.Z",
+            "2026-11-20T10:30:00+0200",
+            "1969-12-31T23:59:59Z",
+            "1970-01-01T00:00:00+01:00",
+            "2026-11-20T10:30:00Zé",
+            "éééééééééééééééé",
+        ] {
+            assert_eq!(parse_rfc3339(bad), None, "{bad}");
+        }
     }
 
     #[test]

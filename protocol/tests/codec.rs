@@ -382,7 +382,13 @@ fn replies_on_the_wire() {
         })
     };
     assert_eq!(
-        written(Reply::Joined { room: "r", position: &position, recovered: true, members: Some(2) }),
+        written(Reply::Joined {
+            room: "r",
+            position: &position,
+            recovered: true,
+            members: Some(2),
+            state: None
+        }),
         json!({"type": "joined", "id": "a\"b", "room": "r", "epoch": "e", "offset": 3, "recovered": true, "members": 2})
     );
     assert_eq!(

@@ -9,7 +9,7 @@ use foldhash::quality::FixedState;
 
 use crate::close::Close;
 use crate::command;
-use crate::durable::{DeadLetter, StoredId, StoredRoom};
+use crate::durable::{DeadLetter, StoredId, StoredRoom, StoredState};
 use crate::effect::{Answer, Effects};
 use crate::fact::FactKind;
 use crate::home::HomeRooms;
@@ -91,9 +91,15 @@ impl Core {
                 out.send(to, Mesh::Home(ToHome::Ask(self.shard, request, Box::new(question))));
             }
             Input::History(request, history) => self.look_up(request, history, out),
+            Input::Call { request, spec, room, args, caller, patterns } => {
+                let origin = Origin::Http(self.shard, request, 0);
+                let called = command::call::Calling { spec, room, args, caller, origin };
+                command::call::send(&mut self.local, called, patterns.as_ref(), out);
+            }
             Input::Tick => {
                 self.local.tick(now, out);
                 self.home.look_after_readers(now, out);
+                self.home.look_after_services(now, out);
                 self.home.sweep(now, out);
             }
             Input::Drain { connections } => self.drain(now, connections, out),
@@ -130,6 +136,16 @@ impl Core {
             }
             Mesh::Local(ToLocal::ContextEnded(room)) => self.local.context_ended(&room, out),
             Mesh::Local(ToLocal::Deliver(prepared)) => self.local.deliver(&prepared, out),
+            Mesh::Local(ToLocal::Whisper(id, whisper)) => self.local.whisper(now, id, &whisper),
+            Mesh::Local(ToLocal::Answered(origin, outcome)) => match origin {
+                Origin::Silent => {}
+                Origin::Connection(address, command) => {
+                    command::call::answer(&mut self.local, address.connection, command, outcome);
+                }
+                Origin::Http(_, request, _) => {
+                    out.answers.push((request, Answer::Done(outcome.map_err(|refusal| *refusal))));
+                }
+            },
             Mesh::Local(ToLocal::Published(origin, outcome)) => match origin {
                 Origin::Silent => {}
                 Origin::Connection(address, command) => {
@@ -231,6 +247,11 @@ impl Core {
     /// Puts back a dead letter, on the home shard of its user's own room.
     pub fn restore_letter(&mut self, now: Now, letter: DeadLetter) {
         self.home.restore_letter(now, letter);
+    }
+
+    /// Puts back what a service had of a room, on the room's home shard, after all rooms.
+    pub fn restore_state(&mut self, now: Now, state: &StoredState) {
+        self.home.restore_state(now, state);
     }
 
     /// Whether no publish waits for the store.
@@ -345,6 +366,7 @@ impl Core {
         stats.store_waiting = self.home.store.waiting() as u64;
         stats.sessions = self.home.sessions.len() as u64;
         stats.resumed = self.home.sessions.resumed;
+        stats.services = self.home.services.counts().to_vec();
         stats.encoded = self.home.encoder.encoded;
         stats.compressed = self.home.encoder.compressions;
         stats.contexts = self.home.compressors.used() as u64;
@@ -359,7 +381,8 @@ impl Core {
 
     /// Refuses what may not be published: for callers who are no connection.
     pub fn may_publish(&self, room: &RoomName, role: &str) -> Result<(), Code> {
-        let allowed = crate::options::lists(&self.local.options.type_of(room).publish, role);
+        let allowed = crate::options::lists(&self.local.options.type_of(room).publish, role)
+            && self.local.options.permits(role, crate::Permission::Publish);
         if allowed { Ok(()) } else { Err(Code::Forbidden) }
     }
 }

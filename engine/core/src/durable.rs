@@ -101,11 +101,38 @@ pub enum Write {
         /// Which.
         id: u64,
     },
-    /// Everything of a room goes: its messages, its cursors, its count.
+    /// Everything of a room goes: its messages, its cursors, its count. What services have of it stays.
     Forget {
         /// The room.
         room: RoomName,
     },
+    /// A kept message says something else from now on, or nothing. If it is kept no longer, nothing happens.
+    Redact {
+        /// The room.
+        room: RoomName,
+        /// The message as it is now.
+        entry: Box<Entry>,
+    },
+    /// What a service has of a room, whole; nothing: it has nothing any more.
+    State {
+        /// The room.
+        room: RoomName,
+        /// The service.
+        service: &'static str,
+        /// What it gave to be kept.
+        bytes: Option<Box<[u8]>>,
+    },
+}
+
+/// What a service had of a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredState {
+    /// The room.
+    pub room: RoomName,
+    /// The service.
+    pub service: Box<str>,
+    /// What it gave to be kept.
+    pub bytes: Box<[u8]>,
 }
 
 /// A room as it was.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use fanfare_protocol::Refusal;
+use fanfare_protocol::{Body, Refusal};
 
 use crate::durable::Write;
 use crate::fact::Fact;
@@ -75,4 +75,6 @@ pub enum Answer {
     Rows(Rows),
     /// Kept messages, as a JSON object.
     Kept(Bytes),
+    /// A service's answer: a JSON object.
+    Done(Result<Body, Refusal>),
 }

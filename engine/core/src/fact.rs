@@ -60,6 +60,8 @@ pub enum FactKind {
     PublishDenied,
     /// Kept messages were not shown.
     HistoryDenied,
+    /// A service's command was not allowed.
+    CallDenied,
     /// A command was refused for another reason.
     Refused,
     /// A message got its place and was handed out. Only where [`Watch::messages`].
@@ -79,6 +81,7 @@ impl FactKind {
             Self::Left => "leave",
             Self::PublishDenied => "publish_denied",
             Self::HistoryDenied => "history_denied",
+            Self::CallDenied => "call_denied",
             Self::Refused => "refused",
             Self::Published => "publish",
         }

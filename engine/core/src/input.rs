@@ -1,5 +1,7 @@
 //! What the shell tells the core.
 
+use std::sync::Arc;
+
 use fanfare_protocol::wire::{CommandId, History, Join, Position};
 use fanfare_protocol::{Encoding, Publish, Refusal, Request, RoomName};
 
@@ -7,6 +9,8 @@ use crate::close::Close;
 use crate::id::{ConnectionId, RequestId};
 use crate::identity::Identity;
 use crate::mesh::Mesh;
+use crate::pattern::RoomPattern;
+use crate::service::{Args, Caller, Spec};
 use crate::view::{HomeQuestion, Question};
 
 /// How messages to a connection may be compressed (RFC 7692 §7.1).
@@ -81,6 +85,21 @@ pub enum Input {
     AskHome(RequestId, HomeQuestion),
     /// A question of HTTP for the kept messages of one room.
     History(RequestId, History),
+    /// A command of a service that came by HTTP.
+    Call {
+        /// The waiting request.
+        request: RequestId,
+        /// The command.
+        spec: &'static Spec,
+        /// The room, where one is named.
+        room: Option<RoomName>,
+        /// What it says. It keeps the command's rules.
+        args: Args,
+        /// Who asks.
+        caller: Caller,
+        /// The rooms that its token covers; nothing: as the room types say.
+        patterns: Option<Arc<[RoomPattern]>>,
+    },
     /// Time has passed.
     Tick,
     /// Tells some more connections that the server restarts.

@@ -40,9 +40,11 @@ mod mesh;
 mod names;
 mod options;
 mod pattern;
+mod permission;
 mod prepared;
 mod rate;
 mod room_type;
+pub mod service;
 mod stats;
 mod survey;
 mod time;
@@ -51,7 +53,7 @@ mod view;
 pub use class::Class;
 pub use close::Close;
 pub use core::Core;
-pub use durable::{Cursor, DeadLetter, StoredId, StoredRoom, Subscriber, Write};
+pub use durable::{Cursor, DeadLetter, StoredId, StoredRoom, StoredState, Subscriber, Write};
 pub use effect::{Answer, Effects};
 pub use entry::Entry;
 pub use fact::{Fact, FactKind, Told, Watch};
@@ -61,11 +63,12 @@ pub use input::{Input, Opening, Window};
 pub use latency::Latency;
 pub use local::{Batch, Rest};
 pub use mesh::{
-    Acknowledgement, Asker, CatchUp, JoinKind, Lookup, Mesh, Origin, Placed, Publication, Reader, Receipt,
-    Replay, Report, ToHome, ToLocal,
+    Acknowledgement, Asker, Called, CatchUp, JoinKind, Lookup, Mesh, Origin, Placed, Publication, Reader,
+    Receipt, Replay, Report, ToHome, ToLocal,
 };
 pub use options::{Heartbeat, Limits, Options};
 pub use pattern::RoomPattern;
+pub use permission::{PERMISSIONS, Permission, Permissions, RoleRule};
 pub use prepared::{Prepared, Turn};
 pub use room_type::{
     Compression, CompressionMode, Delivery, Devices, HistoryRule, QueueRule, RoomType, Slow,

@@ -11,6 +11,7 @@ use crate::class::Class;
 use crate::durable::{DeadLetter, Subscriber};
 use crate::id::{Address, ConnectionId, Epoch, RequestId, ShardId};
 use crate::prepared::Prepared;
+use crate::service::{Args, Caller, Member, Spec};
 use crate::view::{HomeQuestion, Question, Rows};
 
 /// One message between two shards.
@@ -44,6 +45,7 @@ impl Mesh {
             Self::Local(ToLocal::Joined { replay: Some(replay), .. } | ToLocal::Again(_, _, replay)) => {
                 replay.frames.iter().map(|(frame, _)| frame.len()).sum()
             }
+            Self::Local(ToLocal::Answered(_, Ok(body))) => body.len(),
             Self::Home(ToHome::Bury(letter)) => letter.entry.body.len(),
             Self::Local(ToLocal::Reply(_, bytes) | ToLocal::Kept(_, bytes)) => bytes.len(),
             _ => 0,
@@ -103,6 +105,38 @@ pub enum ToHome {
     Bury(Box<DeadLetter>),
     /// Somebody wants to know what only this room's home knows.
     Ask(ShardId, RequestId, Box<HomeQuestion>),
+    /// A command of a service.
+    Call(Box<Called>),
+}
+
+/// A command of a service on its way to the home of its room. Its arguments were checked.
+#[derive(Debug)]
+pub struct Called {
+    /// The room it is about.
+    pub room: RoomName,
+    /// The service, as a place in the list of all.
+    pub service: usize,
+    /// The command.
+    pub spec: &'static Spec,
+    /// What it says.
+    pub args: Args,
+    /// Who asks.
+    pub caller: Caller,
+    /// Who is answered.
+    pub origin: Origin,
+}
+
+/// Something that a service has to say to one connection.
+#[derive(Debug)]
+pub struct Whisper {
+    /// The service's room.
+    pub room: RoomName,
+    /// The message's type.
+    pub event: EventName,
+    /// What it says.
+    pub body: Body,
+    /// On behalf of whom.
+    pub user: Option<RoomName>,
 }
 
 /// What a join wants to be sent of the past.
@@ -116,6 +150,15 @@ pub struct CatchUp {
     pub reader: Option<Reader>,
     /// In a client's own room: it has come back, and whoever is there under its name makes way.
     pub resumes: bool,
+    /// Who joins, where services want to know.
+    pub member: Option<Member>,
+}
+
+impl CatchUp {
+    /// Whether it asks for anything of the past, or is known to the room by what it has read.
+    pub(crate) fn wants_past(&self) -> bool {
+        self.recover.is_some() || self.last.is_some() || self.reader.is_some() || self.resumes
+    }
 }
 
 /// Who reads a room, and as what.
@@ -166,6 +209,8 @@ pub struct Replay {
     pub frames: Vec<(Bytes, Vec<Box<str>>)>,
     /// In a client's own room: the rooms of the session that goes on, if it was found.
     pub session: Option<Vec<RoomName>>,
+    /// What the room's services have to tell: a JSON object.
+    pub state: Option<Body>,
 }
 
 /// A question for kept messages.
@@ -299,6 +344,10 @@ pub enum ToLocal {
     ContextEnded(RoomName),
     /// A message for the members on this shard.
     Deliver(Arc<Prepared>),
+    /// Something for one connection.
+    Whisper(ConnectionId, Box<Whisper>),
+    /// A service has answered, or refused: a JSON object.
+    Answered(Origin, Result<Body, Box<Refusal>>),
     /// A publish got its place or was refused.
     Published(Origin, Result<Box<Placed>, Box<Refusal>>),
     /// A question to every shard.

@@ -5,6 +5,7 @@ use foldhash::quality::FixedState;
 
 use crate::fact::Watch;
 use crate::id::ShardId;
+use crate::permission::{Permission, Permissions, RoleRule, permissions_of};
 use crate::room_type::{CompressionMode, Memory, RoomType};
 
 /// Set once at start, shared by all shards.
@@ -28,6 +29,8 @@ pub struct Options {
     pub store: bool,
     /// Roles that may publish to users, roles, clients and all.
     pub broadcast_roles: Vec<String>,
+    /// What roles may; a role that none names may what is usual.
+    pub roles: Vec<RoleRule>,
     /// What somebody wants to hear of.
     pub watch: Watch,
 }
@@ -41,6 +44,8 @@ pub struct Limits {
     pub members_per_room: u32,
     /// Rooms that one connection may be in, the engine's own not counted.
     pub rooms_per_connection: u32,
+    /// Rooms of one shard that have something of a service, counted once for each.
+    pub services: usize,
     /// Rooms that one shard orders; an empty room that nobody used for five minutes makes place.
     pub rooms_per_shard: u32,
     /// Commands a minute and connection; 0: no limit.
@@ -148,6 +153,17 @@ impl Options {
         types.any(|of| of.compression.mode == CompressionMode::Shared)
     }
 
+    /// What a role may.
+    pub fn permissions_of(&self, role: &str) -> Permissions {
+        permissions_of(&self.roles, role)
+    }
+
+    /// Whether a role may one thing; quick where no role has a rule.
+    pub(crate) fn permits(&self, role: &str, permission: Permission) -> bool {
+        (self.roles.is_empty() && Permissions::USUAL.has(permission))
+            || self.permissions_of(role).has(permission)
+    }
+
     /// The type that a room follows.
     pub fn type_of(&self, room: &RoomName) -> &RoomType {
         if room.is_inbox() {
@@ -172,6 +188,7 @@ impl Default for Options {
                 connections_per_user: 0,
                 members_per_room: 0,
                 rooms_per_connection: 128,
+                services: 100_000,
                 rooms_per_shard: 1_000_000,
                 commands_per_minute: 600,
                 burst: 100,
@@ -201,6 +218,7 @@ impl Default for Options {
             inbox: RoomType::inbox(),
             store: false,
             broadcast_roles: vec!["admin".into(), "service".into()],
+            roles: Vec::new(),
             watch: Watch::default(),
         }
     }

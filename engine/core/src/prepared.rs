@@ -15,7 +15,7 @@ pub struct Prepared {
     pub room: RoomName,
     /// Its place there.
     pub epoch: Epoch,
-    /// Its place there.
+    /// Its place there; 0: it has none.
     pub offset: u64,
     /// When not empty: only connections with one of these roles get it.
     pub roles: Vec<Box<str>>,

@@ -30,6 +30,16 @@ pub struct RoomType {
     pub durable: bool,
     /// How its messages are compressed.
     pub compression: Compression,
+    /// Whether members are told who comes and goes.
+    pub presence: bool,
+    /// Whether only its creator and who was invited may be in it.
+    pub private: bool,
+    /// Roles that may create one of its rooms; `*` is every role.
+    pub create: Vec<String>,
+    /// Whether a room must be created before it can be joined or published to.
+    pub created_only: bool,
+    /// Whether a room that was created goes when its last member leaves.
+    pub cleanup: bool,
 }
 
 /// What becomes of a message that a member did not get.
@@ -168,7 +178,17 @@ impl RoomType {
             devices: Devices::default(),
             durable: false,
             compression: Compression::default(),
+            presence: false,
+            private: false,
+            create: vec!["*".into()],
+            created_only: false,
+            cleanup: false,
         }
+    }
+
+    /// Whether its rooms want to know who their members are.
+    pub(crate) fn knows_members(&self) -> bool {
+        self.presence || self.private
     }
 
     /// The type of users' own rooms: what is sent while a user is away waits.

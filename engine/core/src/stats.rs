@@ -4,6 +4,8 @@
 #[derive(Clone, Debug, Default)]
 #[allow(missing_docs, reason = "the names are the metrics' names, explained where those are")]
 pub struct Stats {
+    /// Rooms that have something of each service, in the order of [`crate::service::names`].
+    pub services: Vec<u64>,
     pub connections: u64,
     pub home_rooms: u64,
     pub local_rooms: u64,

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use fanfare_core::{Cursor, DeadLetter, Entry, Epoch, Report, StoredId, StoredRoom, Subscriber, Write};
+use fanfare_core::{
+    Cursor, DeadLetter, Entry, Epoch, Report, StoredId, StoredRoom, StoredState, Subscriber, Write,
+};
 use fanfare_protocol::RoomName;
 
 /// One room on the disk.
@@ -20,6 +22,7 @@ struct Kept {
     rooms: BTreeMap<RoomName, Room>,
     dead: BTreeMap<(RoomName, u64), DeadLetter>,
     ids: Vec<StoredId>,
+    states: BTreeMap<(RoomName, &'static str), Box<[u8]>>,
 }
 
 /// Writes of one shard, as many as it had made when they were handed over.
@@ -131,6 +134,15 @@ impl Disk {
         &self.kept.ids
     }
 
+    /// What services had of rooms.
+    pub fn states(&self) -> impl Iterator<Item = StoredState> {
+        self.kept.states.iter().map(|((room, service), bytes)| StoredState {
+            room: room.clone(),
+            service: (*service).into(),
+            bytes: bytes.clone(),
+        })
+    }
+
     /// All dead letters.
     pub fn dead(&self) -> impl Iterator<Item = &DeadLetter> {
         self.kept.dead.values()
@@ -194,6 +206,18 @@ impl Kept {
             }
             Write::Exhume { user, id } => {
                 self.dead.remove(&(user, id));
+            }
+            Write::Redact { room, entry } => {
+                let found = self.rooms.get_mut(&room).and_then(|room| room.entries.get_mut(&entry.offset));
+                if let Some(kept) = found {
+                    *kept = *entry;
+                }
+            }
+            Write::State { room, service, bytes: Some(bytes) } => {
+                self.states.insert((room, service), bytes);
+            }
+            Write::State { room, service, bytes: None } => {
+                self.states.remove(&(room, service));
             }
             Write::Forget { room } => {
                 self.rooms.remove(&room);

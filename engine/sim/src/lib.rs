@@ -20,6 +20,7 @@ mod play;
 mod random;
 mod reader;
 mod rest;
+pub mod service;
 mod session;
 mod shrink;
 mod sockets;

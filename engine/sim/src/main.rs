@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use fanfare_sim::{Deed, Script, Tried, play, shrink};
+use fanfare_sim::{Deed, Script, Tried, play, service, shrink};
 
 /// A whole deployment in one thread, played from seeds and checked after every step.
 #[derive(Debug, Parser)]
@@ -29,6 +29,12 @@ struct Args {
     /// Go on for so long instead.
     #[arg(long, value_name = "SECONDS", conflicts_with = "plays")]
     seconds: Option<u64>,
+    /// How many plays of each service go before them.
+    #[arg(long, default_value_t = 100, value_name = "COUNT")]
+    services: u64,
+    /// Only plays of this service.
+    #[arg(long, value_name = "SERVICE")]
+    service: Option<String>,
     /// Steps of each play.
     #[arg(long, default_value_t = 5_000, value_name = "COUNT")]
     steps: u32,
@@ -62,6 +68,12 @@ fn main() -> ExitCode {
             *failure = info.to_string();
         }
     }));
+    if !play_services(&args) {
+        return ExitCode::FAILURE;
+    }
+    if args.service.is_some() {
+        return ExitCode::SUCCESS;
+    }
     let end = args.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let (begin, mut told) = (Instant::now(), Instant::now());
     let (mut plays, mut all) = (0_u64, Tried::default());
@@ -85,6 +97,28 @@ fn main() -> ExitCode {
         begin.elapsed().as_secs_f64()
     );
     ExitCode::SUCCESS
+}
+
+/// Plays every service from the same seeds. False when something went wrong.
+fn play_services(args: &Args) -> bool {
+    for (name, part) in service::PARTS {
+        if args.service.as_ref().is_some_and(|wanted| wanted != name) {
+            continue;
+        }
+        for seed in args.seed..args.seed + args.services {
+            let play = AssertUnwindSafe(|| service::play(&mut *part(), seed, args.steps));
+            if catch_unwind(play).is_err() {
+                let why = FAILURE.lock().map_or_else(|_| String::new(), |failure| failure.clone());
+                eprintln!(
+                    "{why}\n\nfanfare-sim --service {name} --seed {seed} --services 1 --steps {}",
+                    args.steps
+                );
+                return false;
+            }
+        }
+        println!("{} plays of the service {name}; nothing wrong", args.services);
+    }
+    true
 }
 
 fn tell(script: &Script) -> ExitCode {

@@ -121,6 +121,10 @@ impl World {
             let home = options.home_of(&id.room);
             cores[home.index()].restore_id(*now, id);
         }
+        for state in disk.states() {
+            let home = options.home_of(&state.room);
+            cores[home.index()].restore_state(*now, &state);
+        }
         for letter in disk.dead() {
             let home = options.home_of(&letter.user);
             cores[home.index()].restore_letter(*now, letter.clone());

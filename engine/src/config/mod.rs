@@ -5,6 +5,7 @@
 
 mod file;
 mod problem;
+mod roles;
 mod room_types;
 mod section;
 mod security;
@@ -15,7 +16,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fanfare_core::{Options, RoomType};
+use fanfare_core::{Options, RoleRule, RoomType};
 
 use crate::cli::ServeArgs;
 pub use problem::{Problem, StartError};
@@ -53,6 +54,8 @@ pub struct Config {
     pub default_room_type: RoomType,
     /// What users' own rooms follow.
     pub inbox: RoomType,
+    /// What roles may.
+    pub roles: Vec<RoleRule>,
     /// Where durable rooms are kept, if anywhere.
     pub store: Option<PathBuf>,
 }
@@ -94,6 +97,8 @@ pub struct Limits {
     pub message_size: usize,
     /// Fragments of one message.
     pub fragments: usize,
+    /// Rooms that have something of a service, counted once for each.
+    pub services: usize,
     /// Commands a minute and connection; 0: no limit.
     pub commands_per_minute: u32,
     /// Commands that may come at once.
@@ -231,6 +236,7 @@ impl Config {
                 members_per_room: self.limits.members_per_room,
                 rooms_per_connection: self.limits.rooms_per_connection,
                 rooms_per_shard: self.limits.rooms_per_shard,
+                services: self.limits.services / usize::from(shards),
                 commands_per_minute: self.limits.commands_per_minute,
                 burst: self.limits.burst,
                 message_bytes: self.limits.message_size,
@@ -259,6 +265,7 @@ impl Config {
             inbox: self.inbox.clone(),
             store: self.store.is_some(),
             broadcast_roles: self.auth.broadcast_roles.clone(),
+            roles: self.roles.clone(),
             watch: fanfare_core::Watch::default(),
         }
     }

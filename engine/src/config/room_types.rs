@@ -67,6 +67,11 @@ fn room_type(mut section: Section<'_>, compression: Compression) -> Option<RoomT
             reset_every: section.number("compression_reset", compression.reset_every, RESET_EVERY),
             ..compression
         },
+        presence: section.flag("presence", false),
+        private: section.flag("private", false),
+        create: section.texts("create", &["*"]),
+        created_only: section.flag("created_only", false),
+        cleanup: section.flag("cleanup", false),
     };
     section.finish();
     name.map(|_| room_type)

@@ -10,7 +10,9 @@ use fanfare_core::CompressionMode;
 use super::file::{Input, Table};
 use super::problem::{Problems, StartError};
 use super::section::Section;
-use super::{Compression, Config, Driver, Heartbeat, Limits, Log, LogFormat, Timeouts, room_types, security};
+use super::{
+    Compression, Config, Driver, Heartbeat, Limits, Log, LogFormat, Timeouts, roles, room_types, security,
+};
 
 const DAY_MS: u64 = 86_400_000;
 /// How rooms may be compressed.
@@ -52,6 +54,7 @@ fn top(table: Table, input: &Input<'_>, problems: &Problems) -> Config {
     let types = room_types::read(top.sections("room_type"), compression.rooms, problems);
     let inbox = room_types::inbox(top.section("inbox"), compression.rooms);
     let store = store(top.section("store"));
+    let roles = roles::read(top.sections("role"), problems);
     if store.is_none() {
         let (room_types, default) = &types;
         for room_type in room_types.iter().chain([default, &inbox]).filter(|room_type| room_type.durable) {
@@ -83,6 +86,7 @@ fn top(table: Table, input: &Input<'_>, problems: &Problems) -> Config {
         room_types,
         default_room_type,
         inbox,
+        roles,
         store,
     }
 }
@@ -94,6 +98,7 @@ fn limits(mut section: Section<'_>) -> Limits {
         members_per_room: section.number("members_per_room", 0, 0..=10_000_000),
         rooms_per_connection: section.number("rooms_per_connection", 128, 1..=10_000),
         rooms_per_shard: section.number("rooms_per_shard", 1_000_000, 1..=100_000_000),
+        services: section.number("services", 100_000, 0..=100_000_000),
         message_size: section.size("message_size", 65_536, 1_024..=16 << 20),
         fragments: section.number("fragments", 1_024, 1..=1 << 20),
         commands_per_minute: section.number("commands_per_minute", 600, 0..=60_000_000),

@@ -38,6 +38,11 @@ pub(crate) async fn route(
         }
         _ => {}
     }
+    let other_methods = match path.starts_with("/v1/").then(|| api::service::route(&head)) {
+        Some(Ok(found)) => return api::service::call(handle, process, connection, &head, found).await,
+        Some(Err(methods)) => methods,
+        None => Vec::new(),
+    };
     // Bodies are read where they are wanted; elsewhere one would be taken for the next request.
     if head.has_body() && !(head.method == Method::POST && path == "/v1/publish") {
         return Next::Respond(
@@ -54,6 +59,7 @@ pub(crate) async fn route(
             api::publish::publish(handle, process, connection, &head).await
         }
         "/v1/publish" => Next::Respond(not_allowed("POST").closing()),
+        _ if !other_methods.is_empty() => Next::Respond(not_allowed(&other_methods.join(", "))),
         _ if path.starts_with("/v1/") => {
             Next::Respond(api::query::answer(handle, process, &head, &path).await)
         }
@@ -66,7 +72,7 @@ fn get(head: &Head, answer: impl FnOnce() -> Response) -> Response {
 }
 
 /// 405 with the methods that would do.
-pub(crate) fn not_allowed(allowed: &'static str) -> Response {
+pub(crate) fn not_allowed(allowed: &str) -> Response {
     let message = format!("only {allowed} works here");
     Response::error(StatusCode::METHOD_NOT_ALLOWED, &message).with("allow", allowed)
 }

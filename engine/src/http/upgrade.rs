@@ -202,7 +202,7 @@ fn authenticate(
 /// Client id, rooms and metadata of the query. Metadata is checked and not kept: nothing reads it yet.
 fn with_query(mut opening: Opening, query: &str) -> Result<Opening, Refused> {
     let bad = |message: &str| ("query", Response::error(StatusCode::BAD_REQUEST, message));
-    for (name, value) in form_urlencoded(query) {
+    for (name, value) in crate::percent::pairs(query) {
         match name.as_str() {
             "client_id" => {
                 check_id("client_id", &value).map_err(|error| bad(&error.to_string()))?;
@@ -259,15 +259,6 @@ fn place(text: &str) -> Result<(RoomName, Position), String> {
         None => RoomName::parse(room),
     };
     Ok((room.map_err(|error| format!("`recover`: {error}"))?, Position { epoch: epoch.into(), offset }))
-}
-
-/// The pairs of a query string (`application/x-www-form-urlencoded`).
-fn form_urlencoded(query: &str) -> impl Iterator<Item = (String, String)> {
-    let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    pairs.map(|pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (crate::percent::decode(name), crate::percent::decode(value))
-    })
 }
 
 /// Hands the socket over to the shard, which sends the 101; who is refused is told here.

@@ -2,6 +2,7 @@
 
 mod compression;
 mod openmetrics;
+mod services;
 mod statistics;
 
 use std::collections::BTreeMap;

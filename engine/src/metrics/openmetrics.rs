@@ -70,6 +70,7 @@ struct Collected {
 fn collected(process: &Process) -> Collected {
     let snapshots = process.metrics.snapshots();
     let mut families = of_shards(&snapshots);
+    families.extend(super::services::families(&snapshots));
     families.extend(super::compression::families(process, &snapshots));
     families.extend(of_process(process));
     let mut latency: Vec<(f64, u64)> = Vec::new();

@@ -381,9 +381,10 @@ impl State {
 fn core(shard: ShardId, process: &Process, restored: Restored) -> Core {
     let now = process.clock.now();
     let mut core = Core::new(shard, Arc::clone(&process.options), now);
-    let Restored { rooms, ids, letters } = restored;
+    let Restored { rooms, ids, letters, states } = restored;
     rooms.into_iter().for_each(|room| core.restore_room(now, room));
     ids.iter().for_each(|id| core.restore_id(now, id));
+    states.iter().for_each(|state| core.restore_state(now, state));
     letters.into_iter().for_each(|letter| core.restore_letter(now, letter));
     core
 }

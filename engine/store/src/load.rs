@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use fanfare_core::{DeadLetter, Epoch, StoredId, StoredRoom};
-use redb::{Range, ReadOnlyTable, ReadTransaction, ReadableDatabase};
+use fanfare_core::{DeadLetter, Epoch, StoredId, StoredRoom, StoredState};
+use redb::{Range, ReadOnlyTable, ReadTransaction, ReadableDatabase, TableError};
 
 use crate::error::{Problem, StoreError, contained};
 use crate::record::{self, Row};
 use crate::store::Store;
-use crate::tables::{CURSORS, CursorKey, DEAD, IDS, MESSAGES, ROOMS, name_after};
+use crate::tables::{CURSORS, CursorKey, DEAD, IDS, MESSAGES, ROOMS, STATES, name_after};
 
 /// One thing that survived.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +20,8 @@ pub enum Stored {
     Dead(DeadLetter),
     /// A publisher's id. They come in the order of their time.
     Id(StoredId),
+    /// What a service had of a room.
+    State(StoredState),
 }
 
 /// What came, and what could not.
@@ -33,6 +35,8 @@ pub struct Loaded {
     pub dead_letters: u64,
     /// Ids given.
     pub ids: u64,
+    /// States of services given.
+    pub states: u64,
     /// What was left out.
     pub damage: Vec<Damage>,
 }
@@ -65,6 +69,13 @@ pub enum Damaged {
         /// The place that the message got.
         offset: u64,
     },
+    /// What a service had of a room.
+    State {
+        /// The room.
+        room: String,
+        /// The service.
+        service: String,
+    },
     /// The rest of a table, by the table's name.
     Table(&'static str),
 }
@@ -76,6 +87,7 @@ impl fmt::Display for Damage {
             Damaged::Room(room) => write!(f, "the room {room:?}: {why}"),
             Damaged::DeadLetter { user, id } => write!(f, "the dead letter {id} of {user:?}: {why}"),
             Damaged::Id { room, offset } => write!(f, "the id of message {offset} of {room:?}: {why}"),
+            Damaged::State { room, service } => write!(f, "the {service} state of {room:?}: {why}"),
             Damaged::Table(table) => write!(f, "the rest of the table {table:?}: {why}"),
         }
     }
@@ -100,6 +112,7 @@ pub(crate) fn load(read: &ReadTransaction, give: &mut dyn FnMut(Stored)) -> Resu
     loading.rooms(&Tables::open(read)?);
     loading.dead(read);
     loading.ids(read);
+    loading.states(read);
     Ok(loading.loaded)
 }
 
@@ -249,6 +262,21 @@ impl Loading<'_> {
         });
     }
 
+    fn states(&mut self, read: &ReadTransaction) {
+        let walk = contained(|| match read.open_table(STATES) {
+            Ok(table) => Ok(Some(table.range::<(&str, &str)>(..)?)),
+            // A file that is only looked at may be from before there were services.
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        });
+        let Some(walk) = walk.transpose() else { return };
+        self.walk("states", walk, |key, record| {
+            let (room, service) = key;
+            let damaged = Damaged::State { room: room.into(), service: service.into() };
+            record::state(room, service, record).map(Stored::State).map_err(|why| (damaged, why))
+        });
+    }
+
     /// Every row of a table, as far as it can be walked.
     fn walk<K: redb::Key>(
         &mut self,
@@ -268,6 +296,7 @@ impl Loading<'_> {
                 Ok(Some(Ok(stored))) => {
                     match stored {
                         Stored::Dead(_) => self.loaded.dead_letters += 1,
+                        Stored::State(_) => self.loaded.states += 1,
                         _ => self.loaded.ids += 1,
                     }
                     (self.give)(stored);

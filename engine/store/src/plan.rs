@@ -18,6 +18,8 @@ pub(crate) struct Plan<'w> {
     pub(crate) undone_ids: HashMap<&'w str, u64>,
     /// Dead letters by user and number: buried, or dug out.
     pub(crate) dead: BTreeMap<(&'w str, u64), Option<&'w DeadLetter>>,
+    /// What services have of rooms, by room and service.
+    pub(crate) states: BTreeMap<(&'w str, &'static str), Option<&'w [u8]>>,
 }
 
 /// What one transaction has to do with one room.
@@ -39,6 +41,8 @@ pub(crate) struct RoomPlan<'w> {
     pub(crate) offset: Option<u64>,
     /// New messages.
     pub(crate) entries: BTreeMap<u64, &'w Entry>,
+    /// Stored messages that say something else now.
+    pub(crate) redacted: BTreeMap<u64, &'w Entry>,
     /// Stored cursors go: they are of an earlier count.
     pub(crate) cursors_gone: bool,
     /// Subscribers who came, came further, or left before the first message. They count unless that begins a new count.
@@ -77,6 +81,10 @@ impl<'w> Plan<'w> {
             Write::Exhume { user, id } => {
                 self.dead.insert((user.as_str(), *id), None);
             }
+            Write::Redact { room, entry } => self.room(room.as_str()).redact(entry),
+            Write::State { room, service, bytes } => {
+                self.states.insert((room.as_str(), service), bytes.as_deref());
+            }
             Write::Forget { room } => {
                 *self.room(room.as_str()) =
                     RoomPlan { forgotten: true, emptied: true, ..RoomPlan::default() };
@@ -86,7 +94,7 @@ impl<'w> Plan<'w> {
 
     /// Whether there is nothing to do.
     pub(crate) fn is_empty(&self) -> bool {
-        self.rooms.is_empty() && self.dead.is_empty()
+        self.rooms.is_empty() && self.dead.is_empty() && self.states.is_empty()
     }
 
     fn room(&mut self, name: &'w str) -> &mut RoomPlan<'w> {
@@ -98,6 +106,7 @@ impl<'w> RoomPlan<'w> {
     fn append(&mut self, epoch: Epoch, entry: &'w Entry) {
         if self.epoch.is_some_and(|before| before != epoch) {
             self.entries.clear();
+            self.redacted.clear();
             self.emptied = true;
             self.early_cursors.clear();
             self.cursors.clear();
@@ -110,6 +119,13 @@ impl<'w> RoomPlan<'w> {
         self.epoch = Some(epoch);
         self.offset = Some(entry.offset);
         self.entries.insert(entry.offset, entry);
+    }
+
+    fn redact(&mut self, entry: &'w Entry) {
+        match self.entries.get_mut(&entry.offset) {
+            Some(new) => *new = entry,
+            None => drop(self.redacted.insert(entry.offset, entry)),
+        }
     }
 
     fn trim(&mut self, to: u64) {
@@ -137,6 +153,7 @@ impl<'w> RoomPlan<'w> {
             || self.emptied
             || self.trimmed_to.is_some()
             || self.undone_after.is_some()
+            || !self.redacted.is_empty()
             || self.epoch.is_some()
     }
 }

@@ -4,7 +4,7 @@
 //! damaged page shows in another's place is found out like one whose own bytes changed.
 
 use bytes::Bytes;
-use fanfare_core::{Cursor, DeadLetter, Entry, Epoch, StoredId, Subscriber};
+use fanfare_core::{Cursor, DeadLetter, Entry, Epoch, StoredId, StoredState, Subscriber};
 use fanfare_protocol::{Body, EventName, RoomName};
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -20,6 +20,7 @@ pub(crate) enum Key<'k> {
     Cursor(&'k str, &'k str, Option<&'k str>),
     Dead(&'k str, u64),
     Id(u64, &'k str, u64),
+    State(&'k str, &'k str),
 }
 
 /// What a room's row says.
@@ -61,6 +62,12 @@ struct DeadBody<'b> {
     deliveries: u32,
     #[serde(borrow)]
     entry: EntryBody<'b>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct StateBody<'b> {
+    #[serde(serialize_with = "as_bytes")]
+    bytes: &'b [u8],
 }
 
 #[derive(Deserialize, Serialize)]
@@ -115,6 +122,10 @@ impl Writer {
         let user = id.user.as_ref().map(RoomName::as_str);
         let body = IdBody { user, message_id: &id.message_id, epoch: id.epoch.0 };
         self.seal(Key::Id(id.at_ms, id.room.as_str(), id.offset), &body)
+    }
+
+    pub(crate) fn state(&mut self, room: &str, service: &str, bytes: &[u8]) -> &[u8] {
+        self.seal(Key::State(room, service), &StateBody { bytes })
     }
 
     fn seal(&mut self, key: Key<'_>, body: &impl Serialize) -> &[u8] {
@@ -211,6 +222,11 @@ pub(crate) fn id(at_ms: u64, room: &str, offset: u64, record: &[u8]) -> Result<S
     })
 }
 
+pub(crate) fn state(room: &str, service: &str, record: &[u8]) -> Result<StoredState, String> {
+    let body: StateBody<'_> = open(Key::State(room, service), record)?;
+    Ok(StoredState { room: name(room)?, service: service.into(), bytes: body.bytes.into() })
+}
+
 /// A name that was stored.
 pub(crate) fn name(text: &str) -> Result<RoomName, String> {
     RoomName::restore(text).map_err(|error| error.to_string())
@@ -241,6 +257,7 @@ fn checksum(key: Key<'_>, sealed: &[u8]) -> u32 {
         Key::Message(room, offset) => (2, [Some(room), None, None], [offset, 0]),
         Key::Cursor(room, user, device) => (3, [Some(room), Some(user), device], [0, 0]),
         Key::Dead(user, id) => (4, [Some(user), None, None], [id, 0]),
+        Key::State(room, service) => (6, [Some(room), Some(service), None], [0, 0]),
         Key::Id(at_ms, room, offset) => (5, [Some(room), None, None], [at_ms, offset]),
     };
     hasher.update(&[kind]);

@@ -14,7 +14,7 @@ use crate::load::{Loaded, Stored, load};
 use crate::overlay::look;
 use crate::record::{Row, Writer};
 use crate::store::{Check, begin, create, open_database, open_file, sync_folder};
-use crate::tables::{CURSORS, DEAD, IDS, MESSAGES, ROOMS};
+use crate::tables::{CURSORS, DEAD, IDS, MESSAGES, ROOMS, STATES};
 
 /// Bytes of messages that are written with one commit.
 const COMMIT_BYTES: usize = 8 << 20;
@@ -100,6 +100,7 @@ fn write(database: &Database, batch: &[Stored]) -> Result<(), Problem> {
         let mut cursors = write.open_table(CURSORS)?;
         let mut dead = write.open_table(DEAD)?;
         let mut ids = write.open_table(IDS)?;
+        let mut states = write.open_table(STATES)?;
         for stored in batch {
             match stored {
                 Stored::Room(room) => {
@@ -119,6 +120,10 @@ fn write(database: &Database, batch: &[Stored]) -> Result<(), Problem> {
                 }
                 Stored::Dead(letter) => {
                     dead.insert((letter.user.as_str(), letter.id), writer.dead(letter))?;
+                }
+                Stored::State(state) => {
+                    let (room, service) = (state.room.as_str(), &*state.service);
+                    states.insert((room, service), writer.state(room, service, &state.bytes))?;
                 }
                 Stored::Id(id) => {
                     ids.insert((id.at_ms, id.room.as_str(), id.offset), writer.stored_id(id))?;

@@ -13,7 +13,7 @@ use crate::backend::Disk;
 use crate::error::{Problem, StoreError, contained};
 use crate::plan::{Plan, RoomPlan};
 use crate::record::{self, Row, Writer};
-use crate::tables::{self, CURSORS, DEAD, IDS, MESSAGES, ROOMS};
+use crate::tables::{self, CURSORS, DEAD, IDS, MESSAGES, ROOMS, STATES};
 
 /// Pages kept in memory, read and unwritten together. A start reads everything once, and writing returns to few
 /// pages, so more would only take memory from the rooms.
@@ -230,6 +230,13 @@ fn execute(database: &Database, plan: &Plan<'_>, ids_from_ms: u64) -> Result<App
                 None => drop(dead.remove((user, id))?),
             }
         }
+        let mut states = write.open_table(STATES)?;
+        for (&(room, service), bytes) in &plan.states {
+            match bytes {
+                Some(bytes) => drop(states.insert((room, service), writer.state(room, service, bytes))?),
+                None => drop(states.remove((room, service))?),
+            }
+        }
         let mut ids = write.open_table(IDS)?;
         if !plan.undone_ids.is_empty() {
             ids.retain(|(_, room, offset), _| {
@@ -277,6 +284,11 @@ fn change_room(
         }
     }
 
+    for (&offset, entry) in &plan.redacted {
+        if messages.get((name, offset))?.is_some() {
+            messages.insert((name, offset), writer.entry(name, entry))?;
+        }
+    }
     let mut kept = if emptied { 0 } else { before.map_or(0, |before| before.kept).saturating_sub(removed) };
     for (&offset, entry) in &plan.entries {
         let record = writer.entry(name, entry);

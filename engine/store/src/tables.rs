@@ -22,6 +22,9 @@ pub(crate) const DEAD: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition
 /// A publisher's id by the time of its use, so that the old go in one range, and its place.
 pub(crate) const IDS: TableDefinition<'_, (u64, &str, u64), &[u8]> = TableDefinition::new("ids");
 
+/// What a service has of a room.
+pub(crate) const STATES: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("states");
+
 /// Room, user, device.
 pub(crate) type CursorKey<'k> = (&'k str, &'k str, Option<&'k str>);
 
@@ -44,6 +47,7 @@ pub(crate) fn prepare(write: &WriteTransaction) -> Result<(), Problem> {
     write.open_table(CURSORS).map_err(foreign)?;
     write.open_table(DEAD).map_err(foreign)?;
     write.open_table(IDS).map_err(foreign)?;
+    write.open_table(STATES).map_err(foreign)?;
     Ok(())
 }
 

@@ -16,6 +16,7 @@ mod heartbeat;
 mod http_api;
 mod limits;
 mod panics;
+mod polls;
 mod privacy;
 mod receipts;
 mod recovery;

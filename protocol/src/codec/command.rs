@@ -5,7 +5,7 @@ use crate::codec::fields::Fields;
 use crate::codec::publish::{body, publish};
 use crate::codec::suggest;
 use crate::limits::{EPOCH_BYTES_MAX, TOKEN_BYTES_MAX};
-use crate::wire::{Ack, Command, History, Join};
+use crate::wire::{Ack, Call, Command, History, Join};
 
 /// Checks a command.
 ///
@@ -36,8 +36,21 @@ pub(crate) fn command(fields: &Fields<'_>) -> Result<Command, Fault> {
         "presence" => Command::Presence { room: check::room(&fields.room)? },
         "auth" => Command::Auth { token: token(fields)? },
         "refresh" => Command::Refresh { token: token(fields)? },
+        name if name.contains('.') => Command::Call(Box::new(call(name, fields)?)),
         unknown => return Err(Fault::new("type", suggest::unknown_command(unknown))),
     })
+}
+
+/// Longest name of a service's command, in bytes.
+const CALL_NAME_BYTES_MAX: usize = 64;
+
+fn call(name: &str, fields: &Fields<'_>) -> Result<Call, Fault> {
+    if name.len() > CALL_NAME_BYTES_MAX {
+        let message = format!("`type` has {CALL_NAME_BYTES_MAX} bytes at most");
+        return Err(Fault::new("type", message));
+    }
+    let room = fields.room.is_given().then(|| check::room(&fields.room)).transpose()?;
+    Ok(Call { name: name.into(), room, body: body(fields) })
 }
 
 fn token(fields: &Fields<'_>) -> Result<Box<str>, Fault> {

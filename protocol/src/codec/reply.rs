@@ -11,9 +11,11 @@ const PROTOCOL_VERSION: &str = "1.0";
 pub(crate) fn write_message(message: &Message<'_>, mut object: impl Object) {
     object.text("type", message.event);
     object.text("room", message.room);
-    object.unsigned("offset", message.offset);
-    object.text("epoch", message.epoch);
-    object.text("message_id", message.message_id);
+    if message.offset > 0 {
+        object.unsigned("offset", message.offset);
+        object.text("epoch", message.epoch);
+        object.text("message_id", message.message_id);
+    }
     object.time("timestamp", message.timestamp_unix_ms);
     if let Some(user_id) = message.user_id {
         object.text("user_id", user_id);
@@ -54,11 +56,14 @@ pub(crate) fn write_reply(reply: &Reply<'_>, id: Option<&CommandId>, mut object:
             object.flag("resumed", resumed);
             object.text("resume", resume);
         }
-        Reply::Joined { room, position, recovered, members } => {
+        Reply::Joined { room, position, recovered, members, state } => {
             place(&mut object, room, position);
             object.flag("recovered", recovered);
             if let Some(members) = members {
                 object.unsigned("members", members);
+            }
+            if let Some(state) = state {
+                object.body("state", state);
             }
         }
         Reply::Left { room } => object.text("room", room),
@@ -81,6 +86,7 @@ pub(crate) fn write_reply(reply: &Reply<'_>, id: Option<&CommandId>, mut object:
             object.text("message_id", message_id);
         }
         Reply::Ok => {}
+        Reply::Done { data } => object.body("data", data),
         Reply::History { room, position, messages } => {
             place(&mut object, room, position);
             object.objects("messages", messages);
@@ -120,7 +126,7 @@ const fn name(reply: &Reply<'_>) -> &'static str {
         Reply::Gap { .. } => "gap",
         Reply::Receipt { .. } => "receipt",
         Reply::Published { .. } => "published",
-        Reply::Ok => "ok",
+        Reply::Ok | Reply::Done { .. } => "ok",
         Reply::History { .. } => "history",
         Reply::Presence { .. } => "presence",
         Reply::HeartbeatAck { .. } => "heartbeat_ack",

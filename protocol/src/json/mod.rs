@@ -10,6 +10,7 @@ mod transcode;
 use object::JsonObject;
 use source::JsonSource;
 
+use crate::codec::source::Source;
 use crate::codec::{decode as codec, publish, reply};
 use crate::wire::{CommandId, Message, Publish, Refusal, Reply, Request};
 
@@ -38,6 +39,18 @@ pub fn decode_publishes(bytes: &[u8], sink: &mut dyn FnMut(Result<Publish, Refus
         Ok(source) => codec::message(source, |_, fields| publish::item(fields), sink),
         Err(malformed) => sink(Err(codec::refuse(None, None, malformed))),
     }
+}
+
+/// Checks that this is one JSON value (RFC 8259) of bounded depth.
+///
+/// # Errors
+/// Where it is not, and why.
+pub fn check(bytes: &[u8]) -> Result<(), Refusal> {
+    let checked = JsonSource::new(bytes).and_then(|mut source| {
+        source.raw()?;
+        source.end()
+    });
+    checked.map_err(|malformed| codec::refuse(None, None, malformed))
 }
 
 /// Appends a reply to the command with this `id`.

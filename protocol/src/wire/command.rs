@@ -53,6 +53,8 @@ pub enum Command {
         /// What the client says about itself.
         data: Option<Body>,
     },
+    /// Asks a service for something.
+    Call(Box<Call>),
     /// Replaces the token before it runs out.
     Refresh {
         /// A JWT of the same user.
@@ -89,6 +91,17 @@ pub struct Ack {
     pub offset: u64,
     /// The epoch it belongs to, if the client wants that checked. At most 32 bytes.
     pub epoch: Option<Box<str>>,
+}
+
+/// A command of a service, `<service>.<verb>`. What it may hold is the service's to say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// The command's whole name.
+    pub name: Box<str>,
+    /// The room it is about, where one is named.
+    pub room: Option<RoomName>,
+    /// What it says: an object.
+    pub body: Option<Body>,
 }
 
 /// The `history` command.

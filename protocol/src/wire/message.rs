@@ -25,14 +25,15 @@ impl Body {
     }
 }
 
-/// A published message with the place it got in its room, ready to be encoded.
+/// A published message with the place it got in its room, ready to be encoded. One without a place is a signal: it is for who is
+/// there now, and is kept nowhere.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
     /// The publisher's event, on the wire as `type`.
     pub event: &'a str,
     /// The room it was published to.
     pub room: &'a str,
-    /// Its place in the room.
+    /// Its place in the room, from 1; 0: it has none, and neither epoch nor id are written.
     pub offset: u64,
     /// The epoch that the offset belongs to.
     pub epoch: &'a str,

@@ -4,7 +4,9 @@ mod command;
 mod message;
 mod reply;
 
-pub use command::{Ack, Command, CommandId, History, Join, Position, Publish, Refusal, Request, Target};
+pub use command::{
+    Ack, Call, Command, CommandId, History, Join, Position, Publish, Refusal, Request, Target,
+};
 pub use message::{Body, Message};
 pub use reply::Reply;
 

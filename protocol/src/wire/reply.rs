@@ -35,6 +35,8 @@ pub enum Reply<'a> {
         recovered: bool,
         /// How many members the room has, when known.
         members: Option<u64>,
+        /// What the room's services have to tell, by service.
+        state: Option<&'a Body>,
     },
     /// A leave was done (`left`).
     Left {
@@ -76,6 +78,11 @@ pub enum Reply<'a> {
     },
     /// Done, nothing more to say (`ok`).
     Ok,
+    /// A service has done what it was asked for (`ok` with `data`).
+    Done {
+        /// Its answer.
+        data: &'a Body,
+    },
     /// Kept messages (`history`), each already encoded as an object in the connection's own encoding.
     History {
         /// The room.

@@ -10,12 +10,14 @@ use crate::identity::covers;
 use crate::local::{Connection, Local};
 use crate::mesh::{CatchUp, JoinKind, Mesh, ToHome};
 use crate::options::lists;
+use crate::permission::Permission;
 use crate::time::Now;
 
 /// Whether the connection's token and its role allow it to be in a room.
 pub(super) fn may_join(local: &Local, connection: &Connection, room: &RoomName) -> bool {
     covers(connection.patterns.as_deref(), room.as_str())
         && lists(&local.options.type_of(room).join, local.roles.name(connection.role))
+        && local.options.permits(local.roles.name(connection.role), Permission::Join)
 }
 
 /// Checks the right to join and asks the room's home. Joining twice is answered with where the room stands.
@@ -33,8 +35,13 @@ pub(crate) fn join(
     let member = number.filter(|number| connection.memberships.iter().any(|m| m.room == *number));
     if let Some(member) = member.and_then(|number| local.rooms.get(number)) {
         let position = Position { epoch: member.epoch.to_string().into(), offset: member.offset };
-        let again =
-            Reply::Joined { room: room.as_str(), position: &position, recovered: false, members: None };
+        let again = Reply::Joined {
+            room: room.as_str(),
+            position: &position,
+            recovered: false,
+            members: None,
+            state: None,
+        };
         local.reply(id, command.as_ref(), &again);
         return;
     }
@@ -60,6 +67,8 @@ pub(crate) fn join(
     let kind = JoinKind::Command(command);
     let reader = local.reader_of(id, &room);
     let wants_past = recover.is_some() || last.is_some_and(|last| last > 0) || reader.is_some();
-    let catch_up = wants_past.then(|| Box::new(CatchUp { recover, last, reader, resumes: false }));
+    let member = local.member_of(id, &room);
+    let catch_up = (wants_past || member.is_some())
+        .then(|| Box::new(CatchUp { recover, last, reader, resumes: false, member }));
     out.send(to, Mesh::Home(ToHome::Join { room, from, class, owner: 0, catch_up, kind }));
 }

@@ -2,6 +2,7 @@
 
 mod ack;
 mod auth;
+pub(crate) mod call;
 mod heartbeat;
 mod history;
 mod join;
@@ -109,6 +110,7 @@ fn perform(local: &mut Local, now: Now, id: ConnectionId, request: Request, out:
         Command::Heartbeat { data } => heartbeat::heartbeat(local, now, id, command.as_ref(), data.as_ref()),
         Command::Ack(ack) => ack::ack(local, id, command, ack, out),
         Command::History(history) => history::history(local, id, command, history, out),
+        Command::Call(call) => call::call(local, id, command, &call, out),
         Command::Presence { .. } => {
             refuse_unkept(local, id, command, "`presence`: this server keeps no rosters");
         }

@@ -10,6 +10,7 @@ use crate::identity::covers;
 use crate::local::Local;
 use crate::mesh::{Mesh, Origin, Placed, Publication, ToHome};
 use crate::options::lists;
+use crate::permission::Permission;
 use crate::time::Now;
 
 /// A connection's command.
@@ -27,6 +28,7 @@ pub(crate) fn publish(
         Target::Room(room) => {
             covers(connection.patterns.as_deref(), room.as_str())
                 && lists(&local.options.type_of(room).publish, role)
+                && local.options.permits(role, Permission::Publish)
         }
         _ => lists(&local.options.broadcast_roles, role),
     };

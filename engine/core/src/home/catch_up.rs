@@ -42,6 +42,7 @@ impl HomeRooms {
             recovered: false,
             frames: latest.map_or_else(Vec::new, |replay| replay.frames),
             session: None,
+            state: None,
         }
     }
 

@@ -188,7 +188,7 @@ impl Log {
             frames.push((frame, kept.entry.roles.clone()));
         }
         frames.reverse();
-        Replay { recovered, frames, session: None }
+        Replay { recovered, frames, session: None, state: None }
     }
 
     fn index_after(&self, offset: u64) -> usize {

@@ -16,10 +16,12 @@ mod recent;
 mod restore;
 mod room;
 mod rooms;
+mod services;
 mod sessions;
 mod store;
 mod subscribers;
 mod waiting;
 
 pub(crate) use context::Context;
+pub(crate) use log::Log;
 pub(crate) use rooms::HomeRooms;

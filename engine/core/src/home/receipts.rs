@@ -348,7 +348,7 @@ impl HomeRooms {
                 self.readers.redelivered += frames.len() as u64;
             }
             if !frames.is_empty() {
-                let replay = Box::new(Replay { recovered: true, frames, session: None });
+                let replay = Box::new(Replay { recovered: true, frames, session: None, state: None });
                 let again = ToLocal::Again(address.connection, check.name.clone(), replay);
                 out.send(address.shard, Mesh::Local(again));
             }

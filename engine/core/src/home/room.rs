@@ -10,6 +10,7 @@ use crate::home::compressors::Compressors;
 use crate::home::context::Context;
 use crate::home::log::Log;
 use crate::home::publish::Draft;
+use crate::home::services::Services;
 use crate::home::sessions::{Comer, Session};
 use crate::home::subscribers::Subscribers;
 use crate::id::Epoch;
@@ -51,6 +52,8 @@ pub(crate) struct More {
     pub(crate) comers: Vec<Comer>,
     /// What its messages are compressed with.
     pub(crate) context: Option<Box<Context>>,
+    /// What services have of it.
+    pub(crate) services: Services,
 }
 
 impl More {
@@ -62,6 +65,7 @@ impl More {
             && self.comers.is_empty()
             && self.waits_after.is_none()
             && self.context.is_none()
+            && self.services.is_empty()
     }
 }
 
@@ -121,7 +125,11 @@ impl HomeRoom {
         let needed = |more: &More| {
             // Who reads its own room is known again when it connects.
             let readers = !more.subscribers.is_empty() && !self.name.is_inbox();
-            readers || !more.drafts.is_empty() || !more.dead.is_empty() || more.session.is_some()
+            readers
+                || !more.services.is_empty()
+                || !more.drafts.is_empty()
+                || !more.dead.is_empty()
+                || more.session.is_some()
         };
         self.audience.is_empty() && self.log.is_none() && !self.more.as_deref().is_some_and(needed)
     }

@@ -15,6 +15,7 @@ use crate::home::ledger::Ledger;
 use crate::home::receipts::Readers;
 use crate::home::recent::Recent;
 use crate::home::room::HomeRoom;
+use crate::home::services::Attendance;
 use crate::home::sessions::{Comer, Sessions};
 use crate::home::store::Store;
 use crate::id::{Address, Random, ShardId};
@@ -55,6 +56,8 @@ pub(crate) struct HomeRooms {
     /// What became of messages for readers that are remembered.
     pub(crate) readers: Readers,
     pub(crate) sessions: Sessions,
+    /// Services of rooms, by when they want to be looked at, and how many there are of each.
+    pub(crate) services: Attendance,
 }
 
 impl HomeRooms {
@@ -83,6 +86,7 @@ impl HomeRooms {
             unrecovered: 0,
             readers: Readers::default(),
             sessions: Sessions::default(),
+            services: Attendance::default(),
         }
     }
 
@@ -110,6 +114,14 @@ impl HomeRooms {
         }
     }
 
+    /// Forgets a room that has just been made and was not needed.
+    pub(super) fn forget_unused(&mut self, number: u32) {
+        let room = self.rooms.get(number).expect("invariant: the caller has just found it");
+        if room.offset == 0 && room.is_idle() && self.may_forget(room) {
+            self.forget(number);
+        }
+    }
+
     /// Decides one message and appends what other shards must hear.
     pub(crate) fn handle(&mut self, now: Now, message: ToHome, out: &mut Effects) {
         match message {
@@ -130,6 +142,7 @@ impl HomeRooms {
             ToHome::InStep(room, shard, all) => self.in_step(&room, shard, all),
             ToHome::Ack(ack) => self.acknowledge(now, *ack, out),
             ToHome::Bury(letter) => self.bury(now, *letter),
+            ToHome::Call(called) => self.call(now, *called, out),
             ToHome::Ask(from, request, question) => {
                 let rows = self.answer(now, *question, out);
                 out.send(from, Mesh::Local(ToLocal::Answer(request, rows)));
@@ -153,16 +166,22 @@ impl HomeRooms {
         let outcome = self.enter(now, &room, from, class, owner).and_then(|number| {
             let found = self.rooms.get(number).expect("invariant: just entered");
             let stands = (found.epoch, found.offset, found.audience.members());
+            let wants_past = catch_up.as_deref().filter(|catch_up| catch_up.wants_past());
             replay = match found.rules.memory {
-                Memory::Nobody if room.is_client() => catch_up.map(|_| self.take_session(number)),
-                Memory::Nobody => catch_up.map(|wanted| self.catch_up(now, number, &wanted, class)),
+                Memory::Nobody if room.is_client() => wants_past.map(|_| self.take_session(number)),
+                Memory::Nobody => wants_past.map(|wanted| self.catch_up(now, number, wanted, class)),
                 Memory::Owner => self.open_inbox(now, number, catch_up.as_deref(), class),
                 Memory::Readers => {
-                    let catch_up = catch_up.expect("invariant: who joins such a room says who it is");
+                    let catch_up = catch_up.clone().expect("invariant: who joins such a room says who it is");
                     let replay = self.subscribe(now, number, *catch_up, from, class);
                     Some(replay.inspect_err(|_| self.exit(now, number, from, class, false, out))?)
                 }
             };
+            let member = catch_up.as_ref().and_then(|catch_up| catch_up.member.as_ref());
+            let state = self.attend(now, number, member, out);
+            if state.is_some() {
+                replay.get_or_insert_default().state = state;
+            }
             Ok(stands)
         });
         let (outcome, replay) = (outcome.map_err(Box::new), replay.map(Box::new));
@@ -243,6 +262,7 @@ impl HomeRooms {
         // Where messages are kept, who comes back may name the place before the first one: the epoch must last.
         let can_go = found.offset == 0 && (!found.rules.keeps || found.name.is_engine_room());
         if found.more.is_some() {
+            self.unattend(now, number, from, out);
             self.forget_steps(number);
             self.unsubscribe(now, number, from, for_good);
             self.let_comers_in(now, number, out);

@@ -10,6 +10,7 @@ use crate::home::HomeRooms;
 use crate::home::publish::tell;
 use crate::home::room::HomeRoom;
 use crate::home::rooms::refusal;
+use crate::home::services::Unconfirmed;
 use crate::mesh::Report;
 use crate::options::Options;
 use crate::room_type::Memory;
@@ -25,6 +26,8 @@ pub(crate) struct Store {
     pledged: VecDeque<(u64, u32)>,
     /// Dead letters that are on disk after so many writes, in order: until then nobody else can write them again.
     buried: VecDeque<(u64, Box<DeadLetter>)>,
+    /// Answers of services that may be given after so many writes, in order.
+    answers: VecDeque<(u64, Unconfirmed)>,
     healthy: bool,
     /// How often the store failed.
     pub(crate) failures: u32,
@@ -37,6 +40,7 @@ impl Store {
             written: 0,
             pledged: VecDeque::new(),
             buried: VecDeque::new(),
+            answers: VecDeque::new(),
             healthy: true,
             failures: 0,
         }
@@ -74,13 +78,18 @@ impl Store {
         self.buried.push_back((self.written, letter));
     }
 
+    /// What a service answers waits for what was written with it.
+    pub(super) fn await_answer(&mut self, answer: Unconfirmed) {
+        self.answers.push_back((self.written, answer));
+    }
+
     pub(super) fn is_healthy(&self) -> bool {
         self.healthy
     }
 
-    /// Publishes that wait.
+    /// Publishes and answers that wait.
     pub(crate) fn waiting(&self) -> usize {
-        self.pledged.len()
+        self.pledged.len() + self.answers.len()
     }
 
     /// Writes since the start: what [`Report::Stored`] counts.
@@ -94,11 +103,8 @@ impl Store {
     }
 }
 
-fn failed() -> Refusal {
-    refusal(
-        Code::ServerError,
-        "the store cannot write now, so durable rooms take no messages; try again later",
-    )
+pub(super) fn failed() -> Refusal {
+    refusal(Code::ServerError, "the store cannot write now, so what must last is not taken; try again later")
 }
 
 impl HomeRooms {
@@ -113,6 +119,9 @@ impl HomeRooms {
     pub(crate) fn report(&mut self, now: Now, report: Report, out: &mut Effects) {
         match report {
             Report::Stored(writes) => {
+                while let Some((_, answer)) = self.store.answers.pop_front_if(|(at, _)| *at <= writes) {
+                    answer.give(out);
+                }
                 while self.store.buried.pop_front_if(|(at, _)| *at <= writes).is_some() {}
                 while let Some((_, number)) = self.store.pledged.pop_front_if(|(at, _)| *at <= writes) {
                     let room = self.rooms.get_mut(number).expect("invariant: a room with drafts is kept");
@@ -124,6 +133,7 @@ impl HomeRooms {
             Report::Healed => {
                 self.store.healthy = true;
                 self.tell_store_all();
+                self.tell_store_states();
             }
         }
         self.store.hand_over(out);
@@ -136,6 +146,7 @@ impl HomeRooms {
         self.store.writes.clear();
         // What was decided in this turn already, and is not with the store yet, is of the time before as well.
         out.writes.clear();
+        std::mem::take(&mut self.store.answers).into_iter().for_each(|(_, answer)| answer.fail(out));
         for (_, number) in std::mem::take(&mut self.store.pledged) {
             let room = self.rooms.get_mut(number).expect("invariant: a room with drafts is kept");
             let draft = room.more().drafts.pop_front().expect("invariant: pledged");

@@ -108,7 +108,7 @@ impl HomeRooms {
             frames.push((frame, Vec::new()));
         }
         missed.until(stands + 1, |from, to| frames.push(notice(from, to)));
-        Replay { recovered: !missed.some, frames, session: None }
+        Replay { recovered: !missed.some, frames, session: None, state: None }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::local::connection::State;
 use crate::local::shard::Local;
 use crate::mesh::{CatchUp, JoinKind, Mesh, Reader, ToHome};
 use crate::room_type::{Devices, Memory};
+use crate::service::{Caller, Member};
 use crate::time::Now;
 
 impl Local {
@@ -72,6 +73,22 @@ impl Local {
         let device = (room_type.devices == Devices::Each).then(|| connection.client_id().into());
         let subscriber = Subscriber { user: connection.user.clone(), device };
         Some(Reader { subscriber, role: self.roles.name(connection.role).into() })
+    }
+
+    /// Who a connection is to the services of a room, where they want to know.
+    pub(crate) fn member_of(&self, id: ConnectionId, room: &RoomName) -> Option<Member> {
+        if !self.options.type_of(room).knows_members() {
+            return None;
+        }
+        let connection = self.connections.get(id)?;
+        let role = self.roles.name(connection.role);
+        let who = Caller {
+            user: Some(connection.user.clone()),
+            role: role.into(),
+            permissions: self.options.permissions_of(role),
+            address: Some(Address { shard: self.shard, connection: id }),
+        };
+        Some(Member { who, client_id: connection.client_id().into() })
     }
 
     /// All of the engine's own rooms have answered.

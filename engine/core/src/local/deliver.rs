@@ -63,6 +63,7 @@ impl Local {
                         position: &position,
                         recovered: replay.as_ref().is_some_and(|replay| replay.recovered),
                         members: Some(u64::from(members)),
+                        state: replay.as_ref().and_then(|replay| replay.state.as_ref()),
                     };
                     self.reply(id, command.as_ref(), &joined);
                     if let Some(replay) = replay {
@@ -225,8 +226,10 @@ impl Local {
         let left_out = prepared.exclude.filter(|address| address.shard == self.shard);
         let left_out = left_out.and_then(|address| self.leave_out(address.connection, number, prepared, out));
         let room = self.rooms.get_mut(number).expect("invariant: just found");
-        room.epoch = prepared.epoch;
-        room.offset = prepared.offset;
+        if prepared.offset > 0 {
+            room.epoch = prepared.epoch;
+            room.offset = prepared.offset;
+        }
         for (index, group) in room.groups.iter_mut().enumerate() {
             let wanted = prepared.roles.is_empty()
                 || prepared.roles.iter().any(|role| **role == *self.roles.name(group.role));

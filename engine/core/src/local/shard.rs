@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fanfare_protocol::{Code, Encoding, Refusal, Reply, RoomName, json, msgpack, ws};
+use fanfare_protocol::{Code, Encoding, Message, Refusal, Reply, RoomName, json, msgpack, ws};
 use foldhash::quality::FixedState;
 
 use crate::class::Class;
@@ -23,6 +23,7 @@ use crate::local::outgoing::Outgoing;
 use crate::local::roles::Roles;
 use crate::local::room::LocalRoom;
 use crate::local::wheel::Wheel;
+use crate::mesh::Whisper;
 use crate::names::Names;
 use crate::options::Options;
 use crate::rate::Bucket;
@@ -168,6 +169,28 @@ impl Local {
         }
         let opcode = opcode(connection.class.encoding());
         self.write(id.slot, |bytes| ws::encode_frame(bytes, opcode, false, payload));
+    }
+
+    /// Something that a service has to say to this connection alone.
+    pub(crate) fn whisper(&mut self, now: Now, id: ConnectionId, whisper: &Whisper) {
+        let Some(connection) = self.connections.get(id) else { return };
+        let message = Message {
+            event: whisper.event.as_str(),
+            room: whisper.room.as_str(),
+            offset: 0,
+            epoch: "",
+            message_id: "",
+            timestamp_unix_ms: now.unix_ms,
+            user_id: whisper.user.as_ref().and_then(|user| user.as_str().strip_prefix("@user:")),
+            priority: 0,
+            body: &whisper.body,
+        };
+        let mut payload = Vec::with_capacity(128);
+        match connection.class.encoding() {
+            Encoding::Json => json::encode_message(&message, &mut payload),
+            Encoding::MessagePack => msgpack::encode_message(&message, &mut payload),
+        }
+        self.finished_reply(id, &payload);
     }
 
     /// Answers a command that was not done.

@@ -80,7 +80,13 @@ impl Backlog {
                 .take_while(|(_, other)| other.what != What::Place)
                 .find_map(|(index, other)| (other.what == What::Gap).then_some(index));
             dropped += of.marks.len() as u64;
-            let last = of.marks.last().copied();
+            // What has no place is dropped without a word.
+            let last = of.marks.iter().rev().find(|mark| mark.offset > 0).copied();
+            if last.is_none() {
+                let gone = self.segments.remove(at).map_or(0, |segment| segment.bytes.len());
+                self.bytes -= gone;
+                continue;
+            }
             match (earlier, last) {
                 (Some(earlier), Some(last)) => {
                     // All of the room between the notice and here has gone: the notice only grows.
@@ -101,6 +107,7 @@ impl Backlog {
     fn change(&mut self, at: usize, change: impl FnOnce(&mut Stretch), notice: &impl Fn(&Stretch) -> Bytes) {
         let Segment { bytes, of: Some(of), .. } = &mut self.segments[at] else { return };
         change(of);
+        of.marks.retain(|mark| mark.offset > 0);
         if let [first, .., last] = of.marks[..] {
             of.marks = vec![first, last];
         }

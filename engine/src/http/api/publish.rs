@@ -2,12 +2,11 @@
 
 use fanfare_core::{Answer, Input};
 use fanfare_protocol::{Code, Publish, Refusal, RoomName, Target, json};
-use http::{StatusCode, header};
+use http::StatusCode;
 use serde_json::{Value, json as object};
 
 use crate::http::api::access::{self, Caller};
-use crate::http::api::wait;
-use crate::http::body;
+use crate::http::api::{json_body, wait};
 use crate::http::connection::Connection;
 use crate::http::head::Head;
 use crate::http::respond::{Response, refusal};
@@ -27,36 +26,9 @@ pub(crate) async fn publish(
         // The body is not read for somebody who may not.
         Err(response) => return Next::Respond(response.closing()),
     };
-    let json_type = head.headers.get(header::CONTENT_TYPE).is_none_or(|value| {
-        value.to_str().is_ok_and(|text| text.trim().to_ascii_lowercase().starts_with("application/json"))
-    });
-    if !json_type {
-        let message = "`content-type` must be application/json";
-        return Next::Respond(Response::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, message).closing());
-    }
-    if head
-        .headers
-        .get(header::EXPECT)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
-    {
-        let patience = process.config.timeouts.http_request;
-        if connection.send(b"HTTP/1.1 100 Continue\r\n\r\n", patience).await.is_err() {
-            return Next::End;
-        }
-    }
-    let (max, patience) = (process.config.limits.http_body, process.config.timeouts.http_request);
-    let body = match body::read(connection, head.body, max, patience).await {
+    let body = match json_body::read(process, connection, head).await {
         Ok(body) => body,
-        Err(body::Failure::Gone) => return Next::End,
-        Err(body::Failure::TooLarge) => {
-            let message = format!("the body is larger than limits.http_body, {max} bytes");
-            return Next::Respond(Response::error(StatusCode::PAYLOAD_TOO_LARGE, &message).closing());
-        }
-        Err(body::Failure::Malformed) => {
-            return Next::Respond(
-                Response::error(StatusCode::BAD_REQUEST, "the chunks are malformed").closing(),
-            );
-        }
+        Err(next) => return next,
     };
     Next::Respond(perform(handle, process, &caller, &body).await)
 }

@@ -25,7 +25,7 @@ pub(crate) async fn answer(handle: &Handle, process: &Process, head: &Head, path
         Err(response) => return response,
     };
     let segments: Vec<String> =
-        path.trim_start_matches("/v1/").split('/').map(crate::percent::decode).collect();
+        path.trim_start_matches("/v1/").split('/').map(crate::percent::decode_path).collect();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     if let ["rooms", room, "history"] = segments[..] {
         return history::answer(handle, head, room).await;
@@ -84,7 +84,7 @@ async fn ask(handle: &Handle, process: &Process, question: Question) -> Option<V
     let answers = wait::answers(handle, request).await?;
     let rows = answers.into_iter().filter_map(|answer| match answer {
         Answer::Rows(rows) => Some(rows),
-        Answer::Published(..) | Answer::Kept(_) => None,
+        Answer::Published(..) | Answer::Kept(_) | Answer::Done(_) => None,
     });
     Some(rows.collect())
 }

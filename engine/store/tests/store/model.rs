@@ -15,6 +15,7 @@ pub(crate) struct Model {
     pub(crate) rooms: BTreeMap<String, Room>,
     pub(crate) dead: BTreeMap<(String, u64), DeadLetter>,
     pub(crate) ids: BTreeMap<(u64, String, u64), StoredId>,
+    pub(crate) states: BTreeMap<(String, String), Vec<u8>>,
     clock_ms: u64,
 }
 
@@ -82,6 +83,18 @@ impl Model {
                 self.dead.insert((letter.user.as_str().to_owned(), letter.id), *letter);
             }
             Write::Exhume { user, id } => drop(self.dead.remove(&(user.as_str().to_owned(), id))),
+            Write::Redact { room, entry } => {
+                if let Some(kept) = self.room(&room).entries.get_mut(&entry.offset) {
+                    *kept = *entry;
+                }
+            }
+            Write::State { room, service, bytes } => {
+                let key = (room.as_str().to_owned(), service.to_owned());
+                match bytes {
+                    Some(bytes) => drop(self.states.insert(key, bytes.into())),
+                    None => drop(self.states.remove(&key)),
+                }
+            }
             Write::Forget { room } => drop(self.rooms.remove(room.as_str())),
         }
         self.rooms.retain(|_, room| room.row.is_some() || !room.cursors.is_empty());
@@ -102,9 +115,18 @@ impl Model {
         };
         self.clock_ms += number % 3;
         match op.kind % 64 {
-            0..44 => {
+            0..40 => {
                 let offset = offset + 1;
                 Write::Append { room, epoch: Epoch(epoch), entry: Box::new(entry(op, offset, self.clock_ms)) }
+            }
+            40 | 41 => {
+                let offset = offset.saturating_sub(number % 4).max(1);
+                Write::Redact { room, entry: Box::new(entry(op, offset, self.clock_ms)) }
+            }
+            42 | 43 => {
+                let service = ["poll", "pollster"][usize::from(op.who) % 2];
+                let bytes = (number % 5 > 0).then(|| vec![op.who; usize::from(op.number) % 5_000].into());
+                Write::State { room, service, bytes }
             }
             44..48 => Write::Trim { room, to: (offset + 2).saturating_sub(number % 40) },
             48..51 => Write::Undo { room, after: offset.saturating_sub(number % 4) },
@@ -157,6 +179,10 @@ impl Model {
                     self.rooms.insert(stored.room.as_str().to_owned(), room).is_none(),
                     "a room came twice"
                 );
+            }
+            Stored::State(state) => {
+                let key = (state.room.as_str().to_owned(), state.service.into());
+                assert!(self.states.insert(key, state.bytes.into()).is_none(), "a state came twice");
             }
             Stored::Dead(letter) => {
                 self.dead.insert((letter.user.as_str().to_owned(), letter.id), letter);

@@ -3,9 +3,9 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{PATIENCE, Server};
+use super::{PATIENCE, Server, token};
 
 /// An answer.
 #[derive(Debug)]
@@ -43,6 +43,15 @@ pub(crate) fn request(
     // A reset after the answer does not matter.
     let _ = stream.read_to_end(&mut answer);
     parse(&String::from_utf8_lossy(&answer))
+}
+
+/// A request to the API as an operator, and what it answers.
+pub(crate) fn api(server: &Server, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+    let bearer = format!("Bearer {}", token("operator", "admin", json!({})));
+    let body = body.map_or_else(String::new, Value::to_string);
+    let headers = [("authorization", &*bearer), ("content-type", "application/json")];
+    let answer = request(server, method, path, &headers, &body);
+    (answer.status, serde_json::from_str(&answer.body).unwrap_or(Value::Null))
 }
 
 /// Reads one answer.

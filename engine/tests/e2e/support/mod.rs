@@ -6,7 +6,7 @@ mod raw;
 mod server;
 
 pub(crate) use client::{Client, Ended};
-pub(crate) use http::{Answer, request};
+pub(crate) use http::{Answer, api, request};
 pub(crate) use raw::{Raw, frame, upgrade};
 pub(crate) use server::{Options, Server, deployments, signed, token};
 

@@ -1,0 +1,70 @@
+//! Who asks a service, and whether it may.
+
+use std::sync::Arc;
+
+use fanfare_protocol::{Code, Refusal, RoomName};
+
+use super::spec::{Access, Spec};
+use crate::RoomPattern;
+use crate::id::Address;
+use crate::identity::covers;
+use crate::options::{Options, lists};
+use crate::permission::{Permission, Permissions};
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Caller {
+    /// The user, by the name of its own room; nothing for a backend with a key.
+    pub user: Option<RoomName>,
+    /// Its role; empty for a backend with a key.
+    pub role: Box<str>,
+    /// What it may.
+    pub permissions: Permissions,
+    /// Its connection, if it asks over one.
+    pub address: Option<Address>,
+}
+
+impl Caller {
+    /// A backend with a key.
+    pub fn key() -> Self {
+        Self { user: None, role: "".into(), permissions: Permissions::ALL, address: None }
+    }
+
+    /// The user id; empty for a backend with a key.
+    pub fn user_id(&self) -> &str {
+        self.user.as_ref().and_then(|user| user.as_str().strip_prefix("@user:")).unwrap_or_default()
+    }
+
+    /// Whether it may do a command in a room, as far as can be told away from the room's home. A token's patterns count for
+    /// rooms that have a name of their own.
+    ///
+    /// # Errors
+    /// It may not.
+    pub(crate) fn check(
+        &self,
+        options: &Options,
+        patterns: Option<&Arc<[RoomPattern]>>,
+        spec: &Spec,
+        room: &RoomName,
+    ) -> Result<(), Refusal> {
+        let Some(user) = &self.user else { return Ok(()) };
+        let has = |permission| self.permissions.has(permission);
+        let is_own = room == user;
+        let covered = is_own || covers(patterns.map(|patterns| &**patterns), room.as_str());
+        let listed = |list: &[String]| is_own || lists(list, &self.role);
+        let room_type = options.type_of(room);
+        let may_join = covered && has(Permission::Join) && listed(&room_type.join);
+        let may = match spec.access {
+            Access::Read => may_join,
+            Access::Write => covered && has(Permission::Publish) && listed(&room_type.publish),
+            Access::Presence => may_join && has(Permission::Presence),
+            Access::Control => covered && has(Permission::Control),
+            Access::Admin => has(Permission::Admin),
+        };
+        if may {
+            return Ok(());
+        }
+        let message = format!("the token does not allow `{}` here", spec.name);
+        Err(Refusal { id: None, code: Code::Forbidden, message, field: None })
+    }
+}

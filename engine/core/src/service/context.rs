@@ -1,0 +1,108 @@
+//! What a service sees of its room while it decides, and what it wants said.
+
+use std::borrow::Cow;
+
+use fanfare_protocol::RoomName;
+use serde_json::Value;
+
+use super::caller::Caller;
+use crate::entry::Entry;
+use crate::home::Log;
+use crate::id::{Address, Epoch, Random};
+use crate::options::Options;
+use crate::time::Now;
+
+/// See the module's own text.
+#[derive(Debug)]
+pub(crate) struct Context<'c> {
+    pub(crate) now: Now,
+    /// The room that the instance belongs to.
+    pub(crate) room: &'c RoomName,
+    /// Its epoch and its last offset.
+    pub(crate) epoch: Epoch,
+    pub(crate) offset: u64,
+    /// Its members on all shards.
+    pub(crate) members: u32,
+    /// What it keeps.
+    pub(crate) log: Option<&'c Log>,
+    /// Who asks; who joins or has joined; nothing when time passes or somebody leaves.
+    pub(crate) caller: Option<&'c Caller>,
+    pub(crate) options: &'c Options,
+    pub(crate) random: &'c mut Random,
+    /// What is to be said, in order.
+    pub(crate) says: &'c mut Vec<Saying>,
+    /// Whether what [`super::Service::save`] gives has changed.
+    pub(crate) changed: bool,
+}
+
+impl Context<'_> {
+    /// Something for whoever is there, kept nowhere.
+    pub(crate) fn signal(&mut self, event: impl Into<Cow<'static, str>>, data: Value) {
+        self.says.push(Saying::new(To::Here, event, data));
+    }
+
+    /// A message of the room, with a place in it, kept as the room keeps messages.
+    pub(crate) fn message(&mut self, event: impl Into<Cow<'static, str>>, data: Value) {
+        self.says.push(Saying::new(To::Room, event, data));
+    }
+
+    /// A kept message of the room.
+    pub(crate) fn kept(&self, offset: u64) -> Option<&Entry> {
+        let kept = self.log?.after(offset.checked_sub(1)?).next()?;
+        (kept.entry.offset == offset).then_some(&kept.entry)
+    }
+
+    /// The user who asks; empty where it is a backend.
+    pub(crate) fn user_id(&self) -> &str {
+        self.caller.map_or("", Caller::user_id)
+    }
+}
+
+/// To whom something is said.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum To {
+    /// The room, as a message with a place.
+    Room,
+    /// Whoever is in the room now.
+    Here,
+    /// One connection.
+    One(Address),
+    /// Another room, as a message with a place there: a user's, a role's.
+    Other(RoomName),
+}
+
+/// Something to be said.
+#[derive(Clone, Debug)]
+pub(crate) struct Saying {
+    pub(crate) to: To,
+    /// The message's type. Names of the engine's own begin with `$` where publishers may write, too.
+    pub(crate) event: Cow<'static, str>,
+    pub(crate) data: Value,
+    /// On whose behalf.
+    pub(crate) user: Option<RoomName>,
+    /// What slow readers get the newest of.
+    pub(crate) key: Option<Box<str>>,
+    pub(crate) priority: u8,
+    /// Seconds after which it is of no use.
+    pub(crate) ttl_s: Option<u32>,
+    /// A connection that gets no copy.
+    pub(crate) exclude: Option<Address>,
+    /// Only for these roles, when not empty.
+    pub(crate) roles: Vec<Box<str>>,
+}
+
+impl Saying {
+    pub(crate) fn new(to: To, event: impl Into<Cow<'static, str>>, data: Value) -> Self {
+        Self {
+            to,
+            event: event.into(),
+            data,
+            user: None,
+            key: None,
+            priority: 0,
+            ttl_s: None,
+            exclude: None,
+            roles: Vec::new(),
+        }
+    }
+}

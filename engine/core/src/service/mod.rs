@@ -1,0 +1,158 @@
+//! Services: state kept over rooms, each a pure state machine at the room's home shard. Commands go in, messages come out.
+//!
+//! A service is a folder here with its commands declared in one table ([`Spec`]), from which arguments are checked, HTTP
+//! paths are routed and the published descriptions of the API are made. [`SERVICES`] is the one place where it is
+//! registered. A room has an instance of a service from the first command that makes one until that is empty again,
+//! so what is not used costs nothing.
+
+mod args;
+mod caller;
+mod context;
+mod poll;
+mod route;
+mod spec;
+
+use std::fmt::Debug;
+
+use fanfare_protocol::Refusal;
+use serde_json::Value;
+
+pub use args::Args;
+pub use caller::Caller;
+pub(crate) use context::{Context, Saying, To};
+pub use route::{Path, route};
+pub use spec::{Access, Field, Method, Place, Rule, Spec};
+
+use crate::options::Options;
+use crate::room_type::RoomType;
+
+/// A member of a room, as services know it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Member {
+    /// Who it is.
+    pub who: Caller,
+    /// Its client id.
+    pub client_id: Box<str>,
+}
+
+/// What one room has of a service.
+pub(crate) trait Service: Debug {
+    /// Does a command. `spec` is one of the service's own, and `args` keep its rules. Nothing may have changed when it is
+    /// refused.
+    fn call(&mut self, spec: &Spec, args: &Args, context: &mut Context<'_>) -> Result<Value, Refusal>;
+
+    /// A connection has become a member.
+    fn joined(&mut self, member: &Member, context: &mut Context<'_>) {
+        let _ = (member, context);
+    }
+
+    /// A connection is no member any more.
+    fn left(&mut self, member: crate::Address, context: &mut Context<'_>) {
+        let _ = (member, context);
+    }
+
+    /// What who joins is told with `joined`, before any later message.
+    fn state(&self, context: &Context<'_>) -> Option<Value> {
+        let _ = context;
+        None
+    }
+
+    /// When [`Service::tick`] is wanted, in milliseconds of the steady clock.
+    fn due_ms(&self) -> Option<u64> {
+        None
+    }
+
+    /// Its time has come.
+    fn tick(&mut self, context: &mut Context<'_>) {
+        let _ = context;
+    }
+
+    /// Whether nothing is left that anybody could miss.
+    fn is_empty(&self) -> bool;
+
+    /// What is to outlive the process; nothing where that is nothing.
+    fn save(&self) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+/// A service.
+pub(crate) struct Kind {
+    /// What its commands' names begin with.
+    pub(crate) name: &'static str,
+    /// Its commands.
+    pub(crate) commands: &'static [Spec],
+    /// An instance without anything in it.
+    pub(crate) new: fn(&Options) -> Box<dyn Service>,
+    /// An instance from what [`Service::save`] gave; nothing where that cannot be read.
+    pub(crate) restore: fn(&[u8], &Options) -> Option<Box<dyn Service>>,
+    /// Whether rooms of a type have an instance from the first member on.
+    pub(crate) attends: fn(&RoomType) -> bool,
+}
+
+impl Debug for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kind").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Every service.
+pub(crate) static SERVICES: [&Kind; 1] = [&poll::KIND];
+
+/// The place of a command's service in [`SERVICES`], and what the command takes.
+pub(crate) fn find(name: &str) -> Option<(usize, &'static Spec)> {
+    let (service, _) = name.split_once('.')?;
+    let at = SERVICES.iter().position(|kind| kind.name == service)?;
+    let spec = SERVICES[at].commands.iter().find(|spec| spec.name == name)?;
+    Some((at, spec))
+}
+
+/// What to tell somebody who asked for a command that there is not. Repeats nothing of what was written.
+pub(crate) fn unknown(name: &str) -> String {
+    let service = name.split_once('.').map_or("", |(service, _)| service);
+    let of = |kind: &&&Kind| kind.name == service;
+    match SERVICES.iter().find(of) {
+        Some(kind) => {
+            let names: Vec<&str> = kind.commands.iter().map(|spec| spec.name).collect();
+            format!("`type` is no command of this service; there are: {}", names.join(", "))
+        }
+        None => {
+            let names: Vec<&str> = SERVICES.iter().map(|kind| kind.name).collect();
+            format!("`type` names no service; there are: {}", names.join(", "))
+        }
+    }
+}
+
+/// Every command of every service.
+pub fn commands() -> impl Iterator<Item = &'static Spec> {
+    SERVICES.iter().flat_map(|kind| kind.commands)
+}
+
+/// The names of all services, in the order in which they are counted.
+pub fn names() -> impl ExactSizeIterator<Item = &'static str> {
+    SERVICES.iter().map(|kind| kind.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_is_found_under_its_own_name_and_path() {
+        let mut seen = std::collections::BTreeSet::new();
+        for (at, kind) in SERVICES.iter().enumerate() {
+            for spec in kind.commands {
+                let (found, same) = find(spec.name).unwrap_or_else(|| panic!("{} is not found", spec.name));
+                assert!(found == at && std::ptr::eq(same, spec), "{}", spec.name);
+                assert!(seen.insert(spec.name.to_owned()), "{} is there twice", spec.name);
+                assert!(
+                    seen.insert(format!("{:?} {}", spec.method, spec.path)),
+                    "{} is there twice",
+                    spec.path
+                );
+                spec.check();
+            }
+        }
+        assert!(find("poll").is_none() && find("poll.").is_none() && find("nothing.start").is_none());
+    }
+}

@@ -1,0 +1,160 @@
+//! What a command of a service takes, declared once: arguments are checked by it, HTTP is routed by it, and the descriptions of
+//! the API are made from it.
+
+/// A command of a service.
+#[derive(Debug)]
+pub struct Spec {
+    /// Its whole name: `poll.vote`.
+    pub name: &'static str,
+    /// What it does, in one sentence.
+    pub about: &'static str,
+    /// How it is asked for over HTTP.
+    pub method: Method,
+    /// Where it is asked for over HTTP: `/v1/rooms/{room}/polls/{poll_id}`. What is in braces is an argument, or the room.
+    pub path: &'static str,
+    /// Who may.
+    pub access: Access,
+    /// Which room it is about.
+    pub place: Place,
+    /// What it takes.
+    pub fields: &'static [Field],
+    /// What it answers.
+    pub answer: &'static [Field],
+}
+
+/// How a command is asked for over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// It changes nothing.
+    Get,
+    /// It makes something or does something.
+    Post,
+    /// It sets something; doing it twice is doing it once.
+    Put,
+    /// It changes a part of something.
+    Patch,
+    /// It takes something away.
+    Delete,
+}
+
+impl Method {
+    /// As it is written in a request.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// Who may do a command. API keys may everything that needs no user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Who may join the room.
+    Read,
+    /// Who may publish to the room.
+    Write,
+    /// Who may join the room and see who is there.
+    Presence,
+    /// Who may steer what others see, in rooms that its token covers.
+    Control,
+    /// An operator.
+    Admin,
+}
+
+/// Which room a command is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The command's `room`.
+    Room,
+    /// The room of a type whose id is an argument: of `("operation", "operation_id")` it is `operation:<operation_id>`.
+    Of(&'static str, &'static str),
+    /// The caller's own room; over HTTP, with a key, that of the user who is named in the argument `user_id`.
+    Own,
+}
+
+/// One argument, or one part of an answer.
+#[derive(Debug)]
+pub struct Field {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is, in a few words.
+    pub about: &'static str,
+    /// Whether it must be given, or is always there.
+    pub required: bool,
+    /// What it may be.
+    pub rule: Rule,
+}
+
+impl Field {
+    /// One that must be there.
+    pub const fn required(name: &'static str, rule: Rule, about: &'static str) -> Self {
+        Self { name, about, required: true, rule }
+    }
+
+    /// One that may be left out.
+    pub const fn optional(name: &'static str, rule: Rule, about: &'static str) -> Self {
+        Self { name, about, required: false, rule }
+    }
+}
+
+/// What a value may be.
+#[derive(Debug)]
+pub enum Rule {
+    /// Text of one to so many bytes, without control characters but line feeds and tabs.
+    Text(usize),
+    /// A name: 1 to 64 of `A-Z a-z 0-9 . _ - : = ~ +`.
+    Name,
+    /// The id of a user, a client or a role.
+    Id,
+    /// A whole number within bounds.
+    Whole(u64, u64),
+    /// A finite number within bounds.
+    Number(f64, f64),
+    /// True or false.
+    Flag,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// At most so many texts of at most so many bytes.
+    Texts(usize, usize),
+    /// Any value that takes at most so many bytes as JSON.
+    Any(usize),
+    /// An object of any members that takes at most so many bytes as JSON.
+    Object(usize),
+    /// At most so many objects, each with these members.
+    Objects(usize, &'static [Field]),
+    /// A time, as RFC 3339 text in UTC.
+    Time,
+}
+
+impl Spec {
+    /// The names in braces of the path.
+    pub fn path_names(&self) -> impl Iterator<Item = &'static str> {
+        self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+    }
+
+    /// The argument of a name.
+    pub fn field(&self, name: &str) -> Option<&'static Field> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+
+    /// Asserts that the parts fit together.
+    #[cfg(test)]
+    pub(crate) fn check(&self) {
+        let name = self.name;
+        for in_path in self.path_names() {
+            let known = in_path == "room" || self.field(in_path).is_some();
+            assert!(known, "{name}: {{{in_path}}} is no argument");
+        }
+        match self.place {
+            Place::Room => assert!(self.path.contains("/{room}"), "{name}: the path names no room"),
+            Place::Of(_, field) => assert!(self.field(field).is_some_and(|field| field.required), "{name}"),
+            Place::Own => assert!(self.field("user_id").is_none_or(|field| !field.required), "{name}"),
+        }
+        assert!(self.about.ends_with('.') && self.path.starts_with("/v1/"), "{name}");
+        assert!(self.method != Method::Get || self.access != Access::Write, "{name}: reading is no writing");
+    }
+}

@@ -1,0 +1,42 @@
+//! The body of a request that carries JSON.
+
+use bytes::Bytes;
+use http::{StatusCode, header};
+
+use crate::http::body;
+use crate::http::connection::Connection;
+use crate::http::head::Head;
+use crate::http::respond::Response;
+use crate::http::route::Next;
+use crate::process::Process;
+
+/// Reads it whole.
+///
+/// # Errors
+/// What is answered instead; the connection ends with it, since what follows could not be told from the body.
+pub(super) async fn read(process: &Process, connection: &mut Connection, head: &Head) -> Result<Bytes, Next> {
+    let refuse = |status, message: &str| Err(Next::Respond(Response::error(status, message).closing()));
+    let json_type = head.headers.get(header::CONTENT_TYPE).is_none_or(|value| {
+        value.to_str().is_ok_and(|text| text.trim().to_ascii_lowercase().starts_with("application/json"))
+    });
+    if head.has_body() && !json_type {
+        return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "`content-type` must be application/json");
+    }
+    let expects = head.headers.get(header::EXPECT);
+    if expects.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+        let patience = process.config.timeouts.http_request;
+        if connection.send(b"HTTP/1.1 100 Continue\r\n\r\n", patience).await.is_err() {
+            return Err(Next::End);
+        }
+    }
+    let (max, patience) = (process.config.limits.http_body, process.config.timeouts.http_request);
+    match body::read(connection, head.body, max, patience).await {
+        Ok(body) => Ok(body),
+        Err(body::Failure::Gone) => Err(Next::End),
+        Err(body::Failure::TooLarge) => {
+            let message = format!("the body is larger than limits.http_body, {max} bytes");
+            refuse(StatusCode::PAYLOAD_TOO_LARGE, &message)
+        }
+        Err(body::Failure::Malformed) => refuse(StatusCode::BAD_REQUEST, "the chunks are malformed"),
+    }
+}

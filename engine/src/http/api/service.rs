@@ -1,0 +1,113 @@
+//! Commands of services over HTTP: paths, methods and arguments are as the services declare them.
+
+use bytes::Bytes;
+use fanfare_core::service::{self, Args, Method, Path};
+use fanfare_core::{Answer, Input};
+use fanfare_protocol::{Body, Refusal, RoomName, json};
+use http::StatusCode;
+
+use crate::http::api::access::{self, Caller};
+use crate::http::api::query::late;
+use crate::http::api::{json_body, wait};
+use crate::http::connection::Connection;
+use crate::http::head::Head;
+use crate::http::respond::Response;
+use crate::http::route::Next;
+use crate::percent;
+use crate::process::Process;
+use crate::shard::Handle;
+
+/// The command at a path, or the methods that would do there.
+///
+/// # Errors
+/// As [`service::route`].
+pub(crate) fn route(head: &Head) -> Result<Path, Vec<&'static str>> {
+    let parts: Vec<String> =
+        head.uri.path().trim_start_matches("/v1/").split('/').map(percent::decode_path).collect();
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    service::route(head.method.as_str(), &parts)
+}
+
+/// Does a command and answers with what the service says.
+pub(crate) async fn call(
+    handle: &Handle,
+    process: &Process,
+    connection: &mut Connection,
+    head: &Head,
+    path: Path,
+) -> Next {
+    let caller = match access::check(process, &head.headers) {
+        Ok(caller) => caller,
+        Err(response) if head.has_body() => return Next::Respond(response.closing()),
+        Err(response) => return Next::Respond(response),
+    };
+    let body = match json_body::read(process, connection, head).await {
+        Ok(body) => body,
+        Err(next) => return next,
+    };
+    Next::Respond(perform(handle, process, caller, head, path, body).await)
+}
+
+async fn perform(
+    handle: &Handle,
+    process: &Process,
+    caller: Caller,
+    head: &Head,
+    path: Path,
+    body: Bytes,
+) -> Response {
+    let (room, args) = match read(head, &path, body) {
+        Ok(read) => read,
+        Err(refusal) => return refused(&refusal),
+    };
+    let spec = path.spec;
+    let (caller, patterns) = match caller {
+        Caller::Key(_) => (service::Caller::key(), None),
+        Caller::User(identity) => {
+            let permissions = process.options.permissions_of(&identity.role);
+            let user = Some(RoomName::of_user(&identity.user_id));
+            (service::Caller { user, role: identity.role, permissions, address: None }, identity.rooms)
+        }
+    };
+    if handle.borrow().paused() {
+        let message = "the server is overloaded; try again";
+        return Response::error(StatusCode::SERVICE_UNAVAILABLE, message).with("retry-after", "1");
+    }
+    let input = |request| Input::Call { request, spec, room, args, caller, patterns };
+    let request = handle.borrow_mut().ask(1, input);
+    match wait::answers(handle, request).await.and_then(|mut answers| answers.pop()) {
+        Some(Answer::Done(Ok(Body::Json(body)))) => {
+            Response::new(StatusCode::OK, "application/json", body.to_vec())
+        }
+        Some(Answer::Done(Err(refusal))) => refused(&refusal),
+        _ => late(),
+    }
+}
+
+/// The room and the arguments: of the path, of the query where nothing is changed, and of the body.
+fn read(head: &Head, path: &Path, body: Bytes) -> Result<(Option<RoomName>, Args), Refusal> {
+    let invalid = |field, message: String| Refusal::invalid(None, Some(field), message);
+    let room = path.room.as_deref().map(RoomName::parse).transpose();
+    let room = room.map_err(|error| invalid("room", error.to_string()))?;
+    let mut given = path.args.clone();
+    if path.spec.method == Method::Get {
+        for (name, value) in percent::pairs(head.uri.query().unwrap_or_default()) {
+            if let Some(field) = path.spec.field(&name) {
+                given.push((field.name, value));
+            }
+        }
+    }
+    let body = match body.trim_ascii() {
+        [] => None,
+        _ => {
+            json::check(&body)?;
+            Some(Body::Json(body))
+        }
+    };
+    Ok((room, Args::read(path.spec, body.as_ref(), &given)?))
+}
+
+fn refused(refusal: &Refusal) -> Response {
+    let status = StatusCode::from_u16(refusal.code.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
+    Response::refused(status, refusal.code, &refusal.message, refusal.field)
+}
