@@ -54,6 +54,7 @@ pub(crate) async fn route(
             api::publish::publish(handle, process, connection, &head).await
         }
         "/v1/publish" => Next::Respond(not_allowed("POST").closing()),
+        _ if path.starts_with("/console/") => Next::Respond(get(&head, || api::console::file(&path))),
         _ if path.starts_with("/v1/") => {
             Next::Respond(api::query::answer(handle, process, &head, &path).await)
         }
