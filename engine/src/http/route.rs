@@ -60,6 +60,7 @@ pub(crate) async fn route(
         }
         "/v1/publish" => Next::Respond(not_allowed("POST").closing()),
         _ if !other_methods.is_empty() => Next::Respond(not_allowed(&other_methods.join(", "))),
+        _ if path.starts_with("/console/") => Next::Respond(get(&head, || api::console::file(&path))),
         _ if path.starts_with("/v1/") => {
             Next::Respond(api::query::answer(handle, process, &head, &path).await)
         }

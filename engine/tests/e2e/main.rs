@@ -8,6 +8,7 @@ mod bad_frames;
 mod broadcast;
 mod compression;
 mod conformance;
+mod console;
 mod descriptors;
 mod drain;
 mod durable;

@@ -103,6 +103,26 @@ impl Stage {
         self.world.command(client, &command);
     }
 
+    /// At rest: asks something and gives the answer; what else somebody hears meanwhile is lost.
+    ///
+    /// # Panics
+    /// There is no answer.
+    pub fn answer(&mut self, who: usize, command: Value) -> Value {
+        let client = self.people[who].client.expect("everybody is there");
+        self.ask(who, command);
+        self.asked.remove(&self.next_id);
+        for _ in 0..8 {
+            self.world.settle();
+            self.world.store();
+            self.world.reads(client, usize::MAX);
+            let answers = self.world.take_messages(client);
+            if let Some(answer) = answers.into_iter().find(|of| of["id"] == self.next_id) {
+                return answer;
+            }
+        }
+        panic!("no answer");
+    }
+
     /// Whether an answer is awaited.
     pub fn is_asked(&self) -> bool {
         !self.asked.is_empty()
@@ -139,7 +159,7 @@ impl Stage {
             }
             85 if world.random.chance(10) => self.restart(part),
             86 if self.stores && world.random.chance(20) => world.fail_store(),
-            87 => world.heal_store(),
+            87 if self.stores => world.heal_store(),
             _ => world.store_one(),
         }
         self.listen(part);
@@ -173,10 +193,15 @@ impl Stage {
         for who in 0..self.people.len() {
             let Some(client) = self.people[who].client else { continue };
             for message in self.world.take_messages(client) {
+                // A close frame, as its number.
+                if message.is_number() {
+                    self.go(who);
+                    break;
+                }
                 let asked = message["id"].as_u64().and_then(|id| self.asked.remove(&id));
                 part.hear(self, who, &message, asked.as_ref());
             }
-            if self.world.clients[client].closed {
+            if self.people[who].client.is_some() && self.world.clients[client].closed {
                 self.people[who].client = None;
             }
         }
@@ -184,7 +209,9 @@ impl Stage {
 
     fn settle(&mut self, part: &mut dyn Part) {
         for _ in 0..64 {
-            self.world.heal_store();
+            if self.stores {
+                self.world.heal_store();
+            }
             self.world.settle();
             self.world.store();
             for client in 0..self.world.clients.len() {

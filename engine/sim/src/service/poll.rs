@@ -67,12 +67,8 @@ impl Part for Polls {
 
     fn rest(&mut self, stage: &mut Stage) {
         for room in ROOMS {
-            stage.ask(0, json!({"type": "poll.list", "room": room}));
-            stage.world.settle();
-            let client = stage.people[0].client.unwrap();
-            let answers = stage.world.take_messages(client);
-            let list = answers.iter().find(|answer| answer["data"].get("polls").is_some());
-            let polls = &list.unwrap_or_else(|| panic!("no list of polls in {answers:?}"))["data"]["polls"];
+            let list = stage.answer(0, json!({"type": "poll.list", "room": room}));
+            let polls = &list["data"]["polls"];
             let is_open = self.open.contains_key(room);
             assert!(!is_open || polls.as_array().unwrap().len() == 1, "a poll of {room} was lost: {polls}");
             for option in polls[0]["options"].as_array().into_iter().flatten() {

@@ -1,10 +1,12 @@
 //! What every test needs: the real binary, and clients that are not ours.
 
+mod browser;
 mod client;
 mod http;
 mod raw;
 mod server;
 
+pub(crate) use browser::chromium;
 pub(crate) use client::{Client, Ended};
 pub(crate) use http::{Answer, api, request};
 pub(crate) use raw::{Raw, frame, upgrade};

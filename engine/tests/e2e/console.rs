@@ -1,0 +1,143 @@
+//! The live page: its files, what they may do, and what a browser makes of them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::{Answer, Client, Options, Server, chromium, eventually_within, request, token};
+
+/// Everything the page's files name, by path, beginning with `/`.
+fn all(server: &Server) -> BTreeMap<String, Answer> {
+    let mut files = BTreeMap::new();
+    let mut wanted = vec!["/".to_owned()];
+    while let Some(path) = wanted.pop() {
+        if files.contains_key(&path) {
+            continue;
+        }
+        let answer = request(server, "GET", &path, &[], "");
+        assert_eq!(answer.status, 200, "{path}");
+        wanted.extend(named(&path, &answer.body));
+        files.insert(path, answer);
+    }
+    files
+}
+
+/// The paths that a page loads and a script imports.
+fn named(path: &str, text: &str) -> Vec<String> {
+    let quoted = |rest: &str| rest.split('"').nth(1).unwrap().to_owned();
+    if path == "/" {
+        let loads = [" src=", "rel=\"stylesheet\" href="];
+        return loads.iter().flat_map(|load| text.split(load).skip(1).map(quoted)).collect();
+    }
+    let imports = text.lines().filter(|line| line.starts_with("import ") || line.starts_with("} from"));
+    imports.map(|line| resolved(path, &quoted(line))).collect()
+}
+
+/// Where `./name` and `../name` lead from `path`.
+fn resolved(path: &str, name: &str) -> String {
+    let folder = Path::new(path).parent().unwrap();
+    let folder = match name.strip_prefix("../") {
+        Some(_) => folder.parent().unwrap(),
+        None => folder,
+    };
+    folder.join(name.trim_start_matches("../").trim_start_matches("./")).to_str().unwrap().to_owned()
+}
+
+fn header<'a>(answer: &'a Answer, name: &str) -> &'a str {
+    let line = answer.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    line.unwrap_or_else(|| panic!("no {name} in {}", answer.head))
+}
+
+#[test]
+fn every_file_that_the_page_names_is_served_as_what_it_is() {
+    let server = Server::start(Options::default());
+    let files = all(&server);
+    assert!(files.contains_key("/console/panels/connections.js") && files.len() > 20, "{:?}", files.keys());
+    for (path, answer) in &files {
+        let content_type = match Path::new(path).extension().and_then(|kind| kind.to_str()) {
+            None => "text/html; charset=utf-8",
+            Some("css") => "text/css; charset=utf-8",
+            Some("js") => "text/javascript; charset=utf-8",
+            Some(other) => panic!("what is {other}?"),
+        };
+        assert_eq!(header(answer, "content-type"), content_type, "{path}");
+        assert_eq!(header(answer, "x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(header(answer, "cache-control"), "no-store", "{path}");
+        let policy = header(answer, "content-security-policy");
+        assert!(policy.contains("default-src 'self'") && !policy.contains("unsafe"), "{path}: {policy}");
+    }
+    for path in ["/console", "/console/", "/console/nothing.js", "/console/page.html", "/console/panels"] {
+        assert_eq!(request(&server, "GET", path, &[], "").status, 404, "{path}");
+    }
+    assert_eq!(request(&server, "GET", "/console/../console/main.js", &[], "").status, 404);
+    assert_eq!(request(&server, "PUT", "/console/main.js", &[], "").status, 405);
+}
+
+#[test]
+fn nothing_received_can_become_markup() {
+    let server = Server::start(Options::default());
+    for (path, answer) in all(&server) {
+        let ways: &[&str] = match path.as_str() {
+            "/" => &[" style=", "<style", "<script>", " onclick=", " onload=", "javascript:", "src=\"http"],
+            _ => &[
+                "innerHTML",
+                "outerHTML",
+                "insertAdjacent",
+                "document.write",
+                "eval(",
+                "DOMParser",
+                "\"style\"",
+            ],
+        };
+        for way in ways {
+            assert!(!answer.body.contains(way), "{way} in {path}");
+        }
+    }
+}
+
+/// What the page has become after eight seconds of its own time.
+fn seen(binary: &Path, url: &str, profile: &Path) -> String {
+    let output = Command::new("timeout")
+        .arg("60")
+        .arg(binary)
+        .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run"])
+        .args(["--virtual-time-budget=8000", "--dump-dom"])
+        .arg(format!("--user-data-dir={}", profile.display()))
+        .arg(url)
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The markup of the element with this id, to the end of the page.
+fn part<'a>(page: &'a str, id: &str) -> &'a str {
+    page.split_once(&format!("id=\"{id}\"")).map_or("", |(_, rest)| rest)
+}
+
+#[test]
+fn a_browser_connects_and_shows_messages_as_text_and_who_is_connected() {
+    let Some(binary) = chromium() else { return };
+    let server = Server::start(Options::default());
+    let bearer = format!("Bearer {}", token("ada", "admin", json!({})));
+    let mut ada =
+        Client::welcomed(&server, "/v1/ws?client_id=seen-in-the-panel", &[("authorization", &bearer)]);
+    ada.join("chat:7");
+    ada.publish("chat:7", json!("<i id=planted>hello</i>"));
+    let profile = std::env::temp_dir().join(format!("fanfare-console-{}", std::process::id()));
+    let url = format!("http://{}/?panel=connections#chat:7", server.address);
+    // The page's time goes faster than the server's: on a busy machine one look may be too short.
+    eventually_within(Duration::from_secs(120), "a page that shows the message and the connection", || {
+        let page = seen(&binary, &url, &profile);
+        let (list, panel) = (part(&page, "list"), part(&page, "panels"));
+        assert!(!page.contains("id=\"planted\""), "a message became markup");
+        let is_shown = page.contains("data-phase=\"open\"")
+            && list.contains("&lt;i id=planted&gt;hello&lt;/i&gt;")
+            && panel.contains("seen-in-the-panel")
+            && panel.contains("(this tab)");
+        is_shown.then_some(())
+    });
+    let _ = std::fs::remove_dir_all(&profile);
+}
