@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fanfare_protocol::wire::History;
 use fanfare_protocol::ws::{OpCode, encode_frame};
-use fanfare_protocol::{Code, RoomName};
+use fanfare_protocol::{Code, Refusal, RoomName};
 use foldhash::quality::FixedState;
 
 use crate::close::Close;
@@ -136,9 +136,18 @@ impl Core {
             }
             Mesh::Local(ToLocal::ContextEnded(room)) => self.local.context_ended(&room, out),
             Mesh::Local(ToLocal::Deliver(prepared)) => self.local.deliver(&prepared, out),
+            Mesh::Local(ToLocal::Refused(id, command, refusal)) => {
+                self.local.refuse(id, &Refusal { id: command, ..*refusal });
+            }
+            Mesh::Local(ToLocal::Expel(room, user, reason)) => {
+                self.local.expel(now, &room, user.as_ref(), &reason, out);
+            }
             Mesh::Local(ToLocal::Whisper(id, whisper)) => self.local.whisper(now, id, &whisper),
             Mesh::Local(ToLocal::Answered(origin, outcome)) => match origin {
                 Origin::Silent => {}
+                Origin::Roster(address, command) => {
+                    command::presence::answer(&mut self.local, address.connection, command, outcome);
+                }
                 Origin::Connection(address, command) => {
                     command::call::answer(&mut self.local, address.connection, command, outcome);
                 }
@@ -147,7 +156,7 @@ impl Core {
                 }
             },
             Mesh::Local(ToLocal::Published(origin, outcome)) => match origin {
-                Origin::Silent => {}
+                Origin::Silent | Origin::Roster(..) => {}
                 Origin::Connection(address, command) => {
                     command::publish::answer(&mut self.local, address.connection, command, outcome);
                 }
@@ -167,7 +176,10 @@ impl Core {
     fn look_up(&mut self, request: RequestId, history: History, out: &mut Effects) {
         let to = self.local.home_of(&history.room);
         let asker = Asker::Http(self.shard, request);
-        out.send(to, Mesh::Home(ToHome::History(Box::new(Lookup { history, role: None, asker }))));
+        out.send(
+            to,
+            Mesh::Home(ToHome::History(Box::new(Lookup { history, role: None, caller: None, asker }))),
+        );
     }
 
     fn ask(&mut self, request: RequestId, question: &Question, out: &mut Effects) {

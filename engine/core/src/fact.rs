@@ -56,6 +56,8 @@ pub enum FactKind {
     JoinDenied,
     /// A member left.
     Left,
+    /// A member was sent away.
+    Expelled,
     /// A message was not taken.
     PublishDenied,
     /// Kept messages were not shown.
@@ -79,6 +81,7 @@ impl FactKind {
             Self::Joined => "join",
             Self::JoinDenied => "join_denied",
             Self::Left => "leave",
+            Self::Expelled => "expel",
             Self::PublishDenied => "publish_denied",
             Self::HistoryDenied => "history_denied",
             Self::CallDenied => "call_denied",

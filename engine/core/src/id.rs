@@ -23,7 +23,7 @@ impl ShardId {
 }
 
 /// One connection of one shard. The generation makes an id of a closed connection match nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId {
     /// Where the shard keeps it.
     pub slot: u32,
@@ -44,7 +44,7 @@ impl ConnectionId {
 }
 
 /// A connection seen from any shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Address {
     /// The shard that holds it.
     pub shard: ShardId,

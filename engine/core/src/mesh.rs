@@ -220,6 +220,8 @@ pub struct Lookup {
     pub history: History,
     /// Messages for other roles only are left out; none: nothing is left out.
     pub role: Option<Box<str>>,
+    /// Who asks, where that matters to a service of the room.
+    pub caller: Option<Box<Caller>>,
     /// Who asks.
     pub asker: Asker,
 }
@@ -242,6 +244,8 @@ pub enum Origin {
     Connection(Address, CommandId),
     /// An item of an HTTP request.
     Http(ShardId, RequestId, u32),
+    /// A connection's `presence`, which has an answer of its own.
+    Roster(Address, Option<CommandId>),
 }
 
 /// A message before it has its place.
@@ -344,6 +348,10 @@ pub enum ToLocal {
     ContextEnded(RoomName),
     /// A message for the members on this shard.
     Deliver(Arc<Prepared>),
+    /// A connection's command was refused at a room's home.
+    Refused(ConnectionId, Option<CommandId>, Box<Refusal>),
+    /// Members of a room go: those of one user, or all. Why, for them.
+    Expel(RoomName, Option<RoomName>, Box<str>),
     /// Something for one connection.
     Whisper(ConnectionId, Box<Whisper>),
     /// A service has answered, or refused: a JSON object.

@@ -34,7 +34,7 @@ pub struct RoomType {
     pub presence: bool,
     /// Whether only its creator and who was invited may be in it.
     pub private: bool,
-    /// Roles that may create one of its rooms; `*` is every role.
+    /// Roles that may create one of its rooms; `*` is every role. None: its rooms need no creation and have no creator.
     pub create: Vec<String>,
     /// Whether a room must be created before it can be joined or published to.
     pub created_only: bool,
@@ -180,7 +180,7 @@ impl RoomType {
             compression: Compression::default(),
             presence: false,
             private: false,
-            create: vec!["*".into()],
+            create: Vec::new(),
             created_only: false,
             cleanup: false,
         }
@@ -188,7 +188,17 @@ impl RoomType {
 
     /// Whether its rooms want to know who their members are.
     pub(crate) fn knows_members(&self) -> bool {
-        self.presence || self.private
+        self.presence || self.is_managed()
+    }
+
+    /// Whether its rooms can be created, and so have a creator.
+    pub fn is_managed(&self) -> bool {
+        !self.create.is_empty()
+    }
+
+    /// Whether a room must have been created before it is used.
+    pub(crate) fn must_be_created(&self) -> bool {
+        self.is_managed() && (self.created_only || self.private)
     }
 
     /// The type of users' own rooms: what is sent while a user is away waits.

@@ -69,7 +69,7 @@ fn room_type(mut section: Section<'_>, compression: Compression) -> Option<RoomT
         },
         presence: section.flag("presence", false),
         private: section.flag("private", false),
-        create: section.texts("create", &["*"]),
+        create: section.texts("create", &[]),
         created_only: section.flag("created_only", false),
         cleanup: section.flag("cleanup", false),
     };

@@ -94,7 +94,7 @@ pub(crate) fn write_reply(reply: &Reply<'_>, id: Option<&CommandId>, mut object:
         Reply::Presence { room, count, members } => {
             object.text("room", room);
             object.unsigned("count", count);
-            object.objects("members", members);
+            object.body("members", members);
         }
         Reply::HeartbeatAck { server_time_unix_ms, data } => {
             object.time("server_time", server_time_unix_ms);

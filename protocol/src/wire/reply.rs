@@ -92,14 +92,14 @@ pub enum Reply<'a> {
         /// The messages, each one encoded object.
         messages: &'a [&'a [u8]],
     },
-    /// Who is in a room (`presence`), each already encoded as an object in the connection's own encoding.
+    /// Who is in a room (`presence`).
     Presence {
         /// The room.
         room: &'a str,
         /// How many members there are.
         count: u64,
-        /// Those listed, each one encoded object.
-        members: &'a [&'a [u8]],
+        /// Those listed: a list of objects.
+        members: &'a Body,
     },
     /// Answer to a heartbeat (`heartbeat_ack`).
     HeartbeatAck {

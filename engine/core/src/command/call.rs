@@ -54,15 +54,8 @@ fn read(
         return Err(Refusal::invalid(None, Some("type"), service::unknown(&call.name)));
     };
     let args = Args::read(spec, call.body.as_ref(), &[])?;
-    let connection = local.connections.get(id).expect("invariant: the caller holds it");
     let address = Address { shard: local.shard, connection: id };
-    let role = local.roles.name(connection.role);
-    let caller = Caller {
-        user: Some(connection.user.clone()),
-        role: role.into(),
-        permissions: local.options.permissions_of(role),
-        address: Some(address),
-    };
+    let caller = local.caller(id);
     let origin = command.map_or(Origin::Silent, |command| Origin::Connection(address, command));
     Ok(Calling { spec, room: call.room.clone(), args, caller, origin })
 }
@@ -80,7 +73,7 @@ pub(crate) fn send(
     }
 }
 
-fn route(
+pub(super) fn route(
     local: &Local,
     calling: Calling,
     patterns: Option<&Arc<[RoomPattern]>>,

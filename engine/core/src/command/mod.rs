@@ -7,6 +7,7 @@ mod heartbeat;
 mod history;
 mod join;
 mod leave;
+pub(crate) mod presence;
 pub(crate) mod publish;
 
 use fanfare_protocol::{Code, Command, Refusal, Reply, Request};
@@ -107,25 +108,16 @@ fn perform(local: &mut Local, now: Now, id: ConnectionId, request: Request, out:
         Command::Join(join) => join::join(local, now, id, command, join, out),
         Command::Leave { room } => leave::leave(local, id, command, &room, out),
         Command::Publish(publish) => publish::publish(local, now, id, command, &publish, out),
-        Command::Heartbeat { data } => heartbeat::heartbeat(local, now, id, command.as_ref(), data.as_ref()),
+        Command::Heartbeat { data } => {
+            heartbeat::heartbeat(local, now, id, command.as_ref(), data.as_ref(), out)
+        }
         Command::Ack(ack) => ack::ack(local, id, command, ack, out),
         Command::History(history) => history::history(local, id, command, history, out),
         Command::Call(call) => call::call(local, id, command, &call, out),
-        Command::Presence { .. } => {
-            refuse_unkept(local, id, command, "`presence`: this server keeps no rosters");
-        }
+        Command::Presence { room } => presence::presence(local, id, command, room, out),
         // The shell checks tokens and sends `Input::Token` instead.
         Command::Auth { .. } | Command::Refresh { .. } => local.reply(id, command.as_ref(), &Reply::Ok),
     }
-}
-
-fn refuse_unkept(
-    local: &mut Local,
-    id: ConnectionId,
-    command: Option<fanfare_protocol::wire::CommandId>,
-    why: &str,
-) {
-    local.refuse(id, &Refusal::invalid(command, Some("type"), why));
 }
 
 /// A command could not be read.

@@ -17,11 +17,18 @@ const LIMIT_MAX: u32 = 1_000;
 impl HomeRooms {
     /// Answers a question for kept messages. A page ends early where it would grow beyond what a join may bring.
     pub(super) fn look_up(&mut self, now: Now, lookup: Lookup, out: &mut Effects) {
-        let Lookup { history, role, asker } = lookup;
+        let Lookup { history, role, caller, asker } = lookup;
         let encoding = match &asker {
             Asker::Connection(_, encoding, _) => *encoding,
             Asker::Http(..) => Encoding::Json,
         };
+        if let (Some(caller), Asker::Connection(address, _, command)) = (&caller, &asker)
+            && let Err(refusal) = self.admits(now, &history.room, Some(caller))
+        {
+            let refused = ToLocal::Refused(address.connection, command.clone(), Box::new(refusal));
+            out.send(address.shard, Mesh::Local(refused));
+            return;
+        }
         let page = self.page(now, &history, role.as_deref(), encoding);
         let messages: Vec<&[u8]> = page.messages.iter().map(Vec::as_slice).collect();
         let position = Position { epoch: page.epoch.into(), offset: page.offset };

@@ -1,6 +1,7 @@
 //! Keeping messages within every bound: the room's number, age and bytes, and the bytes of all rooms together.
 
 use crate::durable::Write;
+use crate::effect::Effects;
 use crate::home::HomeRooms;
 use crate::home::ledger::Mark;
 use crate::home::log::{Kept, Log};
@@ -39,6 +40,23 @@ impl HomeRooms {
                 let log = room.and_then(|room| room.log.as_ref());
                 log.and_then(|log| log.first_offset()).is_some_and(|first| first <= mark.offset)
             });
+        }
+    }
+
+    /// All that a room keeps goes, and its count begins anew in another epoch.
+    pub(super) fn purge(&mut self, number: u32, out: &mut Effects) {
+        self.take_back_drafts(number, out);
+        let room = self.rooms.get_mut(number).expect("invariant: the caller has just found it");
+        let log = room.log.take();
+        self.ledger.changed(size(log.as_deref()), NOTHING);
+        room.epoch = self.random.epoch();
+        room.offset = 0;
+        if let Some(more) = &mut room.more {
+            more.subscribers.begin_anew();
+        }
+        let name = room.name.clone();
+        if self.is_durable(&name) {
+            self.store.write(Write::Forget { room: name });
         }
     }
 

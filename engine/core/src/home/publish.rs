@@ -45,6 +45,11 @@ impl HomeRooms {
         }
         let durable = self.is_durable(&publication.room);
         let ready = if durable { self.store.accepts(&self.options) } else { Ok(()) };
+        // What services say of themselves they may say in any room.
+        let ready = match publication.event.as_str().starts_with('$') {
+            true => ready,
+            false => ready.and_then(|()| self.takes(now, &publication.room, publication.user.as_ref())),
+        };
         let number = match ready.and_then(|()| self.find_or_create(now, &publication.room)) {
             Ok(number) => number,
             Err(refusal) => {
@@ -204,7 +209,7 @@ impl HomeRooms {
 pub(super) fn tell(origin: Origin, outcome: Result<Placed, Refusal>, out: &mut Effects) {
     let shard = match &origin {
         Origin::Silent => return,
-        Origin::Connection(address, _) => address.shard,
+        Origin::Connection(address, _) | Origin::Roster(address, _) => address.shard,
         Origin::Http(shard, _, _) => *shard,
     };
     let outcome = outcome.map(Box::new).map_err(Box::new);

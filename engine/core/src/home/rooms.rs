@@ -163,7 +163,9 @@ impl HomeRooms {
         out: &mut Effects,
     ) {
         let mut replay = None;
-        let outcome = self.enter(now, &room, from, class, owner).and_then(|number| {
+        let member = catch_up.as_ref().and_then(|catch_up| catch_up.member.as_ref());
+        let admitted = member.map_or(Ok(()), |member| self.admits(now, &room, Some(&member.who)));
+        let outcome = admitted.and_then(|()| self.enter(now, &room, from, class, owner)).and_then(|number| {
             let found = self.rooms.get(number).expect("invariant: just entered");
             let stands = (found.epoch, found.offset, found.audience.members());
             let wants_past = catch_up.as_deref().filter(|catch_up| catch_up.wants_past());
@@ -199,7 +201,10 @@ impl HomeRooms {
         owner: u64,
     ) -> Result<u32, Refusal> {
         let number = self.find_or_create(now, room)?;
-        let limit = self.members_max(room);
+        let mut limit = self.members_max(room);
+        if let Some(max) = self.members_max_by_service(number) {
+            limit.0 = if limit.0 == 0 { max } else { limit.0.min(max) };
+        }
         let found = self.rooms.get_mut(number).expect("invariant: just found");
         let members = found.audience.members();
         if limit.0 > 0 && members >= limit.0 {

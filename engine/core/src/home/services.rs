@@ -14,7 +14,7 @@ use crate::home::rooms::refusal;
 use crate::id::Address;
 use crate::mesh::{Called, Mesh, Origin, Publication, ToHome, ToLocal, Whisper};
 use crate::prepared::Prepared;
-use crate::service::{Context, Kind, Member, Method, SERVICES, Saying, Service, To};
+use crate::service::{Caller, Context, Deed, Kind, Member, Method, SERVICES, Saying, Service, To};
 use crate::time::Now;
 
 /// What one room has of services.
@@ -89,7 +89,12 @@ impl HomeRooms {
             return;
         }
         let is_known = self.rooms.find(&called.room).is_some();
-        let outcome = self.find_or_create(now, &called.room).and_then(|number| {
+        let admitted = match SERVICES[called.service].guards {
+            true => Ok(()),
+            false => self.admits(now, &called.room, Some(&called.caller)),
+        };
+        let found = admitted.and_then(|()| self.find_or_create(now, &called.room));
+        let outcome = found.and_then(|number| {
             let is_new = !self.has_service(number, called.service);
             if is_new && self.services.total() >= self.options.limits.services as u64 {
                 let message = "the server keeps as much for services as it may; try again later";
@@ -224,7 +229,7 @@ impl HomeRooms {
     fn state_of(&mut self, now: Now, number: u32, member: Option<&Member>) -> Option<Body> {
         let Self { rooms, options, random, .. } = self;
         let room = rooms.get(number).expect("invariant: the caller has just found it");
-        let mut says = Vec::new();
+        let (mut says, mut deeds) = (Vec::new(), Vec::new());
         let context = Context {
             now,
             room: &room.name,
@@ -235,7 +240,9 @@ impl HomeRooms {
             caller: member.map(|member| &member.who),
             options,
             random,
+            used_s: room.used_s,
             says: &mut says,
+            deeds: &mut deeds,
             changed: false,
         };
         let has = &room.more.as_ref()?.services.has;
@@ -259,7 +266,8 @@ impl HomeRooms {
         let Some(room) = self.rooms.get_mut(number) else { return None };
         let Some(more) = &mut room.more else { return None };
         let mut services = std::mem::take(&mut more.services);
-        let (mut says, mut answer, mut changed) = (Vec::new(), None, Vec::new());
+        let (mut says, mut deeds) = (Vec::new(), Vec::new());
+        let (mut answer, mut changed) = (None, Vec::new());
         for instance in services.has.iter_mut().filter(|of| only.is_none_or(|only| of.kind == only)) {
             let mut context = Context {
                 now,
@@ -275,7 +283,9 @@ impl HomeRooms {
                 },
                 options: &self.options,
                 random: &mut self.random,
+                used_s: room.used_s,
                 says: &mut says,
+                deeds: &mut deeds,
                 changed: false,
             };
             match occasion {
@@ -318,6 +328,9 @@ impl HomeRooms {
         for saying in says {
             self.say(now, number, saying, out);
         }
+        for deed in deeds {
+            self.perform(number, deed, out);
+        }
         answer
     }
 
@@ -354,6 +367,53 @@ impl HomeRooms {
             }
             To::Here => self.signal(now, number, publication(name), out),
         }
+    }
+
+    fn perform(&mut self, number: u32, deed: Deed, out: &mut Effects) {
+        let room = self.rooms.get(number).expect("invariant: a room whose service acts is kept");
+        match deed {
+            Deed::Purge => self.purge(number, out),
+            Deed::Expel { user, reason } => {
+                for shard in room.audience.shards() {
+                    let expel = ToLocal::Expel(room.name.clone(), user.clone(), reason.clone().into());
+                    out.send(shard, Mesh::Local(expel));
+                }
+            }
+        }
+    }
+
+    /// Whether somebody may be in a room, as far as its services have a say.
+    pub(super) fn admits(&self, now: Now, room: &RoomName, caller: Option<&Caller>) -> Result<(), Refusal> {
+        self.ask_services(room, |service| service.admits(caller, now))
+    }
+
+    /// Whether a room takes a message of this user, as far as its services have a say.
+    pub(super) fn takes(&self, now: Now, room: &RoomName, user: Option<&RoomName>) -> Result<(), Refusal> {
+        self.ask_services(room, |service| service.takes(user, now))
+    }
+
+    /// Asks each service of a room, which must be there if its type says so.
+    fn ask_services(
+        &self,
+        room: &RoomName,
+        ask: impl Fn(&dyn Service) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let found = self.rooms.find(room).and_then(|number| self.rooms.get(number));
+        let services = found.and_then(|room| room.more.as_ref()).map_or(&[][..], |more| &more.services.has);
+        let is_created = || services.iter().any(|of| of.service.is_creation());
+        if self.options.type_of(room).must_be_created() && !is_created() {
+            return Err(Refusal {
+                field: Some("room"),
+                ..refusal(Code::RoomNotFound, "there is no such `room`")
+            });
+        }
+        services.iter().try_for_each(|of| ask(&*of.service))
+    }
+
+    /// How many members a room may have, where a service has a say in that.
+    pub(super) fn members_max_by_service(&self, number: u32) -> Option<u32> {
+        let more = self.rooms.get(number)?.more.as_ref()?;
+        more.services.has.iter().filter_map(|of| of.service.members_max()).min()
     }
 
     /// Hands a message out that has no place: it is for who is there now.
@@ -406,7 +466,7 @@ impl Unconfirmed {
     pub(super) fn give(self, out: &mut Effects) {
         let shard = match &self.origin {
             Origin::Silent => return,
-            Origin::Connection(address, _) => address.shard,
+            Origin::Connection(address, _) | Origin::Roster(address, _) => address.shard,
             Origin::Http(shard, _, _) => *shard,
         };
         out.send(shard, Mesh::Local(ToLocal::Answered(self.origin, self.outcome)));

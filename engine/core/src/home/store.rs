@@ -159,6 +159,25 @@ impl HomeRooms {
         }
     }
 
+    /// What waits for the store in a room that begins anew is not handed out; its publishers are told.
+    pub(super) fn take_back_drafts(&mut self, number: u32, out: &mut Effects) {
+        let room = self.rooms.get_mut(number).expect("invariant: the caller has just found it");
+        let drafts = room.more.as_mut().map(|more| std::mem::take(&mut more.drafts)).unwrap_or_default();
+        if drafts.is_empty() {
+            return;
+        }
+        self.store.pledged.retain(|(_, of)| *of != number);
+        for draft in drafts {
+            if let Some(id) = draft.id {
+                self.recent.forget_id(id);
+            }
+            for origin in draft.origins {
+                let refused = refusal(Code::RoomNotFound, "the `room` was purged before it had the message");
+                tell(origin, Err(refused), out);
+            }
+        }
+    }
+
     /// After a failure the store may have more of a room, or less of what is known of it, than there is.
     fn tell_store_all(&mut self) {
         // Before any cursor that has gone past them: the shard that holds them writes apart from this one.

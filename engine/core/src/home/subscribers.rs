@@ -102,6 +102,14 @@ impl Default for Subscribers {
 }
 
 impl Subscribers {
+    /// The room's count begins anew: nobody owes anything.
+    pub(crate) fn begin_anew(&mut self) {
+        for subscription in self.all.values_mut() {
+            subscription.cursor = 0;
+            subscription.rounds.clear();
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.all.len()
     }

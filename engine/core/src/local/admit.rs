@@ -80,15 +80,20 @@ impl Local {
         if !self.options.type_of(room).knows_members() {
             return None;
         }
-        let connection = self.connections.get(id)?;
+        let client_id = self.connections.get(id)?.client_id().into();
+        Some(Member { who: self.caller(id), client_id })
+    }
+
+    /// Who a connection is to services.
+    pub(crate) fn caller(&self, id: ConnectionId) -> Caller {
+        let connection = self.connections.get(id).expect("invariant: the caller holds it");
         let role = self.roles.name(connection.role);
-        let who = Caller {
+        Caller {
             user: Some(connection.user.clone()),
             role: role.into(),
             permissions: self.options.permissions_of(role),
             address: Some(Address { shard: self.shard, connection: id }),
-        };
-        Some(Member { who, client_id: connection.client_id().into() })
+        }
     }
 
     /// All of the engine's own rooms have answered.

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fanfare_protocol::{Code, Encoding, Message, Refusal, Reply, RoomName, json, msgpack, ws};
+use fanfare_protocol::{
+    Body, Code, Encoding, EventName, Message, Refusal, Reply, RoomName, json, msgpack, ws,
+};
 use foldhash::quality::FixedState;
 
 use crate::class::Class;
@@ -169,6 +171,33 @@ impl Local {
         }
         let opcode = opcode(connection.class.encoding());
         self.write(id.slot, |bytes| ws::encode_frame(bytes, opcode, false, payload));
+    }
+
+    /// Members of a room are sent away: those of one user, or all.
+    pub(crate) fn expel(
+        &mut self,
+        now: Now,
+        room: &RoomName,
+        user: Option<&RoomName>,
+        reason: &str,
+        out: &mut Effects,
+    ) {
+        let Some(number) = self.rooms.find(room) else { return };
+        let found = self.rooms.get(number).expect("invariant: just found");
+        let slots: Vec<u32> = found.groups.iter().flat_map(|group| group.slots()).collect();
+        let body = Body::Json(serde_json::json!({ "reason": reason }).to_string().into());
+        for slot in slots {
+            let id = self.connections.id_of(slot);
+            let connection = self.connections.get(id).expect("invariant: members are held");
+            if user.is_some_and(|user| connection.user != *user) {
+                continue;
+            }
+            self.leave(id, number, true, out);
+            let event = EventName::of_engine("$removed");
+            self.whisper(now, id, &Whisper { room: room.clone(), event, body: body.clone(), user: None });
+            self.reply(id, None, &Reply::Left { room: room.as_str() });
+            self.note(id, FactKind::Expelled, room.to_string(), out);
+        }
     }
 
     /// Something that a service has to say to this connection alone.

@@ -29,8 +29,12 @@ pub(crate) struct Context<'c> {
     pub(crate) caller: Option<&'c Caller>,
     pub(crate) options: &'c Options,
     pub(crate) random: &'c mut Random,
+    /// When the room was used last, in seconds of the steady clock.
+    pub(crate) used_s: u32,
     /// What is to be said, in order.
     pub(crate) says: &'c mut Vec<Saying>,
+    /// What is to be done to the room after that.
+    pub(crate) deeds: &'c mut Vec<Deed>,
     /// Whether what [`super::Service::save`] gives has changed.
     pub(crate) changed: bool,
 }
@@ -56,6 +60,20 @@ impl Context<'_> {
     pub(crate) fn user_id(&self) -> &str {
         self.caller.map_or("", Caller::user_id)
     }
+}
+
+/// Something that is done to a room.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Deed {
+    /// Its kept messages go, and its count begins anew.
+    Purge,
+    /// Members go: those of one user, or all.
+    Expel {
+        /// Whose.
+        user: Option<RoomName>,
+        /// What they are told.
+        reason: String,
+    },
 }
 
 /// To whom something is said.

@@ -9,22 +9,25 @@ mod args;
 mod caller;
 mod context;
 mod poll;
+mod presence;
+mod room;
 mod route;
 mod spec;
 
 use std::fmt::Debug;
 
-use fanfare_protocol::Refusal;
+use fanfare_protocol::{Refusal, RoomName};
 use serde_json::Value;
 
 pub use args::Args;
 pub use caller::Caller;
-pub(crate) use context::{Context, Saying, To};
+pub(crate) use context::{Context, Deed, Saying, To};
 pub use route::{Path, route};
 pub use spec::{Access, Field, Method, Place, Rule, Spec};
 
 use crate::options::Options;
 use crate::room_type::RoomType;
+use crate::time::Now;
 
 /// A member of a room, as services know it.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +52,34 @@ pub(crate) trait Service: Debug {
     /// A connection is no member any more.
     fn left(&mut self, member: crate::Address, context: &mut Context<'_>) {
         let _ = (member, context);
+    }
+
+    /// Whether somebody may be in the room.
+    ///
+    /// # Errors
+    /// Why not.
+    fn admits(&self, caller: Option<&Caller>, now: Now) -> Result<(), Refusal> {
+        let _ = (caller, now);
+        Ok(())
+    }
+
+    /// Whether the room takes a message of this user (nothing: of a backend).
+    ///
+    /// # Errors
+    /// Why not.
+    fn takes(&self, user: Option<&RoomName>, now: Now) -> Result<(), Refusal> {
+        let _ = (user, now);
+        Ok(())
+    }
+
+    /// Whether it makes the room one that was created.
+    fn is_creation(&self) -> bool {
+        false
+    }
+
+    /// How many members the room may have at most, where the service has a say in that.
+    fn members_max(&self) -> Option<u32> {
+        None
     }
 
     /// What who joins is told with `joined`, before any later message.
@@ -86,6 +117,8 @@ pub(crate) struct Kind {
     pub(crate) new: fn(&Options) -> Box<dyn Service>,
     /// An instance from what [`Service::save`] gave; nothing where that cannot be read.
     pub(crate) restore: fn(&[u8], &Options) -> Option<Box<dyn Service>>,
+    /// Whether it says itself who may do its commands, so that who is not let into a room is not stopped before.
+    pub(crate) guards: bool,
     /// Whether rooms of a type have an instance from the first member on.
     pub(crate) attends: fn(&RoomType) -> bool,
 }
@@ -97,7 +130,7 @@ impl Debug for Kind {
 }
 
 /// Every service.
-pub(crate) static SERVICES: [&Kind; 1] = [&poll::KIND];
+pub(crate) static SERVICES: [&Kind; 3] = [&poll::KIND, &presence::KIND, &room::KIND];
 
 /// The place of a command's service in [`SERVICES`], and what the command takes.
 pub(crate) fn find(name: &str) -> Option<(usize, &'static Spec)> {

@@ -2,6 +2,8 @@
 //! the store do as they like. Each service has a [`Part`] that knows what must come of it.
 
 mod poll;
+mod presence;
+mod room;
 
 use std::collections::HashMap;
 
@@ -57,7 +59,11 @@ pub struct Stage {
 }
 
 /// Every part, by name.
-pub const PARTS: [(&str, fn() -> Box<dyn Part>); 1] = [("poll", || Box::<poll::Polls>::default())];
+pub const PARTS: [(&str, fn() -> Box<dyn Part>); 3] = [
+    ("poll", || Box::<poll::Polls>::default()),
+    ("presence", || Box::<presence::Presence>::default()),
+    ("room", || Box::<room::Rooms>::default()),
+];
 
 /// Plays one part from a seed.
 ///
@@ -103,6 +109,23 @@ impl Stage {
         self.world.command(client, &command);
     }
 
+    /// At rest: time passes, and everybody hears what comes of it.
+    pub fn pass(&mut self, part: &mut dyn Part, ms: u64) {
+        self.world.pass(ms);
+        self.settle(part);
+        self.gather(part);
+    }
+
+    /// Everybody is there.
+    fn gather(&mut self, part: &mut dyn Part) {
+        for who in 0..self.people.len() {
+            if self.people[who].client.is_none() {
+                self.come(who);
+            }
+        }
+        self.settle(part);
+    }
+
     /// At rest: asks something and gives the answer; what else somebody hears meanwhile is lost.
     ///
     /// # Panics
@@ -131,7 +154,9 @@ impl Stage {
     fn step(&mut self, part: &mut dyn Part) {
         let world = &mut self.world;
         match world.random.below(100) {
-            0..35 => drop(world.deliver_one()),
+            0..35 => {
+                world.deliver_one();
+            }
             35..50 => {
                 let shard = world.random.below(world.cores.len());
                 world.flush(shard, |_| {});
@@ -227,12 +252,7 @@ impl Stage {
 
     fn come_to_rest(&mut self, part: &mut dyn Part) {
         self.settle(part);
-        for who in 0..self.people.len() {
-            if self.people[who].client.is_none() {
-                self.come(who);
-            }
-        }
-        self.settle(part);
+        self.gather(part);
         part.rest(self);
         self.settle(part);
     }

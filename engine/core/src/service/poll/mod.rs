@@ -22,6 +22,7 @@ pub(crate) static KIND: Kind = Kind {
     commands: &commands::COMMANDS,
     new: |_: &Options| Box::<Polls>::default(),
     restore: |bytes, _| Some(Box::new(serde_json::from_slice::<Polls>(bytes).ok()?)),
+    guards: false,
     attends: |_| false,
 };
 

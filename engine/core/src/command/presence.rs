@@ -1,0 +1,75 @@
+//! `presence`: who is in a room. The service of that name answers.
+
+use fanfare_protocol::wire::CommandId;
+use fanfare_protocol::{Body, Refusal, Reply, RoomName};
+
+use crate::command::call::{self, Calling};
+use crate::effect::Effects;
+use crate::id::{Address, ConnectionId};
+use crate::local::Local;
+use crate::mesh::{Called, Mesh, Origin, ToHome};
+use crate::service::{self, Args};
+
+/// Asks the room's home.
+pub(super) fn presence(
+    local: &mut Local,
+    id: ConnectionId,
+    command: Option<CommandId>,
+    room: RoomName,
+    out: &mut Effects,
+) {
+    let (_, spec) = service::find("presence.list").expect("invariant: there is such a service");
+    let origin = Origin::Roster(Address { shard: local.shard, connection: id }, command.clone());
+    let caller = local.caller(id);
+    let calling = Calling { spec, room: Some(room), args: Args::default(), caller, origin };
+    let patterns = local.connections.get(id).and_then(|connection| connection.patterns.clone());
+    if let Err(refusal) = call::route(local, calling, patterns.as_ref(), out) {
+        local.refuse(id, &Refusal { id: command, ..refusal });
+    }
+}
+
+/// A heartbeat came: every room of the connection that keeps presence hears what it says of the user.
+pub(super) fn heard(local: &mut Local, id: ConnectionId, data: Option<&Body>, out: &mut Effects) {
+    let connection = local.connections.get(id).expect("invariant: the caller holds it");
+    let rooms = connection.memberships.iter().filter_map(|of| local.rooms.get(of.room));
+    let rooms: Vec<RoomName> = rooms
+        .map(|room| &room.name)
+        .filter(|name| !name.is_engine_room() && local.options.type_of(name).presence)
+        .cloned()
+        .collect();
+    if rooms.is_empty() {
+        return;
+    }
+    let (service, spec) = service::find("presence.set").expect("invariant: there is such a service");
+    // A heartbeat may say anything; what is no such thing says nothing of the user.
+    let args = Args::read(spec, data, &[]).unwrap_or_default();
+    for room in rooms {
+        let (to, caller) = (local.home_of(&room), local.caller(id));
+        let called = Called { room, service, spec, args: args.clone(), caller, origin: Origin::Silent };
+        out.send(to, Mesh::Home(ToHome::Call(Box::new(called))));
+    }
+}
+
+/// The service has answered.
+pub(crate) fn answer(
+    local: &mut Local,
+    id: ConnectionId,
+    command: Option<CommandId>,
+    outcome: Result<Body, Box<Refusal>>,
+) {
+    match outcome {
+        Ok(roster) => {
+            let roster = roster_of(&roster);
+            let members = Body::Json(roster["members"].to_string().into());
+            let (room, count) = (roster["room"].as_str().unwrap_or_default(), roster["count"].as_u64());
+            let presence = Reply::Presence { room, count: count.unwrap_or(0), members: &members };
+            local.reply(id, command.as_ref(), &presence);
+        }
+        Err(refusal) => local.refuse(id, &Refusal { id: command, ..*refusal }),
+    }
+}
+
+fn roster_of(answer: &Body) -> serde_json::Value {
+    let (Body::Json(bytes) | Body::MessagePack(bytes)) = answer;
+    serde_json::from_slice(bytes).expect("invariant: services answer with JSON")
+}

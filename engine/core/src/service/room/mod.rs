@@ -1,0 +1,321 @@
+//! Rooms as things of their own: created by somebody, for some, with a bound, and closed at last; and what an operator
+//! does to any room. A room needs none of this to be used unless its type says so.
+
+mod commands;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fanfare_protocol::timestamp::rfc3339;
+use fanfare_protocol::{Code, Refusal, RoomName};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::args::invalid;
+use super::{Args, Caller, Context, Deed, Kind, Member, Service, Spec};
+use crate::id::Address;
+use crate::options::{Options, lists};
+use crate::permission::Permission;
+use crate::time::Now;
+
+/// Users that may be invited to one room, and that may be kept out of it.
+const NAMED_MAX: usize = 10_000;
+
+pub(crate) static KIND: Kind = Kind {
+    name: "room",
+    commands: &commands::COMMANDS,
+    new: |_: &Options| Box::<Room>::default(),
+    restore: |bytes, _| Some(Box::new(serde_json::from_slice::<Room>(bytes).ok()?)),
+    guards: true,
+    attends: |_| false,
+};
+
+/// What is known of one room beside its messages.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Room {
+    created: Option<Created>,
+    /// Nobody may publish.
+    is_frozen: bool,
+    /// Users who are kept out, until when by the steady clock.
+    banned: BTreeMap<String, u64>,
+}
+
+/// What somebody who created a room said of it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Created {
+    /// Who; nobody where a backend did.
+    creator: Option<String>,
+    at_unix_ms: u64,
+    title: Option<String>,
+    metadata: Value,
+    is_private: bool,
+    members_max: Option<u32>,
+    invited: BTreeSet<String>,
+    /// Whether it goes when its last member leaves.
+    cleanup: bool,
+}
+
+impl Created {
+    fn lets_in(&self, user_id: &str) -> bool {
+        !self.is_private || self.creator.as_deref() == Some(user_id) || self.invited.contains(user_id)
+    }
+}
+
+impl Service for Room {
+    fn call(&mut self, spec: &Spec, args: &Args, context: &mut Context<'_>) -> Result<Value, Refusal> {
+        match spec.name {
+            "room.create" => self.create(args, context),
+            "room.info" => {
+                self.admits(context.caller, context.now)?;
+                if self.is_empty() && context.members == 0 && context.offset == 0 {
+                    return Err(not_found());
+                }
+                Ok(self.told(context))
+            }
+            "room.update" => self.update(args, context),
+            "room.invite" => self.invite(args.word("user_id"), true, context),
+            "room.uninvite" => self.invite(args.word("user_id"), false, context),
+            "room.kick" => self.kick(args, context),
+            "room.freeze" => self.freeze(args.flag("frozen").unwrap_or(true), context),
+            "room.purge" => {
+                self.owns(context)?;
+                context.deeds.push(Deed::Purge);
+                context.signal("$room_purged", json!({}));
+                Ok(json!({ "room": context.room.as_str() }))
+            }
+            "room.close" => self.close(args.text("reason"), context),
+            _ => unreachable!("invariant: only the service's own commands come here"),
+        }
+    }
+
+    fn joined(&mut self, _member: &Member, _context: &mut Context<'_>) {}
+
+    fn left(&mut self, _member: Address, context: &mut Context<'_>) {
+        if context.members == 0 && self.created.as_ref().is_some_and(|created| created.cleanup) {
+            *self = Self::default();
+            context.changed = true;
+            context.deeds.push(Deed::Purge);
+        }
+    }
+
+    fn state(&self, context: &Context<'_>) -> Option<Value> {
+        Some(self.told(context))
+    }
+
+    fn admits(&self, caller: Option<&Caller>, now: Now) -> Result<(), Refusal> {
+        // Backends and operators go where they like.
+        let Some(caller) = caller.filter(|caller| caller.user.is_some()) else { return Ok(()) };
+        if caller.permissions.has(Permission::Admin) {
+            return Ok(());
+        }
+        let user_id = caller.user_id();
+        if self.banned.get(user_id).is_some_and(|until_ms| *until_ms > now.mono_ms()) {
+            return Err(forbidden("this `room` does not let the user in"));
+        }
+        match &self.created {
+            Some(created) if !created.lets_in(user_id) => {
+                Err(forbidden("this `room` is for its creator and who was invited"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn takes(&self, user: Option<&RoomName>, now: Now) -> Result<(), Refusal> {
+        if self.is_frozen {
+            return Err(forbidden("this `room` takes no messages now"));
+        }
+        let Some(user) = user.and_then(|user| user.as_str().strip_prefix("@user:")) else { return Ok(()) };
+        let is_out = self.banned.get(user).is_some_and(|until_ms| *until_ms > now.mono_ms());
+        if is_out || self.created.as_ref().is_some_and(|created| !created.lets_in(user)) {
+            return Err(forbidden("this `room` takes no messages of this user"));
+        }
+        Ok(())
+    }
+
+    fn is_creation(&self) -> bool {
+        self.created.is_some()
+    }
+
+    fn members_max(&self) -> Option<u32> {
+        self.created.as_ref()?.members_max
+    }
+
+    fn due_ms(&self) -> Option<u64> {
+        self.banned.values().min().copied()
+    }
+
+    fn tick(&mut self, context: &mut Context<'_>) {
+        let before = self.banned.len();
+        self.banned.retain(|_, until_ms| *until_ms > context.now.mono_ms());
+        context.changed = self.banned.len() < before;
+    }
+
+    fn is_empty(&self) -> bool {
+        self.created.is_none() && !self.is_frozen && self.banned.is_empty()
+    }
+
+    fn save(&self) -> Option<Vec<u8>> {
+        Some(serde_json::to_vec(self).expect("invariant: it is texts and numbers"))
+    }
+}
+
+impl Room {
+    fn create(&mut self, args: &Args, context: &mut Context<'_>) -> Result<Value, Refusal> {
+        let room_type = context.options.type_of(context.room);
+        if !room_type.is_managed() {
+            return Err(invalid("room", "`room`: rooms of this type need no creation; join them"));
+        }
+        let caller = context.caller.expect("invariant: somebody asks");
+        if caller.user.is_some() && !lists(&room_type.create, &caller.role) {
+            return Err(forbidden("the role may not create rooms of this type"));
+        }
+        if self.created.is_some() {
+            return Err(invalid("room", "`room` is there already"));
+        }
+        let creator = caller.user.is_some().then(|| caller.user_id().to_owned());
+        self.created = Some(Created {
+            creator,
+            at_unix_ms: context.now.unix_ms,
+            title: args.text("title").map(str::to_owned),
+            metadata: args.value("metadata").cloned().unwrap_or_else(|| json!({})),
+            is_private: args.flag("private").unwrap_or(room_type.private),
+            members_max: args.whole("max_members").map(|max| max as u32),
+            invited: args.texts("invited").map(str::to_owned).collect(),
+            cleanup: args.flag("cleanup").unwrap_or(room_type.cleanup),
+        });
+        context.changed = true;
+        Ok(self.told(context))
+    }
+
+    fn update(&mut self, args: &Args, context: &mut Context<'_>) -> Result<Value, Refusal> {
+        self.owns(context)?;
+        let Some(created) = &mut self.created else { return Err(not_created()) };
+        if let Some(title) = args.text("title") {
+            created.title = Some(title.to_owned());
+        }
+        if let Some(metadata) = args.value("metadata") {
+            created.metadata = metadata.clone();
+        }
+        created.is_private = args.flag("private").unwrap_or(created.is_private);
+        created.members_max = args.whole("max_members").map(|max| max as u32).or(created.members_max);
+        self.tell(context);
+        Ok(self.told(context))
+    }
+
+    fn invite(&mut self, user_id: &str, is_in: bool, context: &mut Context<'_>) -> Result<Value, Refusal> {
+        self.owns(context)?;
+        let Some(created) = &mut self.created else { return Err(not_created()) };
+        if !is_in {
+            created.invited.remove(user_id);
+        } else if created.invited.len() < NAMED_MAX {
+            created.invited.insert(user_id.to_owned());
+            self.banned.remove(user_id);
+        } else {
+            let message = format!("at most {NAMED_MAX} users are invited to a room");
+            return Err(Refusal { id: None, code: Code::RateLimitExceeded, message, field: Some("user_id") });
+        }
+        context.changed = true;
+        Ok(self.told(context))
+    }
+
+    fn kick(&mut self, args: &Args, context: &mut Context<'_>) -> Result<Value, Refusal> {
+        self.owns(context)?;
+        let user_id = args.word("user_id");
+        if let Some(created) = &mut self.created {
+            created.invited.remove(user_id);
+            context.changed = true;
+        }
+        if let Some(seconds) = args.whole("seconds") {
+            if self.banned.len() >= NAMED_MAX && !self.banned.contains_key(user_id) {
+                let message = format!("at most {NAMED_MAX} users are kept out of a room");
+                return Err(Refusal {
+                    id: None,
+                    code: Code::RateLimitExceeded,
+                    message,
+                    field: Some("user_id"),
+                });
+            }
+            self.banned.insert(user_id.to_owned(), context.now.mono_ms() + seconds * 1_000);
+            context.changed = true;
+        }
+        let reason = args.text("reason").unwrap_or("removed from the room").to_owned();
+        context.deeds.push(Deed::Expel { user: Some(RoomName::of_user(user_id)), reason });
+        Ok(json!({ "user_id": user_id }))
+    }
+
+    fn freeze(&mut self, is_frozen: bool, context: &mut Context<'_>) -> Result<Value, Refusal> {
+        self.owns(context)?;
+        if std::mem::replace(&mut self.is_frozen, is_frozen) != is_frozen {
+            self.tell(context);
+        }
+        Ok(json!({ "room": context.room.as_str(), "frozen": is_frozen }))
+    }
+
+    /// Members are told and go, what was kept goes, and so does what was known of the room.
+    fn close(&mut self, reason: Option<&str>, context: &mut Context<'_>) -> Result<Value, Refusal> {
+        self.owns(context)?;
+        let reason = reason.unwrap_or("the room was closed").to_owned();
+        context.signal("$room_closed", json!({ "reason": reason }));
+        context.deeds.push(Deed::Expel { user: None, reason });
+        context.deeds.push(Deed::Purge);
+        *self = Self::default();
+        context.changed = true;
+        Ok(json!({ "room": context.room.as_str(), "members": context.members }))
+    }
+
+    /// Whether the caller may steer this room: its creator, or whoever may steer any.
+    fn owns(&self, context: &Context<'_>) -> Result<(), Refusal> {
+        let caller = context.caller.expect("invariant: somebody asks");
+        let creator = self.created.as_ref().and_then(|created| created.creator.as_deref());
+        let is_creator = caller.user.is_some() && creator == Some(caller.user_id());
+        if is_creator || caller.permissions.has(Permission::Control) {
+            return Ok(());
+        }
+        Err(forbidden("only the room's creator and roles with `control` may do this"))
+    }
+
+    fn tell(&self, context: &mut Context<'_>) {
+        context.changed = true;
+        let told = self.told(context);
+        context.signal("$room_updated", told);
+    }
+
+    fn told(&self, context: &Context<'_>) -> Value {
+        let quiet_ms = context.now.mono_ms().saturating_sub(u64::from(context.used_s) * 1_000);
+        let mut told = json!({
+            "room": context.room.as_str(),
+            "room_type": &*context.options.type_of(context.room).name,
+            "members": context.members,
+            "epoch": context.epoch.to_string(),
+            "offset": context.offset,
+            "last_activity": time(context.now.unix_ms.saturating_sub(quiet_ms)),
+            "frozen": self.is_frozen,
+        });
+        if let Some(created) = &self.created {
+            told["creator"] = created.creator.as_deref().into();
+            told["created_at"] = time(created.at_unix_ms).into();
+            told["title"] = created.title.as_deref().into();
+            told["metadata"] = created.metadata.clone();
+            told["private"] = created.is_private.into();
+            told["max_members"] = created.members_max.into();
+        }
+        told
+    }
+}
+
+fn time(unix_ms: u64) -> String {
+    String::from_utf8_lossy(&rfc3339(unix_ms)).into_owned()
+}
+
+fn forbidden(message: &str) -> Refusal {
+    Refusal { id: None, code: Code::Forbidden, message: message.to_owned(), field: Some("room") }
+}
+
+fn not_found() -> Refusal {
+    let message = "there is no such `room`".to_owned();
+    Refusal { id: None, code: Code::RoomNotFound, message, field: Some("room") }
+}
+
+fn not_created() -> Refusal {
+    let message = "`room` was not created by anybody".to_owned();
+    Refusal { id: None, code: Code::RoomNotFound, message, field: Some("room") }
+}

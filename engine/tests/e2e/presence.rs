@@ -1,0 +1,106 @@
+//! Presence through the real binary: who is in a room, over all shards, as people come, go and say what they do.
+
+use serde_json::{Value, json};
+
+use crate::support::{Client, Options, Server, api, deployments, eventually};
+
+const CONFIG: &str = r#"
+[limits]
+commands_per_minute = 0
+[[room_type]]
+name = "ward"
+presence = true
+"#;
+
+fn users(list: &Value) -> Vec<&str> {
+    let mut users: Vec<&str> =
+        list.as_array().unwrap().iter().map(|of| of["user_id"].as_str().unwrap()).collect();
+    users.sort_unstable();
+    users
+}
+
+/// Reads until presence says that.
+fn expect_change(client: &mut Client, kind: &str, user: &str) -> Value {
+    loop {
+        let message = client.receive().unwrap_or_else(|ended| panic!("{ended:?} before {kind} {user}"));
+        let told = message["data"][kind].as_array().into_iter().flatten().find(|of| of["user_id"] == user);
+        if let Some(told) = told.filter(|_| message["type"] == "$presence") {
+            assert!(message.get("offset").is_none(), "presence is kept nowhere: {message}");
+            return told.clone();
+        }
+    }
+}
+
+#[test]
+fn people_come_once_and_leave_when_their_last_connection_has() {
+    for options in deployments() {
+        let server = Server::start(Options { config: CONFIG.to_owned(), ..options });
+        let mut ada = Client::join_server(&server, "ada", "nurse");
+        assert_eq!(users(&ada.join("ward:1")["state"]["presence"]["members"]), ["ada"]);
+        let mut ben = Client::join_server(&server, "ben", "user");
+        let state = ben.join("ward:1")["state"]["presence"].clone();
+        assert_eq!((users(&state["members"]), &state["count"]), (vec!["ada", "ben"], &json!(2)));
+        expect_change(&mut ada, "joined", "ben");
+        let mut second = Client::packed(&server, "ben", "user");
+        second.join("ward:1");
+        let list = ada.ask(json!({"type": "presence", "room": "ward:1"}));
+        assert_eq!((&list["type"], &list["count"]), (&json!("presence"), &json!(2)), "{list}");
+        let of_ben = list["members"].as_array().unwrap().iter().find(|of| of["user_id"] == "ben").unwrap();
+        assert_eq!(of_ben["clients"].as_array().unwrap().len(), 2, "{list}");
+        drop(ben);
+        second.ask(json!({"type": "heartbeat", "data": {"page": "/rounds", "status": "busy", "odd": 1}}));
+        let changed = expect_change(&mut ada, "changed", "ben");
+        assert_eq!((&changed["page"], &changed["status"]), (&json!("/rounds"), &json!("busy")));
+        let (status, list) = api(&server, "GET", "/v1/rooms/ward:1/presence", None);
+        assert_eq!((status, users(&list["members"])), (200, vec!["ada", "ben"]), "{list}");
+        drop(second);
+        expect_change(&mut ada, "left", "ben");
+        let (_, list) = api(&server, "GET", "/v1/rooms/ward:1/presence", None);
+        assert_eq!((users(&list["members"]), &list["count"]), (vec!["ada"], &json!(1)), "{list}");
+    }
+}
+
+#[test]
+fn who_is_back_at_once_has_not_left() {
+    let server = Server::with(CONFIG);
+    let mut ada = Client::join_server(&server, "ada", "user");
+    ada.join("ward:1");
+    let mut ben = Client::join_server(&server, "ben", "user");
+    ben.join("ward:1");
+    expect_change(&mut ada, "joined", "ben");
+    drop(ben);
+    eventually("the connection's end", || {
+        let (_, list) = api(&server, "GET", "/v1/rooms/ward:1/presence", None);
+        (list["count"] == 1).then_some(())
+    });
+    let mut ben = Client::join_server(&server, "ben", "user");
+    ben.join("ward:1");
+    let mut cyd = Client::join_server(&server, "cyd", "user");
+    cyd.join("ward:1");
+    let mut told = Vec::new();
+    while !told.contains(&("joined", "cyd".to_owned())) {
+        let message = ada.receive().unwrap();
+        for kind in ["joined", "left"] {
+            let list = message["data"][kind].as_array().into_iter().flatten();
+            told.extend(list.map(|of| (kind, of["user_id"].as_str().unwrap().to_owned())));
+        }
+    }
+    assert_eq!(told, [("joined", "cyd".to_owned())], "nothing of ben");
+}
+
+#[test]
+fn without_presence_connections_are_counted_and_roles_may_be_kept_from_seeing() {
+    let config = format!("{CONFIG}[[role]]\nname = \"guest\"\npermissions = [\"join\"]\n");
+    let server = Server::with(&config);
+    let mut ada = Client::join_server(&server, "ada", "user");
+    ada.join("plain:1");
+    let list = ada.ask(json!({"type": "presence", "room": "plain:1"}));
+    assert_eq!((&list["count"], &list["members"]), (&json!(1), &json!([])), "{list}");
+    let mut guest = Client::join_server(&server, "eve", "guest");
+    assert!(guest.join("ward:1").get("state").is_none());
+    let refused = guest.ask(json!({"type": "presence", "room": "ward:1"}));
+    assert_eq!(refused["name"], "FORBIDDEN", "{refused}");
+    assert_eq!(api(&server, "GET", "/v1/rooms/ward:1/presence?limit=0", None).0, 400);
+    let set = json!({"type": "presence.set", "room": "ward:1", "data": {"status": 7}});
+    assert_eq!(ada.ask(set)["details"]["field"], "status");
+}
