@@ -130,8 +130,9 @@ fn check(field: &'static Field, value: Value) -> Result<Value, Refusal> {
     match (&field.rule, &value) {
         (Rule::Text(max), Value::String(text)) => {
             let odd = |c: char| c.is_control() && c != '\n' && c != '\t';
-            if text.is_empty() || text.len() > *max {
-                return must(format!("1 to {max} bytes long, it is {}", text.len()));
+            let length = text.chars().count();
+            if !(1..=*max).contains(&length) {
+                return must(format!("1 to {max} characters long, it is {length}"));
             }
             if text.chars().any(odd) {
                 return must("without control characters but line feeds and tabs".to_owned());
@@ -174,11 +175,11 @@ fn check(field: &'static Field, value: Value) -> Result<Value, Refusal> {
                 return must(format!("one of {}", words.join(", ")));
             }
         }
-        (Rule::Texts(count_max, bytes_max), _) => {
-            let good =
-                |text: &Value| text.as_str().is_some_and(|text| (1..=*bytes_max).contains(&text.len()));
+        (Rule::Texts(count_max, max), _) => {
+            let fits = |text: &str| (1..=*max).contains(&text.chars().count());
+            let good = |text: &Value| text.as_str().is_some_and(fits);
             if !value.as_array().is_some_and(|texts| texts.len() <= *count_max && texts.iter().all(good)) {
-                return must(format!("a list of at most {count_max} texts of 1 to {bytes_max} bytes"));
+                return must(format!("a list of at most {count_max} texts of 1 to {max} characters"));
             }
         }
         (Rule::Any(max), _) => {

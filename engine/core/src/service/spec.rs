@@ -104,7 +104,7 @@ impl Field {
 /// What a value may be.
 #[derive(Debug)]
 pub enum Rule {
-    /// Text of one to so many bytes, without control characters but line feeds and tabs.
+    /// Text of one to so many characters, without control characters but line feeds and tabs.
     Text(usize),
     /// A name: 1 to 64 of `A-Z a-z 0-9 . _ - : = ~ +`.
     Name,
@@ -118,7 +118,7 @@ pub enum Rule {
     Flag,
     /// One of these words.
     Choice(&'static [&'static str]),
-    /// At most so many texts of at most so many bytes.
+    /// At most so many texts of one to so many characters.
     Texts(usize, usize),
     /// Any value that takes at most so many bytes as JSON.
     Any(usize),
