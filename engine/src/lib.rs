@@ -4,7 +4,7 @@
 //! made in `fanfare-protocol`; system calls are in `fanfare-sys`; here is what connects them.
 #![forbid(unsafe_code)]
 
-pub mod audit;
+mod audit;
 pub mod auth;
 pub mod cli;
 mod clock;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use fanfare_core::{Identity, Options};
 
+use crate::audit::{Audit, Outcome, Record};
 use crate::auth::{ApiKeys, VerifiedCache, Verifier};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -50,6 +51,8 @@ pub struct Process {
     /// Shards whose connections have all gone, while draining.
     pub(crate) drained: AtomicUsize,
     pub(crate) exchange: Arc<Exchange>,
+    /// Who did what.
+    pub(crate) audit: Audit,
     /// Counts of the store, if there is one.
     pub(crate) store: Option<Arc<Status>>,
     /// When the latest panics were caught, by the steady clock, oldest first.
@@ -106,6 +109,7 @@ impl Process {
             && !self.draining.swap(true, Ordering::Relaxed)
         {
             tracing::error!("{PANICS_MAX} panics within a minute: draining");
+            self.audit.write(|| Record::new("drain", Outcome::Failed).because("too many panics"));
             self.exchange.signal_all();
         }
     }

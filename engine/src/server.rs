@@ -14,6 +14,7 @@ use monoio::{FusionDriver, LegacyDriver, RuntimeBuilder};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::audit::{self, Outcome, Record};
 use crate::auth::{ApiKeys, Verifier};
 use crate::clock::Clock;
 use crate::config::{Config, Driver};
@@ -39,6 +40,7 @@ pub struct Running {
     pub process: Arc<Process>,
     shards: Vec<JoinHandle<()>>,
     store: Option<store::Running>,
+    audit: Option<audit::Running>,
 }
 
 /// Descriptors beside those of connections: listeners, rings, logs.
@@ -73,7 +75,9 @@ pub fn start(config: Config) -> Result<Running, String> {
     let store = store.transpose().map_err(|error| format!("the store's thread: {error}"))?;
     let (store, store_status) = store.unzip();
     let mut restored = restored.into_iter().flatten();
+    let (audit, audit_running) = audit::start(&config.audit)?;
     let process = Arc::new(Process {
+        audit,
         verifier: Verifier::new(&config.auth),
         api_keys: ApiKeys::new(&config.auth),
         metrics: Metrics::new(shards),
@@ -105,7 +109,7 @@ pub fn start(config: Config) -> Result<Running, String> {
         let thread = std::thread::Builder::new().name(format!("shard-{number}")).spawn(run);
         threads.push(thread.map_err(|error| format!("a shard's thread: {error}"))?);
     }
-    Ok(Running { address, process, shards: threads, store })
+    Ok(Running { address, process, shards: threads, store, audit: audit_running })
 }
 
 impl Running {
@@ -123,6 +127,8 @@ impl Running {
                     tracing::warn!(signal, "second signal: ending at once");
                     std::process::exit(130);
                 }
+                let name = if signal == SIGTERM { "SIGTERM" } else { "SIGINT" };
+                process.audit.write(|| Record::new("drain", Outcome::Ok).because(name));
                 process.draining.store(true, Ordering::Relaxed);
                 process.exchange.signal_all();
                 tracing::info!(signal, grace = ?process.config.timeouts.drain, "draining; once more ends at once");
@@ -134,6 +140,9 @@ impl Running {
         }
         if let Some(store) = self.store {
             store.finish();
+        }
+        if let Some(audit) = self.audit {
+            audit.finish();
         }
         tracing::info!("drained");
         Ok(())

@@ -115,7 +115,7 @@ impl Core {
         }
         self.local.forget_vacated();
         for (id, code) in std::mem::take(&mut self.local.refusals) {
-            self.local.note_code(id, FactKind::Refused, String::new(), code, out);
+            self.local.note_code(id, FactKind::Refused, String::new(), code, "".into(), out);
         }
     }
 

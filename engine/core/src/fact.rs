@@ -1,5 +1,7 @@
 //! What happened, for whoever watches: the audit, the inspector, webhooks. The core tells; the shell decides who hears.
 
+use std::borrow::Cow;
+
 use fanfare_protocol::RoomName;
 
 use crate::entry::Entry;
@@ -22,6 +24,10 @@ pub struct Fact {
     pub subject: String,
     /// The code of a close or a refusal.
     pub code: Option<u16>,
+    /// Why, where something was refused or ended; never a peer's own words.
+    pub reason: Cow<'static, str>,
+    /// When its connection was opened, in milliseconds since 1970.
+    pub opened_unix_ms: Option<u64>,
     /// The message that it is about.
     pub message: Option<Box<Told>>,
 }
@@ -60,6 +66,8 @@ pub enum FactKind {
     Expelled,
     /// A message was not taken.
     PublishDenied,
+    /// Kept messages were asked for by somebody who may read them. Only where [`Watch::history`].
+    HistoryRead,
     /// Kept messages were not shown.
     HistoryDenied,
     /// A service's command was not allowed.
@@ -83,6 +91,7 @@ impl FactKind {
             Self::Left => "leave",
             Self::Expelled => "expel",
             Self::PublishDenied => "publish_denied",
+            Self::HistoryRead => "history",
             Self::HistoryDenied => "history_denied",
             Self::CallDenied => "call_denied",
             Self::Refused => "refused",
@@ -98,4 +107,6 @@ pub struct Watch {
     pub messages: bool,
     /// [`FactKind::Refused`].
     pub refusals: bool,
+    /// [`FactKind::HistoryRead`].
+    pub history: bool,
 }

@@ -1,9 +1,11 @@
 //! The command line.
 
+pub mod audit;
 pub mod check;
 pub mod doctor;
 pub mod store;
 pub mod token;
+pub mod verify_audit;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,6 +19,8 @@ const EXAMPLES: &str = "Examples:
   fanfare token --user ada --role admin          make a token
   fanfare doctor                                 look at the machine
   fanfare store inspect fanfare.redb             look into a store
+  fanfare audit --user ada audit.jsonl           who did what
+  fanfare verify-audit audit.jsonl               whether that log is whole
 
 Settings: flags over environment (FANFARE_LISTEN, FANFARE_LIMITS_CONNECTIONS, …) over the file over defaults.";
 
@@ -40,6 +44,10 @@ pub enum Cli {
     Check(CheckArgs),
     /// Look into, check or compact the file of a store.
     Store(store::StoreArgs),
+    /// Print the lines of an audit log that fit a user, a room, a time.
+    Audit(audit::AuditArgs),
+    /// Find out whether an audit log was edited, or lines of it removed.
+    VerifyAudit(verify_audit::VerifyAuditArgs),
     /// Look at kernel, io_uring and limits of this machine, and say what to set.
     Doctor(DoctorArgs),
 }

@@ -3,6 +3,7 @@
 //! Each setting is declared once, in `settings.rs` or `security.rs`, with its name, default and bounds. All that is wrong is found in one
 //! go, with the line it is on and, for an unknown key, the nearest right one.
 
+mod audit;
 mod file;
 mod problem;
 mod roles;
@@ -17,8 +18,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fanfare_core::{Options, RoleRule, RoomType};
+use sha2::{Digest, Sha256};
 
 use crate::cli::ServeArgs;
+pub use audit::{Audit, OnFull};
 pub use problem::{Problem, StartError};
 pub use security::{ApiKey, Auth, Key, Material, Secret};
 pub(crate) use unit::duration;
@@ -46,6 +49,8 @@ pub struct Config {
     pub compression: Compression,
     /// Who may come in.
     pub auth: Auth,
+    /// Who did what.
+    pub audit: Audit,
     /// Logs.
     pub log: Log,
     /// Room types other than the default one.
@@ -222,7 +227,8 @@ impl Config {
         flag: &dyn Fn(&str) -> Option<String>,
         env: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, StartError> {
-        settings::read(file::parse(text, flag, env)?)
+        let digest = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+        settings::read(file::parse(text, flag, env)?, digest)
     }
 
     /// What the core needs of it, for `shards` shards.
@@ -266,7 +272,11 @@ impl Config {
             store: self.store.is_some(),
             broadcast_roles: self.auth.broadcast_roles.clone(),
             roles: self.roles.clone(),
-            watch: fanfare_core::Watch::default(),
+            watch: fanfare_core::Watch {
+                messages: self.audit.publishes,
+                refusals: self.audit.path.is_some(),
+                history: self.audit.path.is_some(),
+            },
         }
     }
 }

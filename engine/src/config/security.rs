@@ -184,7 +184,7 @@ fn public(algorithm: Algorithm, path: &str) -> Found {
     }
 }
 
-fn load(path: &str) -> Result<String, String> {
+pub(super) fn load(path: &str) -> Result<String, String> {
     std::fs::read_to_string(Path::new(path)).map_err(|error| format!("`{path}` cannot be read: {error}"))
 }
 

@@ -11,7 +11,8 @@ use super::file::{Input, Table};
 use super::problem::{Problems, StartError};
 use super::section::Section;
 use super::{
-    Compression, Config, Driver, Heartbeat, Limits, Log, LogFormat, Timeouts, roles, room_types, security,
+    Compression, Config, Driver, Heartbeat, Limits, Log, LogFormat, Timeouts, audit, roles, room_types,
+    security,
 };
 
 const DAY_MS: u64 = 86_400_000;
@@ -25,14 +26,14 @@ pub(super) const RESET_EVERY: RangeInclusive<u64> = 1..=65_536;
 ///
 /// # Errors
 /// All that is wrong.
-pub(super) fn read(mut input: Input<'_>) -> Result<Config, StartError> {
+pub(super) fn read(mut input: Input<'_>, digest: String) -> Result<Config, StartError> {
     let table = std::mem::take(&mut input.table);
     let problems = Problems::default();
-    let config = top(table, &input, &problems);
+    let config = top(table, &input, digest, &problems);
     problems.into_result(config)
 }
 
-fn top(table: Table, input: &Input<'_>, problems: &Problems) -> Config {
+fn top(table: Table, input: &Input<'_>, digest: String, problems: &Problems) -> Config {
     let mut top = Section::new("", table, Some(input), problems);
     let listen = SocketAddr::from(([127, 0, 0, 1], 8080));
     let listen = top.parsed(
@@ -50,6 +51,7 @@ fn top(table: Table, input: &Input<'_>, problems: &Problems) -> Config {
     let timeouts = timeouts(top.section("timeouts"));
     let compression = compression(top.section("compression"), &limits);
     let auth = security::read(top.section("auth"), input.env, problems);
+    let audit = audit::read(top.section("audit"), digest);
     let log = log(top.section("log"));
     let types = room_types::read(top.sections("room_type"), compression.rooms, problems);
     let inbox = room_types::inbox(top.section("inbox"), compression.rooms);
@@ -82,6 +84,7 @@ fn top(table: Table, input: &Input<'_>, problems: &Problems) -> Config {
         timeouts,
         compression,
         auth,
+        audit,
         log,
         room_types,
         default_room_type,

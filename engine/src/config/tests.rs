@@ -15,7 +15,8 @@ fn problems(text: &str) -> String {
 fn the_example_says_the_defaults() {
     let example = include_str!("../../fanfare.example.toml");
     let example = parse(example).unwrap_or_else(|error| panic!("{error}"));
-    let defaults = parse("").unwrap();
+    let mut defaults = parse("").unwrap();
+    defaults.audit.config_sha256.clone_from(&example.audit.config_sha256);
     assert_eq!(format!("{example:?}"), format!("{defaults:?}"));
     assert!(defaults.development);
 }
@@ -30,6 +31,7 @@ fn the_example_is_right_with_its_comments_taken_away() {
         let keys = format!("{}/tests/keys", env!("CARGO_MANIFEST_DIR"));
         let line = line.replace("/run/secrets/jwt", &format!("{keys}/rsa.pem"));
         let line = line.replace("/etc/fanfare/idp.pub.pem", &format!("{keys}/ec.pub.pem"));
+        let line = line.replace("/run/secrets/audit", &format!("{keys}/rsa.pem"));
         let line = line.replace("\"…\"", &format!("\"{}\"", "0f".repeat(32)));
         text += if inside { line.trim_start_matches('#').trim_start() } else { &line };
         text += "\n";
@@ -220,4 +222,33 @@ fn origins_and_api_keys_and_room_types_are_checked() {
         (&["admin".to_owned()][..], 0)
     );
     assert!(problems("[limits]\nmessage_size = \"1MiB\"\nbacklog = \"1MiB\"").contains("twice message_size"));
+}
+
+#[test]
+fn the_audit_has_a_place_and_a_key_or_neither() {
+    let keys = format!("{}/tests/keys", env!("CARGO_MANIFEST_DIR"));
+    for (text, expected) in [
+        ("publishes = true", "audit.path (line 1): is required"),
+        ("on_full = \"refuse\"", "audit.path (line 1): is required"),
+        ("on_full = \"wait\"", "audit.on_full (line 2): must be one of"),
+        ("path = \"audit.1.jsonl\"", "must not end in a number"),
+        ("path = \"a\"\nkey_file = \"/nowhere\"", "audit.key_file (line 1): `/nowhere` cannot be read"),
+        ("queue = 1", "audit.queue (line 2): must be a whole number from 16"),
+        ("rotate_size = 1", "audit.rotate_size (line 2): must be a size"),
+    ] {
+        let told = problems(&format!("[audit]\n{text}"));
+        assert!(told.contains(expected), "{text}\n{told}");
+    }
+    let short = std::env::temp_dir().join(format!("fanfare-short-{}.key", std::process::id()));
+    std::fs::write(&short, "too short").unwrap();
+    let told = problems(&format!("[audit]\npath = \"a\"\nkey_file = \"{}\"", short.display()));
+    std::fs::remove_file(&short).unwrap();
+    assert!(told.contains("at least 32 bytes") && !told.contains("too short"), "{told}");
+    let config =
+        parse(&format!("[audit]\npath = \"audit.jsonl\"\nkey_file = \"{keys}/rsa.pem\"\npublishes = true"))
+            .unwrap();
+    assert!(!format!("{config:?}").contains("PRIVATE"));
+    let watch = config.core_options(1, 0).watch;
+    assert!(watch.messages && watch.refusals && watch.history);
+    assert_eq!(parse("").unwrap().core_options(1, 0).watch, fanfare_core::Watch::default());
 }

@@ -1,5 +1,6 @@
 //! Reading the head of a request: bounded before it is decoded, and checked for what the decoder lets through.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::{HeaderMap, Method, Uri, Version, header};
@@ -17,6 +18,8 @@ pub(crate) struct Head {
     pub(crate) headers: HeaderMap,
     pub(crate) body: BodyLength,
     pub(crate) keep_alive: bool,
+    /// Who asks.
+    pub(crate) peer: SocketAddr,
 }
 
 /// Why there is no head.
@@ -65,7 +68,10 @@ fn decode(connection: &mut Connection, end: usize) -> Result<Head, Failure> {
     check_lines(&connection.buffer[..end])?;
     let mut head = connection.buffer.split_to(end);
     match RequestHeadDecoder.decode(&mut head) {
-        Ok(Decoded::Some(decoded)) => checked(decoded.method, decoded.uri, decoded.version, decoded.headers),
+        Ok(Decoded::Some(decoded)) => {
+            let (method, uri) = (decoded.method, decoded.uri);
+            checked(method, uri, decoded.version, decoded.headers, connection.peer)
+        }
         Ok(_) => Err(Failure::Malformed("the request's head is not complete")),
         Err(_) => Err(Failure::Malformed("the request's head is malformed")),
     }
@@ -103,7 +109,13 @@ fn check_lines(head: &[u8]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn checked(method: Method, uri: Uri, version: Version, headers: HeaderMap) -> Result<Head, Failure> {
+fn checked(
+    method: Method,
+    uri: Uri,
+    version: Version,
+    headers: HeaderMap,
+    peer: SocketAddr,
+) -> Result<Head, Failure> {
     if version != Version::HTTP_11 && version != Version::HTTP_10 {
         return Err(Failure::Malformed("only HTTP/1.0 and HTTP/1.1 are spoken here"));
     }
@@ -140,5 +152,5 @@ fn checked(method: Method, uri: Uri, version: Version, headers: HeaderMap) -> Re
         tokens.any(|token| token.trim().eq_ignore_ascii_case(name))
     };
     let keep_alive = if version == Version::HTTP_11 { !named("close") } else { named("keep-alive") };
-    Ok(Head { method, uri, version, headers, body, keep_alive })
+    Ok(Head { method, uri, version, headers, body, keep_alive, peer })
 }

@@ -10,4 +10,5 @@ mod route;
 mod upgrade;
 
 pub(crate) use connection::serve;
+pub(crate) use head::Head;
 pub(crate) use respond::Response;

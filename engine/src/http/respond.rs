@@ -52,6 +52,10 @@ impl Response {
         self
     }
 
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     pub(crate) fn closes(&self) -> bool {
         self.close
     }

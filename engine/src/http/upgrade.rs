@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tungstenite::error::ProtocolError;
 use tungstenite::handshake::server::{create_response, write_response};
 
+use crate::audit::{Outcome, Visitor};
 use crate::auth;
 use crate::http::connection::Connection;
 use crate::http::head::Head;
@@ -30,6 +31,8 @@ pub(crate) struct Accepted {
     echo: Option<u8>,
     /// The token was bad: told over the WebSocket, since a browser cannot see an HTTP 401.
     refusal: Option<(Code, String)>,
+    /// For the audit.
+    visitor: Visitor,
 }
 
 /// Rooms that a query may name.
@@ -40,11 +43,12 @@ const RESUME_WORD_BYTES_MAX: usize = 32;
 const METADATA_BYTES_MAX: usize = 4_096;
 
 /// Decides an upgrade.
-pub(crate) async fn upgrade(process: &Arc<Process>, connection: &mut Connection, head: &Head) -> Next {
-    match decide(process, connection, head) {
+pub(crate) async fn upgrade(process: &Arc<Process>, head: &Head) -> Next {
+    match decide(process, head) {
         Ok(accepted) => Next::Upgrade(Box::new(accepted)),
         Err((reason, response)) => {
             process.metrics.handshake_failed(reason);
+            process.audit.upgrade_denied(head, reason);
             Next::Respond(response.closing())
         }
     }
@@ -52,7 +56,7 @@ pub(crate) async fn upgrade(process: &Arc<Process>, connection: &mut Connection,
 
 type Refused = (&'static str, Response);
 
-fn decide(process: &Process, connection: &Connection, request: &Head) -> Result<Accepted, Refused> {
+fn decide(process: &Process, request: &Head) -> Result<Accepted, Refused> {
     let echo = request.uri.path() == "/echo";
     if echo && !process.config.echo {
         let message = "the echo service is off; start with --echo";
@@ -70,7 +74,7 @@ fn decide(process: &Process, connection: &Connection, request: &Head) -> Result<
         return Err(("draining", response));
     }
     let mut answer = create_response(&checked(request)).map_err(|error| handshake_error(&error))?;
-    check_origin(process, connection, request)?;
+    check_origin(process, request)?;
     let (encoding, subprotocol) = subprotocol(&request.headers)?;
     let agreed = deflate(process, &request.headers);
     let headers = answer.headers_mut();
@@ -97,13 +101,15 @@ fn decide(process: &Process, connection: &Connection, request: &Head) -> Result<
         identity: None,
         bare: echo,
     };
+    let mut visitor = process.audit.visitor(request);
     if echo {
-        return Ok(Accepted { opening, echo: Some(window.map_or(0, |window| window.bits)), refusal: None });
+        let echo = Some(window.map_or(0, |window| window.bits));
+        return Ok(Accepted { opening, echo, refusal: None, visitor });
     }
     let query = request.uri.query().unwrap_or_default();
-    let (identity, refusal) = authenticate(process, &request.headers, query);
+    let (identity, refusal) = authenticate(process, &request.headers, query, &mut visitor);
     let opening = Opening { identity, ..with_query(opening, query)? };
-    Ok(Accepted { opening, echo: None, refusal })
+    Ok(Accepted { opening, echo: None, refusal, visitor })
 }
 
 /// The request as the handshake's checks want it.
@@ -144,14 +150,13 @@ fn handshake_error(error: &tungstenite::Error) -> Refused {
     }
 }
 
-fn check_origin(process: &Process, connection: &Connection, head: &Head) -> Result<(), Refused> {
+fn check_origin(process: &Process, head: &Head) -> Result<(), Refused> {
     let text = |name| head.headers.get(name).map(|value| value.to_str().unwrap_or("\u{0}"));
     if head.headers.get_all(header::ORIGIN).iter().count() <= 1
         && auth::origin::allowed(text(header::ORIGIN), text(header::HOST), &process.config)
     {
         return Ok(());
     }
-    tracing::info!(target: "audit", action = "origin_denied", peer = %connection.peer);
     let message = "this `origin` is not in auth.allowed_origins";
     Err(("origin", Response::error(StatusCode::FORBIDDEN, message)))
 }
@@ -187,6 +192,7 @@ fn authenticate(
     process: &Process,
     headers: &HeaderMap,
     query: &str,
+    visitor: &mut Visitor,
 ) -> (Option<Identity>, Option<(Code, String)>) {
     let token = match auth::token::find(headers, query) {
         Ok(None) => return (None, None),
@@ -194,7 +200,12 @@ fn authenticate(
         Err(error) => return (None, Some((Code::AuthenticationFailed, error.to_string()))),
     };
     match process.identify(&token, process.clock.now().unix_ms) {
-        Ok(identity) => (Some(identity), None),
+        Ok(identity) => {
+            if process.audit.is_kept() {
+                visitor.showed(&token);
+            }
+            (Some(identity), None)
+        }
         Err(message) => (None, Some((Code::AuthenticationFailed, message))),
     }
 }
@@ -268,7 +279,11 @@ pub(crate) async fn finish(
     mut connection: Connection,
     accepted: Accepted,
 ) {
-    let Accepted { mut opening, echo, refusal } = accepted;
+    let Accepted { mut opening, echo, refusal, visitor } = accepted;
+    let refusal = refusal.or_else(|| {
+        let full = (Code::ServerError, "the audit log cannot be written; come back later".to_owned());
+        process.audit.refuses().then_some(full)
+    });
     let refusal = refusal.or_else(|| {
         let full = (Code::ConnectionLimit, "the server has as many connections as it may".to_owned());
         (!process.take_connection()).then_some(full)
@@ -276,7 +291,10 @@ pub(crate) async fn finish(
     let patience = process.config.timeouts.handshake;
     if let Some((code, message)) = refusal {
         process.metrics.handshake_failed(code.name());
-        tracing::info!(target: "audit", action = "connect_denied", code = code.name(), peer = %connection.peer);
+        let why = message.clone();
+        process
+            .audit
+            .write(|| visitor.record("connect_denied", Outcome::Denied).code(code.number()).because(why));
         opening.head.extend(refuse::frames(opening.encoding, code, &message));
         if connection.send(&opening.head, patience).await.is_ok() {
             connection.linger().await;
@@ -286,7 +304,7 @@ pub(crate) async fn finish(
     // The runtime's own descriptor may still be named by a cancelled wait: the shard takes a copy.
     let adopted = socket::duplicate(connection.fd()).and_then(|fd| {
         let mut state = handle.borrow_mut();
-        let adopted = state.adopt(fd, opening, echo, &mut connection.buffer);
+        let adopted = state.adopt(fd, opening, echo, &mut connection.buffer, &visitor);
         state.port.rouse();
         adopted
     });

@@ -11,6 +11,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::audit::Status;
 use crate::metrics::{Metrics, Snapshot};
 use crate::process::Process;
 
@@ -248,7 +249,37 @@ fn of_process(process: &Process) -> Vec<Family> {
         one("draining", "1 while the server ends", None, true, u64::from(process.is_draining())),
     ];
     families.extend(of_store);
+    families.extend(process.audit.status().into_iter().flat_map(of_audit));
     families
+}
+
+fn of_audit(audit: &Status) -> [Family; 6] {
+    let one = |name, help, gauge, value: u64| Family {
+        name,
+        help,
+        unit: None,
+        gauge,
+        label: "",
+        samples: vec![(String::new(), value)],
+    };
+    let count = |of: &AtomicU64| of.load(Ordering::Relaxed);
+    let healthy = !audit.failing.load(Ordering::Relaxed);
+    let error = audit.last_error();
+    [
+        one("audit_healthy", "1 while lines can be written", true, u64::from(healthy)),
+        one("audit_lines", "Lines written", false, count(&audit.written)),
+        one("audit_waiting", "Lines that wait for the disk", true, count(&audit.waiting)),
+        one("audit_dropped", "Lines that found the queue full and are missing", false, count(&audit.dropped)),
+        one("audit_failures", "Writes that failed", false, count(&audit.failures)),
+        Family {
+            name: "audit_last_error",
+            help: "What went wrong last",
+            unit: None,
+            gauge: true,
+            label: "error",
+            samples: (!error.is_empty()).then_some((error, 1)).into_iter().collect(),
+        },
+    ]
 }
 
 impl Collector for Collected {

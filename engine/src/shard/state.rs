@@ -12,6 +12,7 @@ use fanfare_protocol::ws::MessageReader;
 use fanfare_sys::socket::{self, Received, Sent};
 use fanfare_sys::{Flusher, Interest, Readiness, Ready, SendError, Target, Unsent};
 
+use crate::audit::Visitor;
 use crate::clock::Clock;
 use crate::process::Process;
 use crate::shard::exchange::Port;
@@ -111,11 +112,13 @@ impl State {
         opening: Opening,
         echo: Option<u8>,
         leftover: &mut [u8],
+        visitor: &Visitor,
     ) -> std::io::Result<()> {
         let now = self.now();
         let encoding = opening.encoding;
         let deflate = opening.window.is_some();
         let id = self.core.open(now, opening, &mut self.effects);
+        self.process.audit.handshake(self.shard, id, visitor);
         if let Err(error) = self.readiness.add(fd.as_raw_fd(), id.token(), Interest::READ) {
             self.core.handle(now, Input::Lost(id), &mut self.effects);
             return Err(error);
@@ -249,7 +252,9 @@ impl State {
             let input = match event {
                 Event::Input(input) => input,
                 Event::Token(command, token) => {
-                    Input::Token(id, command, self.process.identify(&token, now.unix_ms))
+                    let checked = self.process.identify(&token, now.unix_ms);
+                    self.process.audit.token(self.shard, id, &token, &checked);
+                    Input::Token(id, command, checked)
                 }
             };
             self.core.handle(now, input, &mut self.effects);
@@ -347,7 +352,7 @@ impl State {
             self.process.connections.fetch_sub(1, Ordering::Relaxed);
         }
         for fact in self.effects.facts.drain(..) {
-            crate::audit::log(self.shard, now, &fact);
+            self.process.audit.note(self.shard, now, &fact);
         }
     }
 

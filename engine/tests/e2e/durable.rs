@@ -1,30 +1,12 @@
 //! Durable rooms: what was answered survives a kill, and a disk that is full is told and overcome.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, Options, Server, deployments, eventually, request, token};
-
-/// A folder of its own, gone at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("fanfare-store-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
+use crate::support::{
+    Answer, Client, Folder, Options, Server, deployments, eventually, request, small_disk, token,
+};
 
 fn config(folder: &Path) -> String {
     format!(
@@ -129,12 +111,7 @@ fn a_server_that_is_told_to_end_keeps_everything_and_ends() {
 
 /// The server in a mount namespace of its own, with a small file system for its store.
 fn on_small_disk(folder: &Path) -> Option<Server> {
-    let possible = std::process::Command::new("unshare").args(["-rm", "true"]).status();
-    if !possible.is_ok_and(|status| status.success()) {
-        eprintln!("skipped: this machine allows no mount namespaces");
-        return None;
-    }
-    let mount = format!("mount -t tmpfs -o size=12m tmpfs {}", folder.display());
+    let mount = small_disk(folder, "12m")?;
     Some(Server::start(Options { config: config(folder), before: Some(mount), ..Options::default() }))
 }
 

@@ -3,6 +3,7 @@
 #[allow(dead_code, unused_imports, reason = "`tests/faults` shares it")]
 mod support;
 
+mod audit;
 mod auth;
 mod bad_frames;
 mod broadcast;

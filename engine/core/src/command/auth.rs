@@ -25,12 +25,12 @@ pub(crate) fn token(
         (State::Closing | State::Bare, _) => {}
         (State::AwaitingToken, Ok(identity)) => local.admit(now, id, identity, out),
         (State::AwaitingToken, Err(message)) => {
-            let refusal =
-                Refusal { id: command, code: Code::AuthenticationFailed, message, field: Some("token") };
-            local.refuse(id, &refusal);
+            let code = Code::AuthenticationFailed;
+            let why = message.clone().into();
+            local.refuse(id, &Refusal { id: command, code, message, field: Some("token") });
             let close =
                 Close { error: None, ..Close::code(Code::AuthenticationFailed, "authentication failed") };
-            local.note(id, FactKind::AuthFailed, String::new(), out);
+            local.note_code(id, FactKind::AuthFailed, String::new(), code.number(), why, out);
             local.close(now, id, close, out);
         }
         (State::Admitting | State::Open, Err(message)) => {

@@ -38,7 +38,8 @@ pub(super) fn call(
     });
     if let Err(refusal) = outcome {
         if refusal.code == Code::Forbidden {
-            local.note_code(id, FactKind::CallDenied, call.name.to_string(), refusal.code.number(), out);
+            let (code, why) = (refusal.code.number(), refusal.message.clone().into());
+            local.note_code(id, FactKind::CallDenied, call.name.to_string(), code, why, out);
         }
         local.refuse(id, &Refusal { id: command, ..refusal });
     }

@@ -20,10 +20,14 @@ pub(crate) fn history(
 ) {
     let connection = local.connections.get(id).expect("invariant: the caller holds it");
     if !may_join(local, connection, &history.room) || history.room.is_engine_room() {
-        local.note(id, FactKind::HistoryDenied, history.room.to_string(), out);
-        let message = "the token does not allow to read this `room`".to_owned();
-        local.refuse(id, &Refusal { id: command, code: Code::Forbidden, message, field: Some("room") });
+        let message = "the token does not allow to read this `room`";
+        let (kind, code) = (FactKind::HistoryDenied, Code::Forbidden);
+        local.note_code(id, kind, history.room.to_string(), code.number(), message.into(), out);
+        local.refuse(id, &Refusal { id: command, code, message: message.to_owned(), field: Some("room") });
         return;
+    }
+    if local.options.watch.history {
+        local.note(id, FactKind::HistoryRead, history.room.to_string(), out);
     }
     let encoding = connection.class.encoding();
     let role = Some(local.roles.name(connection.role).into());

@@ -55,7 +55,8 @@ pub(crate) fn join(
         None
     };
     if let Some((code, message)) = refusal {
-        local.note(id, FactKind::JoinDenied, room.to_string(), out);
+        let why = message.clone().into();
+        local.note_code(id, FactKind::JoinDenied, room.to_string(), code.number(), why, out);
         local.refuse(id, &Refusal { id: command, code, message, field: Some("room") });
         return;
     }

@@ -37,9 +37,9 @@ pub(crate) fn publish(
             Target::Room(_) => "the token does not allow to publish to this `room`",
             _ => "the token's role may publish to rooms only",
         };
-        local.note(id, FactKind::PublishDenied, subject(&publish.target), out);
-        let refusal =
-            Refusal { id: command, code: Code::Forbidden, message: message.to_owned(), field: None };
+        let (kind, code) = (FactKind::PublishDenied, Code::Forbidden);
+        local.note_code(id, kind, subject(&publish.target), code.number(), message.into(), out);
+        let refusal = Refusal { id: command, code, message: message.to_owned(), field: None };
         local.refuse(id, &refusal);
         return;
     }

@@ -188,6 +188,8 @@ impl HomeRooms {
             role: String::new(),
             subject: room.name.to_string(),
             code: None,
+            reason: "".into(),
+            opened_unix_ms: None,
             message: Some(Box::new(Told { room: room.name.clone(), epoch: room.epoch, entry, members })),
         });
     }

@@ -82,7 +82,8 @@ impl Local {
                 return;
             }
             (Err(refusal), JoinKind::Command(command)) => {
-                self.note_code(id, FactKind::JoinDenied, room.to_string(), refusal.code.number(), out);
+                let (code, why) = (refusal.code.number(), refusal.message.clone().into());
+                self.note_code(id, FactKind::JoinDenied, room.to_string(), code, why, out);
                 self.refuse(id, &Refusal { id: command, ..*refusal });
             }
         }

@@ -1,5 +1,6 @@
 //! All that one shard holds for its connections, and the life of a connection: opened, admitted, closed.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -287,7 +288,7 @@ impl Local {
         connection.deadline_ms = now.mono_ms() + CLOSING_MS;
         connection.held = None;
         self.farewells.push(id);
-        self.note_code(id, FactKind::Closed, String::new(), close.number, out);
+        self.note_code(id, FactKind::Closed, String::new(), close.number, close.reason.into(), out);
         self.reschedule(now, id);
     }
 
@@ -357,7 +358,8 @@ impl Local {
         if connection.state == State::Open {
             // Its beginning was written down; without a goodbye its end was not.
             self.stats.closed(LOST);
-            self.note_code(id, FactKind::Closed, String::new(), LOST, out);
+            let why = "lost without a close frame".into();
+            self.note_code(id, FactKind::Closed, String::new(), LOST, why, out);
         }
         self.park(id, out);
         self.leave_all(now, id, out);
@@ -374,22 +376,31 @@ impl Local {
 
     /// Tells whoever watches what happened to a connection.
     pub(crate) fn note(&self, id: ConnectionId, kind: FactKind, subject: String, out: &mut Effects) {
-        self.tell(id, kind, subject, None, out);
+        self.tell(id, kind, subject, None, "".into(), out);
     }
 
-    /// The same, with the code of a close or a refusal.
+    /// The same, with the code of a close or a refusal, and why.
     pub(crate) fn note_code(
         &self,
         id: ConnectionId,
         kind: FactKind,
         subject: String,
         code: u16,
+        reason: Cow<'static, str>,
         out: &mut Effects,
     ) {
-        self.tell(id, kind, subject, Some(code), out);
+        self.tell(id, kind, subject, Some(code), reason, out);
     }
 
-    fn tell(&self, id: ConnectionId, kind: FactKind, subject: String, code: Option<u16>, out: &mut Effects) {
+    fn tell(
+        &self,
+        id: ConnectionId,
+        kind: FactKind,
+        subject: String,
+        code: Option<u16>,
+        reason: Cow<'static, str>,
+        out: &mut Effects,
+    ) {
         let Some(connection) = self.connections.get(id) else { return };
         out.facts.push(Fact {
             kind,
@@ -399,6 +410,8 @@ impl Local {
             role: self.roles.name(connection.role).to_owned(),
             subject,
             code,
+            reason,
+            opened_unix_ms: Some(connection.opened_unix_ms),
             message: None,
         });
     }

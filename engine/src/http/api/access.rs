@@ -1,8 +1,9 @@
 //! Who may use the API: an API key, or a JWT whose role may.
 
 use fanfare_core::Identity;
-use http::{HeaderMap, StatusCode, header};
+use http::{StatusCode, header};
 
+use crate::http::head::Head;
 use crate::http::respond::Response;
 use crate::process::Process;
 
@@ -24,13 +25,23 @@ impl Caller {
     }
 }
 
-/// Finds out who calls.
-pub(crate) fn check(process: &Process, headers: &HeaderMap) -> Result<Caller, Response> {
+/// Finds out who calls, unless nothing may be done now because it could not be written down.
+pub(crate) fn check(process: &Process, head: &Head) -> Result<Caller, Response> {
+    if process.audit.refuses() {
+        let message = "the audit log cannot be written; try again";
+        return Err(Response::error(StatusCode::SERVICE_UNAVAILABLE, message).with("retry-after", "1"));
+    }
+    caller(process, head)
+}
+
+/// Finds out who calls. Messages go on also when [`check`] lets nobody in.
+pub(crate) fn caller(process: &Process, head: &Head) -> Result<Caller, Response> {
     let refuse = |message: &str| {
-        tracing::info!(target: "audit", action = "api_denied", reason = message);
-        Response::error(StatusCode::UNAUTHORIZED, message).with("www-authenticate", "Bearer")
+        let status = StatusCode::UNAUTHORIZED;
+        process.audit.caller_denied(head, "", status, message);
+        Response::error(status, message).with("www-authenticate", "Bearer")
     };
-    let value = headers.get(header::AUTHORIZATION);
+    let value = head.headers.get(header::AUTHORIZATION);
     let Some(value) = value.and_then(|value| value.to_str().ok()) else {
         return Err(refuse("`authorization: Bearer` with an API key or a token is missing"));
     };
@@ -46,6 +57,7 @@ pub(crate) fn check(process: &Process, headers: &HeaderMap) -> Result<Caller, Re
     if process.config.auth.api_roles.iter().any(|role| **role == *identity.role) {
         return Ok(Caller::User(identity));
     }
-    tracing::info!(target: "audit", action = "api_denied", user_id = %identity.user_id, reason = "role");
-    Err(Response::error(StatusCode::FORBIDDEN, "the token's role may not use the HTTP API"))
+    let (status, message) = (StatusCode::FORBIDDEN, "the token's role may not use the HTTP API");
+    process.audit.caller_denied(head, &identity.user_id, status, message);
+    Err(Response::error(status, message))
 }

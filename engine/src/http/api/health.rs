@@ -20,6 +20,9 @@ pub(crate) fn health(process: &Process) -> Response {
         "store": process.store.as_ref().map(|store| {
             if store.healthy.load(Ordering::Relaxed) { "ok" } else { "failing: durable rooms take no messages" }
         }),
+        "audit": process.audit.status().map(|audit| {
+            if audit.failing.load(Ordering::Relaxed) { "failing: lines wait" } else { "ok" }
+        }),
     });
     Response::json(StatusCode::OK, &body)
 }

@@ -21,7 +21,7 @@ pub(crate) async fn publish(
     connection: &mut Connection,
     head: &Head,
 ) -> Next {
-    let caller = match access::check(process, &head.headers) {
+    let caller = match access::caller(process, head) {
         Ok(caller) => caller,
         // The body is not read for somebody who may not.
         Err(response) => return Next::Respond(response.closing()),
@@ -30,15 +30,21 @@ pub(crate) async fn publish(
         Ok(body) => body,
         Err(next) => return next,
     };
-    Next::Respond(perform(handle, process, &caller, &body).await)
+    Next::Respond(perform(handle, process, head, &caller, &body).await)
 }
 
-async fn perform(handle: &Handle, process: &Process, caller: &Caller, body: &[u8]) -> Response {
+async fn perform(handle: &Handle, process: &Process, head: &Head, caller: &Caller, body: &[u8]) -> Response {
     let mut items: Vec<Result<Publish, Refusal>> = Vec::new();
     json::decode_publishes(body, &mut |item| items.push(item));
     let single = !body.trim_ascii_start().starts_with(b"[");
-    let outcomes: Vec<Result<Publish, Refusal>> =
-        items.into_iter().map(|item| item.and_then(|publish| allowed(process, caller, publish))).collect();
+    let mut denied = Vec::new();
+    let outcomes: Vec<Result<Publish, Refusal>> = items
+        .into_iter()
+        .map(|item| item.and_then(|publish| allowed(process, caller, publish, &mut denied)))
+        .collect();
+    if let [first, ..] = &denied[..] {
+        process.audit.publishes_denied(head, caller.name(), first.as_deref(), denied.len());
+    }
     let request = {
         let mut state = handle.borrow_mut();
         if state.paused() {
@@ -67,7 +73,12 @@ async fn perform(handle: &Handle, process: &Process, caller: &Caller, body: &[u8
 }
 
 /// Whether the caller may send this message.
-fn allowed(process: &Process, caller: &Caller, publish: Publish) -> Result<Publish, Refusal> {
+fn allowed(
+    process: &Process,
+    caller: &Caller,
+    publish: Publish,
+    denied: &mut Vec<Option<Box<str>>>,
+) -> Result<Publish, Refusal> {
     let Caller::User(identity) = caller else { return Ok(publish) };
     let may = match &publish.target {
         Target::Room(room) => {
@@ -79,6 +90,10 @@ fn allowed(process: &Process, caller: &Caller, publish: Publish) -> Result<Publi
     if may {
         return Ok(publish);
     }
+    denied.push(match &publish.target {
+        Target::Room(room) => Some(room.as_str().into()),
+        _ => None,
+    });
     let message = "the token does not allow to publish to this target".to_owned();
     Err(Refusal { id: None, code: Code::Forbidden, message, field: None })
 }

