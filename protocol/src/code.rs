@@ -34,10 +34,12 @@ pub enum Code {
     TokenExpired = 4012,
     /// The token does not allow this.
     Forbidden = 4013,
+    /// What was asked for does not go with how things are: it is there already, or over already.
+    Conflict = 4014,
 }
 
 /// Every code, in order of its number.
-pub const CODES: [Code; 14] = [
+pub const CODES: [Code; 15] = [
     Code::ConnectionFailed,
     Code::AuthenticationFailed,
     Code::RoomNotFound,
@@ -52,6 +54,7 @@ pub const CODES: [Code; 14] = [
     Code::DisconnectedByAdmin,
     Code::TokenExpired,
     Code::Forbidden,
+    Code::Conflict,
 ];
 
 impl Code {
@@ -77,6 +80,7 @@ impl Code {
             Self::DisconnectedByAdmin => "DISCONNECTED_BY_ADMIN",
             Self::TokenExpired => "TOKEN_EXPIRED",
             Self::Forbidden => "FORBIDDEN",
+            Self::Conflict => "CONFLICT",
         }
     }
 
@@ -97,7 +101,7 @@ impl Code {
             Self::AuthenticationFailed | Self::TokenExpired => 401,
             Self::Forbidden => 403,
             Self::RoomNotFound => 404,
-            Self::RoomFull => 409,
+            Self::RoomFull | Self::Conflict => 409,
             Self::RateLimitExceeded => 429,
             Self::InvalidMessage => 400,
             Self::ConnectionFailed | Self::ServerError | Self::ConnectionLimit => 503,

@@ -46,6 +46,14 @@ impl Response {
         self
     }
 
+    /// Names more methods, where it says which would do.
+    pub(crate) fn allowing(mut self, methods: &[&str]) -> Self {
+        if let Some((_, allowed)) = self.extra.iter_mut().find(|(name, _)| *name == "allow") {
+            methods.iter().for_each(|method| allowed.extend([", ", method]));
+        }
+        self
+    }
+
     /// The connection ends after it.
     pub(crate) fn closing(mut self) -> Self {
         self.close = true;

@@ -43,29 +43,38 @@ pub(crate) async fn route(
         Some(Err(methods)) => methods,
         None => Vec::new(),
     };
+    if path == "/v1/publish" && head.method == Method::POST {
+        return api::publish::publish(handle, process, connection, &head).await;
+    }
     // Bodies are read where they are wanted; elsewhere one would be taken for the next request.
-    if head.has_body() && !(head.method == Method::POST && path == "/v1/publish") {
-        return Next::Respond(
-            Response::error(StatusCode::BAD_REQUEST, "this request takes no body").closing(),
-        );
+    if head.has_body() && matches!(head.method, Method::GET | Method::HEAD | Method::DELETE) {
+        let refused = Response::error(StatusCode::BAD_REQUEST, "this request takes no body");
+        return Next::Respond(refused.closing());
     }
-    match path.as_str() {
-        "/" => Next::Respond(get(&head, api::console::page)),
-        "/healthz" => Next::Respond(get(&head, || api::health::health(process))),
-        "/readyz" => Next::Respond(get(&head, || api::health::ready(process))),
-        "/metrics" => Next::Respond(get(&head, || api::health::metrics(process))),
-        "/dev/token" => Next::Respond(get(&head, || api::console::token(process))),
-        "/v1/publish" if head.method == Method::POST => {
-            api::publish::publish(handle, process, connection, &head).await
-        }
-        "/v1/publish" => Next::Respond(not_allowed("POST").closing()),
-        _ if !other_methods.is_empty() => Next::Respond(not_allowed(&other_methods.join(", "))),
-        _ if path.starts_with("/console/") => Next::Respond(get(&head, || api::console::file(&path))),
-        _ if path.starts_with("/v1/") => {
-            Next::Respond(api::query::answer(handle, process, &head, &path).await)
-        }
-        _ => Next::Respond(Response::error(StatusCode::NOT_FOUND, "there is nothing at this path")),
-    }
+    let response = own(handle, process, &head, &path).await;
+    let response = match response {
+        Some(response) => response.allowing(&other_methods),
+        None if !other_methods.is_empty() => not_allowed(&other_methods.join(", ")),
+        None => Response::error(StatusCode::NOT_FOUND, "there is nothing at this path"),
+    };
+    Next::Respond(if head.has_body() { response.closing() } else { response })
+}
+
+/// Answers what is no service's; nothing where nothing is at the path.
+async fn own(handle: &Handle, process: &Arc<Process>, head: &Head, path: &str) -> Option<Response> {
+    Some(match path {
+        "/" => get(head, api::console::page),
+        "/healthz" => get(head, || api::health::health(process)),
+        "/readyz" => get(head, || api::health::ready(process)),
+        "/metrics" => get(head, || api::health::metrics(process)),
+        "/dev/token" => get(head, || api::console::token(process)),
+        "/v1/openapi.json" => get(head, api::describe::openapi),
+        "/v1/asyncapi.json" => get(head, api::describe::asyncapi),
+        "/v1/publish" => not_allowed("POST"),
+        _ if path.starts_with("/console/") => get(head, || api::console::file(path)),
+        _ if path.starts_with("/v1/") => return api::query::answer(handle, process, head, path).await,
+        _ => return None,
+    })
 }
 
 fn get(head: &Head, answer: impl FnOnce() -> Response) -> Response {

@@ -59,7 +59,7 @@ fn http_says_the_same_and_bad_input_names_its_field() {
     let (status, opened) = api(&server, "POST", path, Some(&open));
     assert_eq!((status, votes(&opened)), (200, vec![0, 0]), "{opened}");
     let (status, twice) = api(&server, "POST", path, Some(&open));
-    assert_eq!((status, &twice["details"]["field"]), (400, &json!("poll_id")), "{twice}");
+    assert_eq!((status, &twice["details"]["field"]), (409, &json!("poll_id")), "{twice}");
     let (status, voted) = api(&server, "PUT", "/v1/rooms/demo:1/polls/p/vote", Some(&json!({"option": "b"})));
     assert_eq!((status, votes(&voted)), (200, vec![0, 1]), "{voted}");
     let (status, list) = api(&server, "GET", path, None);

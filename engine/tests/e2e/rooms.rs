@@ -77,7 +77,7 @@ fn an_operator_freezes_purges_and_closes_any_room() {
     let (status, info) = api(&server, "GET", "/v1/rooms/chat:1", None);
     assert_eq!((status, &info["members"], &info["offset"]), (200, &json!(1), &json!(1)), "{info}");
     assert_eq!(info["room_type"], "default");
-    assert_eq!(api(&server, "PUT", "/v1/rooms/chat:1", None).0, 400, "needs no creation");
+    assert_eq!(api(&server, "PUT", "/v1/rooms/chat:1", None).0, 409, "needs no creation");
     let (status, frozen) = api(&server, "PUT", "/v1/rooms/chat:1/frozen", Some(&json!({"frozen": true})));
     assert_eq!((status, &frozen["frozen"]), (200, &json!(true)), "{frozen}");
     assert_eq!(ada.expect("$room_updated")["data"]["frozen"], true);

@@ -1,5 +1,7 @@
 //! The arguments of a command, checked by its declaration.
 
+use std::collections::BTreeSet;
+
 use fanfare_protocol::name::check_id;
 use fanfare_protocol::{Body, Refusal, RoomName, json, timestamp};
 use serde_json::{Map, Value};
@@ -99,10 +101,11 @@ fn value_of(body: &Body) -> Value {
 /// A value of a path or a query, which are all text.
 fn from_text(field: &Field, text: &str) -> Value {
     match field.rule {
-        Rule::Whole(..) | Rule::Number(..) | Rule::Flag => {
-            serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
-        }
-        Rule::Texts(..) => text.split(',').filter(|text| !text.is_empty()).collect(),
+        Rule::Whole(..) | Rule::Number(..) | Rule::Flag => match serde_json::from_str(text) {
+            Ok(value @ (Value::Number(_) | Value::Bool(_))) => value,
+            _ => Value::String(text.to_owned()),
+        },
+        Rule::Texts(..) | Rule::Distinct(..) => text.split(',').filter(|text| !text.is_empty()).collect(),
         _ => Value::String(text.to_owned()),
     }
 }
@@ -180,6 +183,17 @@ fn check(field: &'static Field, value: Value) -> Result<Value, Refusal> {
             let good = |text: &Value| text.as_str().is_some_and(fits);
             if !value.as_array().is_some_and(|texts| texts.len() <= *count_max && texts.iter().all(good)) {
                 return must(format!("a list of at most {count_max} texts of 1 to {max} characters"));
+            }
+        }
+        (Rule::Distinct(min, count_max, max), _) => {
+            let fits = |text: &str| (1..=*max).contains(&text.chars().count());
+            let texts: Option<BTreeSet<&str>> =
+                value.as_array().and_then(|texts| texts.iter().map(Value::as_str).collect());
+            let length = value.as_array().map_or(0, Vec::len);
+            let good =
+                texts.is_some_and(|texts| texts.len() == length && texts.iter().all(|text| fits(text)));
+            if !good || !(*min..=*count_max).contains(&length) {
+                return must(format!("{min} to {count_max} different texts of 1 to {max} characters"));
             }
         }
         (Rule::Any(max), _) => {

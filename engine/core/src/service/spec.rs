@@ -120,6 +120,8 @@ pub enum Rule {
     Choice(&'static [&'static str]),
     /// At most so many texts of one to so many characters.
     Texts(usize, usize),
+    /// From so many to so many different texts of one to so many characters.
+    Distinct(usize, usize, usize),
     /// Any value that takes at most so many bytes as JSON.
     Any(usize),
     /// An object of any members that takes at most so many bytes as JSON.

@@ -50,7 +50,7 @@ impl Part for Presence {
                 let Some(believed) = self.believed.get_mut(&who) else { return };
                 let data = &message["data"];
                 believed.extend(ids(&data["joined"]));
-                ids(&data["left"]).iter().for_each(|user| drop(believed.remove(user)));
+                believed.retain(|user| !ids(&data["left"]).contains(user));
                 for user in ids(&data["changed"]) {
                     assert!(believed.contains(&user), "{user} changed and was never there: {message}");
                 }

@@ -2,6 +2,7 @@
 
 mod access;
 pub(crate) mod console;
+pub(crate) mod describe;
 pub(crate) mod health;
 mod history;
 mod json_body;

@@ -19,31 +19,31 @@ const LIMIT: u32 = 100;
 const LIMIT_MAX: u32 = 10_000;
 
 /// Answers one request of the API.
-pub(crate) async fn answer(handle: &Handle, process: &Process, head: &Head, path: &str) -> Response {
+pub(crate) async fn answer(handle: &Handle, process: &Process, head: &Head, path: &str) -> Option<Response> {
     let caller = match access::check(process, head) {
         Ok(caller) => caller,
-        Err(response) => return response,
+        Err(response) => return Some(response),
     };
     let segments: Vec<String> =
         path.trim_start_matches("/v1/").split('/').map(crate::percent::decode_path).collect();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let response = look_up(handle, process, head, &segments).await;
+    let response = look_up(handle, process, head, &segments).await?;
     process.audit.called(head, caller.name(), response.status(), &segments);
-    response
+    Some(response)
 }
 
-async fn look_up(handle: &Handle, process: &Process, head: &Head, segments: &[&str]) -> Response {
+async fn look_up(handle: &Handle, process: &Process, head: &Head, segments: &[&str]) -> Option<Response> {
     if let ["rooms", room, "history"] = *segments {
-        return history::answer(handle, head, room).await;
+        return Some(history::answer(handle, head, room).await);
     }
     let limit = match limit(head.uri.query().unwrap_or_default()) {
         Ok(limit) => limit,
-        Err(response) => return response,
+        Err(response) => return Some(response),
     };
     match *segments {
-        ["rooms", room, "receipts"] => return receipts::readers(handle, head, room, limit).await,
+        ["rooms", room, "receipts"] => return Some(receipts::readers(handle, head, room, limit).await),
         ["users", user_id, "dead_letters", ref rest @ ..] => {
-            return receipts::dead_letters(handle, head, (user_id, rest), limit).await;
+            return Some(receipts::dead_letters(handle, head, (user_id, rest), limit).await);
         }
         _ => {}
     }
@@ -53,7 +53,7 @@ async fn look_up(handle: &Handle, process: &Process, head: &Head, segments: &[&s
         client_id: client_id.map(Into::into),
         limit,
     };
-    match *segments {
+    Some(match *segments {
         ["statistics"] if get => crate::metrics::statistics(process),
         ["connections"] if get => list(ask(handle, process, connections(None, None)).await, limit),
         ["connections", client_id] if get => {
@@ -71,8 +71,8 @@ async fn look_up(handle: &Handle, process: &Process, head: &Head, segments: &[&s
         ["statistics" | "connections" | "rooms"] | ["users", "active"] | ["users", _, "connections"] => {
             not_allowed("GET")
         }
-        _ => Response::error(StatusCode::NOT_FOUND, "there is nothing at this path"),
-    }
+        _ => return None,
+    })
 }
 
 fn limit(query: &str) -> Result<u32, Response> {

@@ -102,6 +102,7 @@ fn read(head: &Head, path: &Path, body: Bytes) -> Result<(Option<RoomName>, Args
     }
     let body = match body.trim_ascii() {
         [] => None,
+        b"null" => return Err(invalid("body", "the body must be an object".to_owned())),
         _ => {
             json::check(&body)?;
             Some(Body::Json(body))

@@ -33,7 +33,7 @@ pub(super) static COMMANDS: [Spec; 5] = [
         fields: &[
             POLL,
             Field::required("question", Rule::Text(512), "What is asked."),
-            Field::required("options", Rule::Texts(32, 128), "What can be chosen: two or more."),
+            Field::required("options", Rule::Distinct(2, 32, 128), "What can be chosen: two or more."),
             Field::optional(
                 "seconds",
                 Rule::Whole(1, 604_800),

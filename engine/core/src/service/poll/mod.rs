@@ -111,17 +111,13 @@ impl Polls {
 
     fn open(&mut self, id: &str, args: &Args, context: &mut Context<'_>) -> Result<Value, Refusal> {
         if self.polls.contains_key(id) {
-            return Err(invalid("poll_id", "`poll_id` is in use by another poll of this room"));
+            return Err(conflict("`poll_id` is in use by another poll of this room"));
         }
         if self.polls.len() >= POLLS_MAX {
             let message = format!("a room has at most {POLLS_MAX} polls; remove one first");
             return Err(Refusal { id: None, code: Code::RateLimitExceeded, message, field: Some("poll_id") });
         }
         let options: Vec<String> = args.texts("options").map(str::to_owned).collect();
-        let is_twice = |at: usize| options[..at].contains(&options[at]);
-        if options.len() < 2 || (0..options.len()).any(is_twice) {
-            return Err(invalid("options", "`options` must be two or more different texts"));
-        }
         let closes_ms = args.whole("seconds").map(|seconds| context.now.mono_ms() + seconds * 1_000);
         let question = args.word("question").to_owned();
         let votes = vec![0; options.len()];
@@ -140,7 +136,7 @@ impl Polls {
         };
         let poll = self.polls.get_mut(id).ok_or_else(not_found)?;
         if !poll.is_open {
-            return Err(invalid("poll_id", "`poll_id`: this poll is closed"));
+            return Err(conflict("`poll_id`: this poll is closed"));
         }
         let chosen = poll.options.iter().position(|of| of == option);
         let chosen = chosen.ok_or_else(|| invalid("option", "`option` must be one of the poll's options"))?;
@@ -177,4 +173,8 @@ impl Polls {
 fn not_found() -> Refusal {
     let message = "`poll_id`: this room has no such poll".to_owned();
     Refusal { id: None, code: Code::RoomNotFound, message, field: Some("poll_id") }
+}
+
+fn conflict(message: &str) -> Refusal {
+    Refusal { id: None, code: Code::Conflict, message: message.to_owned(), field: Some("poll_id") }
 }

@@ -10,7 +10,6 @@ use fanfare_protocol::{Code, Refusal, RoomName};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::args::invalid;
 use super::{Args, Caller, Context, Deed, Kind, Member, Service, Spec};
 use crate::id::Address;
 use crate::options::{Options, lists};
@@ -162,14 +161,14 @@ impl Room {
     fn create(&mut self, args: &Args, context: &mut Context<'_>) -> Result<Value, Refusal> {
         let room_type = context.options.type_of(context.room);
         if !room_type.is_managed() {
-            return Err(invalid("room", "`room`: rooms of this type need no creation; join them"));
+            return Err(conflict("`room`: rooms of this type need no creation; join them"));
         }
         let caller = context.caller.expect("invariant: somebody asks");
         if caller.user.is_some() && !lists(&room_type.create, &caller.role) {
             return Err(forbidden("the role may not create rooms of this type"));
         }
         if self.created.is_some() {
-            return Err(invalid("room", "`room` is there already"));
+            return Err(conflict("`room` is there already"));
         }
         let creator = caller.user.is_some().then(|| caller.user_id().to_owned());
         self.created = Some(Created {
@@ -308,6 +307,10 @@ fn time(unix_ms: u64) -> String {
 
 fn forbidden(message: &str) -> Refusal {
     Refusal { id: None, code: Code::Forbidden, message: message.to_owned(), field: Some("room") }
+}
+
+fn conflict(message: &str) -> Refusal {
+    Refusal { id: None, code: Code::Conflict, message: message.to_owned(), field: Some("room") }
 }
 
 fn not_found() -> Refusal {

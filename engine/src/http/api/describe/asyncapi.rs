@@ -1,0 +1,121 @@
+//! The AsyncAPI document (3.0): one channel, the WebSocket; commands that are sent, and messages that come.
+
+use fanfare_core::service;
+use serde_json::{Map, Value, json};
+
+use super::schema;
+
+/// Commands, replies and messages that are no service's.
+const OWN: &str = include_str!("asyncapi.json");
+
+pub(super) fn document() -> Value {
+    let mut document: Value = serde_json::from_str(OWN).expect("invariant: a test reads it");
+    document["info"]["version"] = env!("CARGO_PKG_VERSION").into();
+    for spec in service::commands() {
+        let mut payload = json!({
+            "type": "object",
+            "required": ["type", "data"],
+            "properties": {
+                "type": { "const": spec.name },
+                "id": { "$ref": "#/components/schemas/CommandId" },
+                "data": schema::object(spec.fields),
+            },
+        });
+        if spec.place == service::Place::Room {
+            payload["properties"]["room"] = json!({ "$ref": "#/components/schemas/RoomName" });
+            payload["required"] = json!(["type", "room"]);
+        }
+        let message = json!({ "name": spec.name, "summary": spec.about, "payload": payload });
+        let answer = json!({
+            "name": format!("{}.ok", spec.name),
+            "summary": format!("Answers `{}`.", spec.name),
+            "payload": {
+                "type": "object",
+                "required": ["type", "data"],
+                "properties": {
+                    "type": { "const": "ok" },
+                    "id": { "$ref": "#/components/schemas/CommandId" },
+                    "data": schema::answer(spec.answer),
+                },
+            },
+        });
+        add(&mut document, "receive", spec.name, message, Some(answer));
+    }
+    let own = document.as_object_mut().and_then(|document| document.remove("x-own"));
+    for (kind, action) in [("commands", "receive"), ("messages", "send")] {
+        let messages = own.as_ref().and_then(|own| own[kind].as_object()).cloned().unwrap_or_default();
+        for (name, message) in messages {
+            add(&mut document, action, &name, own_message(&name, &message), None);
+        }
+    }
+    document
+}
+
+/// From `{about, required, properties}` to a message.
+fn own_message(name: &str, message: &Value) -> Value {
+    let mut properties = Map::new();
+    properties.insert("type".to_owned(), json!({ "const": name }));
+    properties.extend(message["properties"].as_object().cloned().unwrap_or_default());
+    if name == "message" {
+        properties
+            .insert("type".to_owned(), json!({ "type": "string", "description": "The publisher's event." }));
+    }
+    let mut required = vec![json!("type")];
+    required.extend(message["required"].as_array().cloned().unwrap_or_default());
+    json!({
+        "name": name,
+        "summary": message["about"],
+        "payload": { "type": "object", "required": required, "properties": properties },
+    })
+}
+
+/// Adds a message and the operation that brings it. The server receives commands and sends messages.
+fn add(document: &mut Value, action: &str, name: &str, message: Value, reply: Option<Value>) {
+    let mut id = name.replace(['.', '$'], "_");
+    if !document["components"]["messages"][&id].is_null() {
+        // Some answers are named as their commands are.
+        id.push_str("_reply");
+    }
+    let reference = |id: &str| json!({ "$ref": format!("#/channels/connection/messages/{id}") });
+    document["components"]["messages"][&id] = message;
+    document["channels"]["connection"]["messages"][&id] =
+        json!({ "$ref": format!("#/components/messages/{id}") });
+    let mut operation = json!({
+        "action": action,
+        "channel": { "$ref": "#/channels/connection" },
+        "messages": [reference(&id)],
+    });
+    if let Some(reply) = reply {
+        let reply_id = format!("{id}_ok");
+        document["components"]["messages"][&reply_id] = reply;
+        document["channels"]["connection"]["messages"][&reply_id] =
+            json!({ "$ref": format!("#/components/messages/{reply_id}") });
+        operation["reply"] = json!({
+            "channel": { "$ref": "#/channels/connection" },
+            "messages": [reference(&reply_id), reference("error")],
+        });
+    }
+    document["operations"][&id] = operation;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_is_described_and_every_reference_leads_somewhere() {
+        let document = document();
+        for spec in service::commands() {
+            let id = spec.name.replace('.', "_");
+            assert_eq!(document["operations"][&id]["action"], "receive", "{}", spec.name);
+        }
+        for name in ["auth", "join", "publish", "welcome", "error", "message"] {
+            assert!(document["components"]["messages"].get(name).is_some(), "{name}");
+        }
+        let text = document.to_string();
+        for reference in text.split("\"$ref\":\"#/").skip(1) {
+            let path = reference.split_once('"').expect("a text").0;
+            assert!(document.pointer(&format!("/{path}")).is_some(), "{path} is nowhere");
+        }
+    }
+}

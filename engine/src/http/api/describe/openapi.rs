@@ -1,0 +1,135 @@
+//! The OpenAPI document (3.1).
+
+use fanfare_core::service::{self, Method, Place, Spec};
+use serde_json::{Map, Value, json};
+
+use super::schema;
+
+/// The paths that are no service's, with what all have in common.
+const OWN: &str = include_str!("openapi.json");
+/// Refusals that every authorised path may answer with.
+const REFUSALS: [&str; 9] = ["400", "401", "403", "404", "409", "413", "415", "429", "503"];
+
+pub(super) fn document() -> Value {
+    let mut document: Value = serde_json::from_str(OWN).expect("invariant: a test reads it");
+    document["info"]["version"] = env!("CARGO_PKG_VERSION").into();
+    for path in members(&mut document["paths"]) {
+        for operation in members(path) {
+            let is_open = operation.get("security").is_some();
+            if !is_open {
+                operation["security"] = json!([{ "bearer": [] }]);
+                add_refusals(operation);
+            }
+        }
+    }
+    for spec in service::commands() {
+        document["paths"][spec.path][spec.method.name().to_lowercase()] = operation(spec);
+    }
+    document
+}
+
+fn members(object: &mut Value) -> impl Iterator<Item = &mut Value> {
+    object.as_object_mut().into_iter().flat_map(Map::values_mut)
+}
+
+fn operation(spec: &Spec) -> Value {
+    let (service, _) = spec.name.split_once('.').unwrap_or((spec.name, ""));
+    let in_path: Vec<&str> = spec.path_names().collect();
+    let mut parameters: Vec<Value> = in_path.iter().map(|name| path_parameter(spec, name)).collect();
+    let rest = spec.fields.iter().filter(|field| !in_path.contains(&field.name));
+    let mut operation = json!({
+        "operationId": spec.name,
+        "tags": [service],
+        "summary": spec.about,
+        "description": format!(
+            "The command `{}`. Needs {}.",
+            spec.name,
+            match spec.access {
+                service::Access::Read => "to be allowed to join the room",
+                service::Access::Write => "to be allowed to publish to the room",
+                service::Access::Presence => "the permission `presence`",
+                service::Access::Control => "the permission `control`",
+                service::Access::Admin => "the permission `admin`",
+            },
+        ),
+        "security": [{ "bearer": [] }],
+        "responses": {
+            "200": {
+                "description": "Done.",
+                "content": { "application/json": { "schema": schema::answer(spec.answer) } },
+            },
+        },
+    });
+    if spec.method == Method::Get {
+        parameters.extend(rest.map(|field| {
+            let mut schema = schema::described(field);
+            let about = schema["description"].take();
+            schema.as_object_mut().expect("invariant: a schema is an object").remove("description");
+            json!({
+                "name": field.name, "in": "query", "required": field.required,
+                "description": about, "schema": schema,
+            })
+        }));
+    } else {
+        let mut body = schema::object(spec.fields);
+        for name in &in_path {
+            body["properties"].as_object_mut().map(|properties| properties.remove(*name));
+            if let Some(required) = body["required"].as_array_mut() {
+                required.retain(|required| required != name);
+            }
+        }
+        let needs_body = body["required"].as_array().is_some_and(|required| !required.is_empty());
+        let takes_body = body["properties"].as_object().is_some_and(|properties| !properties.is_empty());
+        if takes_body {
+            operation["requestBody"] =
+                json!({ "required": needs_body, "content": { "application/json": { "schema": body } } });
+        }
+    }
+    if spec.place == Place::Own {
+        operation["description"] = format!(
+            "{} With an API key, or for another user as an operator, `user_id` says whose.",
+            operation["description"].as_str().unwrap_or_default()
+        )
+        .into();
+    }
+    if !parameters.is_empty() {
+        operation["parameters"] = parameters.into();
+    }
+    add_refusals(&mut operation);
+    operation
+}
+
+fn path_parameter(spec: &Spec, name: &str) -> Value {
+    let schema = match spec.field(name) {
+        Some(field) => schema::described(field),
+        None => json!({ "$ref": "#/components/schemas/RoomName" }),
+    };
+    json!({ "name": name, "in": "path", "required": true, "schema": schema })
+}
+
+fn add_refusals(operation: &mut Value) {
+    for status in REFUSALS {
+        if operation["responses"].get(status).is_none() {
+            operation["responses"][status] = json!({ "$ref": "#/components/responses/Refused" });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_is_described_and_every_reference_leads_somewhere() {
+        let document = document();
+        for spec in service::commands() {
+            let operation = &document["paths"][spec.path][spec.method.name().to_lowercase()];
+            assert_eq!(operation["operationId"], spec.name);
+        }
+        let text = document.to_string();
+        for reference in text.split("\"$ref\":\"#/").skip(1) {
+            let path = reference.split_once('"').expect("a text").0;
+            assert!(document.pointer(&format!("/{path}")).is_some(), "{path} is nowhere");
+        }
+    }
+}

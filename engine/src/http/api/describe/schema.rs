@@ -1,0 +1,66 @@
+//! JSON Schemas of what services take and answer.
+
+use fanfare_core::service::{Field, Rule};
+use serde_json::{Map, Value, json};
+
+/// Visible ASCII without quotes and backslashes: what is taken as an id everywhere. Others are taken, too.
+const ID: &str = r"^[!#-\[\]-~]{1,128}$";
+const NAME: &str = r"^[A-Za-z0-9._:=~+-]{1,64}$";
+/// No control characters but line feeds and tabs.
+const TEXT: &str = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$";
+
+/// An object with these members.
+pub(super) fn object(fields: &[Field]) -> Value {
+    let properties: Map<String, Value> =
+        fields.iter().map(|field| (field.name.to_owned(), described(field))).collect();
+    let required: Vec<&str> = fields.iter().filter(|field| field.required).map(|field| field.name).collect();
+    let mut schema = json!({ "type": "object", "properties": properties });
+    if !required.is_empty() {
+        schema["required"] = required.into();
+    }
+    schema
+}
+
+/// What an answer may be: like [`object`], but members that may be missing may be null.
+pub(super) fn answer(fields: &[Field]) -> Value {
+    let mut schema = object(fields);
+    for field in fields.iter().filter(|field| !field.required) {
+        let inner = schema["properties"][field.name].take();
+        schema["properties"][field.name] = json!({ "anyOf": [inner, { "type": "null" }] });
+    }
+    schema
+}
+
+/// One member.
+pub(super) fn described(field: &Field) -> Value {
+    let mut schema = rule(&field.rule);
+    schema["description"] = field.about.into();
+    schema
+}
+
+fn rule(rule: &Rule) -> Value {
+    match rule {
+        Rule::Text(max) => json!({ "type": "string", "minLength": 1, "maxLength": max, "pattern": TEXT }),
+        Rule::Name => json!({ "type": "string", "pattern": NAME }),
+        Rule::Id => json!({ "type": "string", "pattern": ID }),
+        Rule::Whole(min, max) if *max > 1 << 53 => json!({ "type": "integer", "minimum": min }),
+        Rule::Whole(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        Rule::Number(min, max) => json!({ "type": "number", "minimum": min, "maximum": max }),
+        Rule::Flag => json!({ "type": "boolean" }),
+        Rule::Choice(words) => json!({ "type": "string", "enum": words }),
+        Rule::Texts(count, max) => json!({
+            "type": "array", "maxItems": count,
+            "items": { "type": "string", "minLength": 1, "maxLength": max },
+        }),
+        Rule::Distinct(min, count, max) => json!({
+            "type": "array", "minItems": min, "maxItems": count, "uniqueItems": true,
+            "items": { "type": "string", "minLength": 1, "maxLength": max },
+        }),
+        Rule::Any(max) => json!({ "x-max-bytes": max }),
+        Rule::Object(max) => json!({ "type": "object", "x-max-bytes": max }),
+        Rule::Objects(count, fields) => {
+            json!({ "type": "array", "maxItems": count, "items": object(fields) })
+        }
+        Rule::Time => json!({ "type": "string", "format": "date-time" }),
+    }
+}
