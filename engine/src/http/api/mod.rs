@@ -4,6 +4,7 @@ mod access;
 pub(crate) mod console;
 pub(crate) mod health;
 mod history;
+pub(crate) mod inspector;
 mod json_body;
 pub(crate) mod publish;
 pub(crate) mod query;
