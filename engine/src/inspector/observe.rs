@@ -124,10 +124,16 @@ fn given(text: &str) -> Option<Box<str>> {
     (!text.is_empty()).then(|| text.into())
 }
 
-/// The room that a fact is about. A publish that was denied may have been for users or roles instead.
+/// The room that a fact is about. A publish that was denied may have been for users or roles instead, and a call names a
+/// command.
 fn room(fact: &Fact) -> Option<Box<str>> {
     let is_target = fact.subject.contains(' ') || matches!(&*fact.subject, "user" | "client" | "all");
-    given(&fact.subject).filter(|_| fact.kind != FactKind::PublishDenied || !is_target)
+    let is_room = match fact.kind {
+        FactKind::PublishDenied => !is_target,
+        FactKind::CallDenied => false,
+        _ => true,
+    };
+    given(&fact.subject).filter(|_| is_room)
 }
 
 /// What a message says: all of it as JSON, or the beginning as text.

@@ -205,7 +205,9 @@ fn a_tail_is_sent_what_comes_on_other_shards_and_nothing_else() {
         errors.socket.close(None).unwrap();
         errors.end();
         drop(tails.pop());
-        eventually("their places are free", || (server.metric("fanfare_inspector_tails") == 4.0).then_some(()));
+        eventually("their places are free", || {
+            (server.metric("fanfare_inspector_tails") == 4.0).then_some(())
+        });
         clients[3].publish("chat:9", json!(1));
         while all.receive().unwrap()["room"] != "chat:9" {}
         assert!(records(&server, "events?type=close").is_empty(), "the ends of tails are not shown");

@@ -64,6 +64,8 @@ fn a_publish_to_users_is_not_taken_for_one_to_a_room() {
         let records = observed(&fact(FactKind::PublishDenied, subject, Some(4_013)), false);
         assert!(records.iter().all(|record| record.get("room").is_some() == room), "{subject}");
     }
+    let called = observed(&fact(FactKind::CallDenied, "poll_close", Some(4_013)), false);
+    assert!(called.len() == 2 && called.iter().all(|record| record.get("room").is_none()));
 }
 
 fn message(body: Body) -> Fact {
