@@ -184,7 +184,7 @@ fn line(record: &Value, coloured: bool) -> String {
         add(format!("priority={priority}"));
     }
     if let Some(code) = record["code"].as_u64() {
-        add(format!("{code} {}", text("meaning").unwrap_or_default()));
+        add(format!("{code} {}", text("reason").or_else(|| text("meaning")).unwrap_or_default()));
     }
     if let Some(during) = text("during") {
         add(format!("({during})"));

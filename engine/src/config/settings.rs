@@ -11,8 +11,8 @@ use super::file::{Input, Table};
 use super::problem::{Problems, StartError};
 use super::section::Section;
 use super::{
-    Compression, Config, Driver, Heartbeat, Limits, Log, LogFormat, Timeouts, audit, inspector, roles, room_types,
-    security,
+    Compression, Config, Driver, Heartbeat, Limits, Log, LogFormat, Timeouts, audit, inspector, roles,
+    room_types, security,
 };
 
 const DAY_MS: u64 = 86_400_000;

@@ -39,6 +39,7 @@ impl Observer {
                 kind: Kind::Error,
                 what: name.into(),
                 meaning: Some(meaning),
+                reason: event.reason.clone(),
                 during: Some(fact.kind.name()),
                 ..Record { room, user_id, client_id, role, ..self.empty(at_unix_ms, Some(number)) }
             });
@@ -62,6 +63,7 @@ impl Observer {
             peer: None,
             code,
             meaning: None,
+            reason: None,
             during: None,
             header: None,
         }
@@ -75,6 +77,7 @@ impl Observer {
             client_id: given(&fact.client_id),
             role: given(&fact.role),
             meaning: fact.code.map(|code| code::explain(code).1),
+            reason: given(&fact.reason),
             ..self.empty(at_unix_ms, fact.code)
         }
     }

@@ -62,6 +62,9 @@ pub(crate) struct Record {
     /// What the code means.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) meaning: Option<&'static str>,
+    /// Why, where the server says more than the code does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<Box<str>>,
     /// Of an error: the event it came with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) during: Option<&'static str>,
@@ -105,6 +108,7 @@ impl Record {
             peer: None,
             code: None,
             meaning: None,
+            reason: None,
             during: None,
             header: None,
         }

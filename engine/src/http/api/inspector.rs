@@ -56,7 +56,8 @@ pub(crate) fn tail(process: &Process, head: &Head) -> Result<Tail, Refused> {
     let query = head.uri.query().unwrap_or_default();
     let token = auth::token::find(&head.headers, query);
     let token = token.map_err(|error| ("token", access::refuse(process, head, &error.to_string())))?;
-    let token = token.ok_or_else(|| ("token", access::refuse(process, head, "an API key or a token is missing")))?;
+    let token =
+        token.ok_or_else(|| ("token", access::refuse(process, head, "an API key or a token is missing")))?;
     let caller = access::admit(process, head, &token).map_err(|response| ("token", response))?;
     let inspector = process.inspector.as_ref().ok_or_else(|| ("path", off()))?;
     let query = Query::read(query, Asked::Tail).map_err(|wrong| ("query", refused(&wrong)))?;

@@ -14,6 +14,8 @@ fn fact(kind: FactKind, subject: &str, code: Option<u16>) -> Fact {
         role: "user".to_owned(),
         subject: subject.to_owned(),
         code,
+        reason: "because".into(),
+        opened_unix_ms: None,
         message: None,
     }
 }
@@ -32,10 +34,10 @@ fn a_denial_is_an_error_and_an_event_and_both_name_the_room() {
         [
             json!({"kind": "error", "seq": 0, "at_unix_ms": 7, "shard": 3, "type": "FORBIDDEN", "room": "chat:1",
                 "user_id": "ada", "client_id": "c1", "role": "user", "code": 4013,
-                "meaning": "the token does not allow this", "during": "join_denied"}),
+                "meaning": "the token does not allow this", "reason": "because", "during": "join_denied"}),
             json!({"kind": "event", "seq": 0, "at_unix_ms": 7, "shard": 3, "type": "join_denied", "room": "chat:1",
                 "user_id": "ada", "client_id": "c1", "role": "user", "code": 4013,
-                "meaning": "the token does not allow this"}),
+                "meaning": "the token does not allow this", "reason": "because"}),
         ]
     );
 }
