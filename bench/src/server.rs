@@ -110,6 +110,8 @@ impl Server {
             command
                 .args(["serve", "--shards", &setup.shards.to_string(), "--driver", driver])
                 .env("FANFARE_LIMITS_COMMANDS_PER_MINUTE", "0")
+                // On in development mode, where it would be measured as well.
+                .env("FANFARE_INSPECTOR_ENABLED", "false")
                 .envs(setup.env.iter().copied());
         }
         command.args(["--listen", &addr.to_string()]);

@@ -10,6 +10,7 @@ pub mod cli;
 mod clock;
 pub mod config;
 mod http;
+mod inspector;
 mod log;
 mod metrics;
 mod percent;

@@ -24,6 +24,8 @@ fn main() -> ExitCode {
         Cli::Store(args) => cli::store::run(&args),
         Cli::Audit(args) => cli::audit::run(&args),
         Cli::VerifyAudit(args) => cli::verify_audit::run(&args),
+        Cli::Tail(args) => cli::tail::run(&args),
+        Cli::Inspect(args) => cli::inspect::run(&args),
         Cli::Doctor(args) => cli::doctor::run(&args),
     }
 }

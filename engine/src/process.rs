@@ -9,6 +9,7 @@ use crate::audit::{Audit, Outcome, Record};
 use crate::auth::{ApiKeys, VerifiedCache, Verifier};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::inspector::Inspector;
 use crate::metrics::Metrics;
 use crate::shard::exchange::Exchange;
 use crate::store::Status;
@@ -53,6 +54,8 @@ pub struct Process {
     pub(crate) exchange: Arc<Exchange>,
     /// Who did what.
     pub(crate) audit: Audit,
+    /// What passed through lately, where it is remembered.
+    pub(crate) inspector: Option<Arc<Inspector>>,
     /// Counts of the store, if there is one.
     pub(crate) store: Option<Arc<Status>>,
     /// When the latest panics were caught, by the steady clock, oldest first.

@@ -18,6 +18,7 @@ use crate::audit::{self, Outcome, Record};
 use crate::auth::{ApiKeys, Verifier};
 use crate::clock::Clock;
 use crate::config::{Config, Driver};
+use crate::inspector::Inspector;
 use crate::metrics::Metrics;
 use crate::process::{DriverChoice, Process};
 use crate::shard;
@@ -90,6 +91,7 @@ pub fn start(config: Config) -> Result<Running, String> {
         recent_panics: Mutex::default(),
         drained: AtomicUsize::new(0),
         exchange,
+        inspector: config.inspector.enabled.then(|| Arc::new(Inspector::new(config.inspector))),
         options,
         config,
     });

@@ -22,7 +22,7 @@ pub struct Fact {
     pub role: String,
     /// The room or the target, where one belongs.
     pub subject: String,
-    /// The code of a close or a refusal.
+    /// The code of a close, a refusal or a denial.
     pub code: Option<u16>,
     /// Why, where something was refused or ended; never a peer's own words.
     pub reason: Cow<'static, str>,

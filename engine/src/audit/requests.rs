@@ -142,7 +142,7 @@ fn call(head: &Head, event: &'static str, actor: &str, outcome: Outcome) -> Reco
 fn outcome(status: StatusCode) -> Outcome {
     match status.as_u16() {
         401 | 403 => Outcome::Denied,
-        200..=399 => Outcome::Ok,
+        101 | 200..=399 => Outcome::Ok,
         _ => Outcome::Failed,
     }
 }

@@ -3,7 +3,10 @@
 pub mod audit;
 pub mod check;
 pub mod doctor;
+pub mod inspect;
+mod remote;
 pub mod store;
+pub mod tail;
 pub mod token;
 pub mod verify_audit;
 
@@ -21,6 +24,7 @@ const EXAMPLES: &str = "Examples:
   fanfare store inspect fanfare.redb             look into a store
   fanfare audit --user ada audit.jsonl           who did what
   fanfare verify-audit audit.jsonl               whether that log is whole
+  fanfare tail --room 'chat:*'                   watch what passes through a running server
 
 Settings: flags over environment (FANFARE_LISTEN, FANFARE_LIMITS_CONNECTIONS, …) over the file over defaults.";
 
@@ -48,6 +52,10 @@ pub enum Cli {
     Audit(audit::AuditArgs),
     /// Find out whether an audit log was edited, or lines of it removed.
     VerifyAudit(verify_audit::VerifyAuditArgs),
+    /// Watch what passes through a running server: messages' headers, connections, errors.
+    Tail(tail::TailArgs),
+    /// Take what a running server remembers of what passed through it.
+    Inspect(inspect::InspectArgs),
     /// Look at kernel, io_uring and limits of this machine, and say what to set.
     Doctor(DoctorArgs),
 }

@@ -5,6 +5,7 @@
 
 mod audit;
 mod file;
+mod inspector;
 mod problem;
 mod roles;
 mod room_types;
@@ -22,6 +23,7 @@ use sha2::{Digest, Sha256};
 
 use crate::cli::ServeArgs;
 pub use audit::{Audit, OnFull};
+pub use inspector::Inspector;
 pub use problem::{Problem, StartError};
 pub use security::{ApiKey, Auth, Key, Material, Secret};
 pub(crate) use unit::duration;
@@ -51,6 +53,8 @@ pub struct Config {
     pub auth: Auth,
     /// Who did what.
     pub audit: Audit,
+    /// What is remembered for who wants to look.
+    pub inspector: Inspector,
     /// Logs.
     pub log: Log,
     /// Room types other than the default one.
@@ -273,8 +277,8 @@ impl Config {
             broadcast_roles: self.auth.broadcast_roles.clone(),
             roles: self.roles.clone(),
             watch: fanfare_core::Watch {
-                messages: self.audit.publishes,
-                refusals: self.audit.path.is_some(),
+                messages: self.audit.publishes || self.inspector.enabled,
+                refusals: self.audit.path.is_some() || self.inspector.enabled,
                 history: self.audit.path.is_some(),
             },
         }

@@ -11,8 +11,8 @@ use super::file::{Input, Table};
 use super::problem::{Problems, StartError};
 use super::section::Section;
 use super::{
-    Compression, Config, Driver, Heartbeat, Limits, Log, LogFormat, Timeouts, audit, roles, room_types,
-    security,
+    Compression, Config, Driver, Heartbeat, Limits, Log, LogFormat, Timeouts, audit, inspector, roles,
+    room_types, security,
 };
 
 const DAY_MS: u64 = 86_400_000;
@@ -52,6 +52,7 @@ fn top(table: Table, input: &Input<'_>, digest: String, problems: &Problems) -> 
     let compression = compression(top.section("compression"), &limits);
     let auth = security::read(top.section("auth"), input.env, problems);
     let audit = audit::read(top.section("audit"), digest);
+    let inspector = inspector::read(top.section("inspector"), auth.keys.is_empty());
     let log = log(top.section("log"));
     let types = room_types::read(top.sections("room_type"), compression.rooms, problems);
     let inbox = room_types::inbox(top.section("inbox"), compression.rooms);
@@ -85,6 +86,7 @@ fn top(table: Table, input: &Input<'_>, digest: String, problems: &Problems) -> 
         compression,
         auth,
         audit,
+        inspector,
         log,
         room_types,
         default_room_type,

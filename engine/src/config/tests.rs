@@ -250,5 +250,24 @@ fn the_audit_has_a_place_and_a_key_or_neither() {
     assert!(!format!("{config:?}").contains("PRIVATE"));
     let watch = config.core_options(1, 0).watch;
     assert!(watch.messages && watch.refusals && watch.history);
-    assert_eq!(parse("").unwrap().core_options(1, 0).watch, fanfare_core::Watch::default());
+    let nobody = parse("[inspector]\nenabled = false").unwrap();
+    assert_eq!(nobody.core_options(1, 0).watch, fanfare_core::Watch::default());
+}
+
+#[test]
+fn the_inspector_is_on_in_development_mode_only_unless_somebody_says_so() {
+    let secret = "[[auth.key]]\nalgorithm = \"HS256\"\nsecret = \"0123456789abcdef0123456789abcdef\"\n";
+    for (text, enabled) in [
+        (String::new(), true),
+        (secret.to_owned(), false),
+        (format!("{secret}[inspector]\nenabled = true"), true),
+    ] {
+        let config = parse(&text).unwrap();
+        let watch = config.core_options(1, 0).watch;
+        assert_eq!((config.inspector.enabled, watch.messages, watch.refusals), (enabled, enabled, enabled));
+        assert!(!config.inspector.payloads);
+    }
+    for (text, field) in [("rooms = 0", "inspector.rooms"), ("messages = 100001", "inspector.messages")] {
+        assert!(problems(&format!("[inspector]\n{text}")).contains(field));
+    }
 }

@@ -31,7 +31,7 @@ pub(crate) async fn route(
 ) -> Next {
     let path = head.uri.path().to_owned();
     match path.as_str() {
-        "/v1/ws" | "/echo" => return upgrade::upgrade(process, &head).await,
+        "/v1/ws" | "/echo" | api::inspector::TAIL => return upgrade::upgrade(process, &head).await,
         _ if head.headers.contains_key(header::UPGRADE) => {
             let message = "there is no WebSocket at this path; connect to /v1/ws";
             return Next::Respond(Response::error(StatusCode::NOT_FOUND, message).closing());

@@ -15,11 +15,13 @@ use tungstenite::handshake::server::{create_response, write_response};
 
 use crate::audit::{Outcome, Visitor};
 use crate::auth;
+use crate::http::api;
 use crate::http::connection::Connection;
 use crate::http::head::Head;
 use crate::http::refuse;
 use crate::http::respond::Response;
 use crate::http::route::{Next, not_allowed};
+use crate::inspector::Tail;
 use crate::process::Process;
 use crate::shard::Handle;
 
@@ -29,6 +31,8 @@ pub(crate) struct Accepted {
     opening: Opening,
     /// For `/echo`: the window to answer with.
     echo: Option<u8>,
+    /// For a live tail: what it wants.
+    tail: Option<Tail>,
     /// The token was bad: told over the WebSocket, since a browser cannot see an HTTP 401.
     refusal: Option<(Code, String)>,
     /// For the audit.
@@ -54,10 +58,11 @@ pub(crate) async fn upgrade(process: &Arc<Process>, head: &Head) -> Next {
     }
 }
 
-type Refused = (&'static str, Response);
+pub(super) type Refused = (&'static str, Response);
 
 fn decide(process: &Process, request: &Head) -> Result<Accepted, Refused> {
     let echo = request.uri.path() == "/echo";
+    let is_tail = request.uri.path() == api::inspector::TAIL;
     if echo && !process.config.echo {
         let message = "the echo service is off; start with --echo";
         return Err(("path", Response::error(StatusCode::NOT_FOUND, message)));
@@ -75,10 +80,13 @@ fn decide(process: &Process, request: &Head) -> Result<Accepted, Refused> {
     }
     let mut answer = create_response(&checked(request)).map_err(|error| handshake_error(&error))?;
     check_origin(process, request)?;
+    let tail = if is_tail { Some(api::inspector::tail(process, request)?) } else { None };
     let (encoding, subprotocol) = subprotocol(&request.headers)?;
-    let agreed = deflate(process, &request.headers);
+    let encoding = if is_tail { Encoding::Json } else { encoding };
+    let agreed = if is_tail { None } else { deflate(process, &request.headers) };
     let headers = answer.headers_mut();
-    if let Some(subprotocol) = subprotocol.filter(|_| !echo) {
+    let speaks = |name: &&str| !echo && (!is_tail || *name == encoding.subprotocol());
+    if let Some(subprotocol) = subprotocol.filter(speaks) {
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
     }
     let window = agreed.as_ref().map(|(window, _)| *window);
@@ -99,17 +107,17 @@ fn decide(process: &Process, request: &Head) -> Result<Accepted, Refused> {
         inbox: None,
         resume: None,
         identity: None,
-        bare: echo,
+        bare: echo || is_tail,
     };
     let mut visitor = process.audit.visitor(request);
-    if echo {
-        let echo = Some(window.map_or(0, |window| window.bits));
-        return Ok(Accepted { opening, echo, refusal: None, visitor });
+    if echo || is_tail {
+        let echo = echo.then(|| window.map_or(0, |window| window.bits));
+        return Ok(Accepted { opening, echo, tail, refusal: None, visitor });
     }
     let query = request.uri.query().unwrap_or_default();
     let (identity, refusal) = authenticate(process, &request.headers, query, &mut visitor);
     let opening = Opening { identity, ..with_query(opening, query)? };
-    Ok(Accepted { opening, echo: None, refusal, visitor })
+    Ok(Accepted { opening, echo: None, tail: None, refusal, visitor })
 }
 
 /// The request as the handshake's checks want it.
@@ -279,7 +287,7 @@ pub(crate) async fn finish(
     mut connection: Connection,
     accepted: Accepted,
 ) {
-    let Accepted { mut opening, echo, refusal, visitor } = accepted;
+    let Accepted { mut opening, echo, tail, refusal, visitor } = accepted;
     let refusal = refusal.or_else(|| {
         let full = (Code::ServerError, "the audit log cannot be written; come back later".to_owned());
         process.audit.refuses().then_some(full)
@@ -295,6 +303,7 @@ pub(crate) async fn finish(
         process
             .audit
             .write(|| visitor.record("connect_denied", Outcome::Denied).code(code.number()).because(why));
+        handle.borrow().note_denied(code, connection.peer.ip().to_canonical());
         opening.head.extend(refuse::frames(opening.encoding, code, &message));
         if connection.send(&opening.head, patience).await.is_ok() {
             connection.linger().await;
@@ -304,7 +313,7 @@ pub(crate) async fn finish(
     // The runtime's own descriptor may still be named by a cancelled wait: the shard takes a copy.
     let adopted = socket::duplicate(connection.fd()).and_then(|fd| {
         let mut state = handle.borrow_mut();
-        let adopted = state.adopt(fd, opening, echo, &mut connection.buffer, &visitor);
+        let adopted = state.adopt(fd, opening, echo, tail, &mut connection.buffer, &visitor);
         state.port.rouse();
         adopted
     });

@@ -1,6 +1,7 @@
 //! What is counted, and how it is shown: `/metrics` for Prometheus, `/v1/statistics` for people and the page.
 
 mod compression;
+mod inspector;
 mod openmetrics;
 mod services;
 mod statistics;

@@ -74,6 +74,7 @@ fn collected(process: &Process) -> Collected {
     families.extend(super::services::families(&snapshots));
     families.extend(super::compression::families(process, &snapshots));
     families.extend(of_process(process));
+    families.extend(process.inspector.iter().flat_map(|inspector| super::inspector::families(inspector)));
     let mut latency: Vec<(f64, u64)> = Vec::new();
     for snapshot in &snapshots {
         for (index, (upper_us, count)) in snapshot.latency.buckets().enumerate() {

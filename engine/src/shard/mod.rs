@@ -6,6 +6,7 @@
 
 mod accept;
 pub(crate) mod exchange;
+mod inspect;
 mod read;
 mod sockets;
 pub(crate) mod state;

@@ -14,8 +14,10 @@ use fanfare_sys::{Flusher, Interest, Readiness, Ready, SendError, Target, Unsent
 
 use crate::audit::Visitor;
 use crate::clock::Clock;
+use crate::inspector::Tail;
 use crate::process::Process;
 use crate::shard::exchange::Port;
+use crate::shard::inspect::Watch;
 use crate::shard::read::{Event, Reading};
 use crate::shard::sockets::{Socket, Sockets};
 use crate::store::{Batch, Restored};
@@ -44,6 +46,7 @@ pub(crate) struct State {
     /// HTTP requests that wait for answers, and what they were answered so far.
     pub(crate) requests: HashMap<RequestId, Waiting>,
     pub(crate) shard: ShardId,
+    pub(super) watch: Option<Watch>,
     clock: Clock,
     sockets: Sockets,
     flusher: Flusher,
@@ -86,6 +89,7 @@ impl State {
                 process.config.compression.rooms.level,
             ),
             port,
+            watch: Watch::new(shard, &process),
             process,
             requests: HashMap::new(),
             shard,
@@ -111,6 +115,7 @@ impl State {
         fd: OwnedFd,
         opening: Opening,
         echo: Option<u8>,
+        tail: Option<Tail>,
         leftover: &mut [u8],
         visitor: &Visitor,
     ) -> std::io::Result<()> {
@@ -124,6 +129,9 @@ impl State {
             return Err(error);
         }
         self.insert(id, fd, encoding, deflate, echo);
+        if let (Some(watch), Some(tail)) = (&mut self.watch, tail) {
+            watch.follow(now, id, tail);
+        }
         if !leftover.is_empty() {
             self.understand(now, id, leftover);
         }
@@ -179,6 +187,7 @@ impl State {
             self.publish_stats();
         }
         self.perform(now);
+        self.inspect(now);
         if self.core.has_output() {
             self.flush();
         }
@@ -350,6 +359,9 @@ impl State {
             let _ = self.readiness.remove(socket.fd.as_raw_fd());
             socket::shutdown(socket.fd.as_raw_fd());
             self.process.connections.fetch_sub(1, Ordering::Relaxed);
+        }
+        if let Some(watch) = &mut self.watch {
+            watch.note(now, &self.effects);
         }
         for fact in self.effects.facts.drain(..) {
             self.process.audit.note(self.shard, now, &fact);

@@ -16,6 +16,7 @@ mod durable;
 mod handshake;
 mod heartbeat;
 mod http_api;
+mod inspector;
 mod limits;
 mod panics;
 mod polls;

@@ -25,12 +25,11 @@ pub(crate) fn token(
         (State::Closing | State::Bare, _) => {}
         (State::AwaitingToken, Ok(identity)) => local.admit(now, id, identity, out),
         (State::AwaitingToken, Err(message)) => {
-            let code = Code::AuthenticationFailed;
-            let why = message.clone().into();
-            local.refuse(id, &Refusal { id: command, code, message, field: Some("token") });
+            let refusal =
+                Refusal { id: command, code: Code::AuthenticationFailed, message, field: Some("token") };
             let close =
                 Close { error: None, ..Close::code(Code::AuthenticationFailed, "authentication failed") };
-            local.note_code(id, FactKind::AuthFailed, String::new(), code.number(), why, out);
+            local.deny(id, FactKind::AuthFailed, String::new(), &refusal, out);
             local.close(now, id, close, out);
         }
         (State::Admitting | State::Open, Err(message)) => {

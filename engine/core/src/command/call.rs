@@ -37,11 +37,12 @@ pub(super) fn call(
         route(local, calling, patterns.as_ref(), out)
     });
     if let Err(refusal) = outcome {
+        let refusal = Refusal { id: command, ..refusal };
         if refusal.code == Code::Forbidden {
-            let (code, why) = (refusal.code.number(), refusal.message.clone().into());
-            local.note_code(id, FactKind::CallDenied, call.name.to_string(), code, why, out);
+            local.deny(id, FactKind::CallDenied, call.name.to_string(), &refusal, out);
+        } else {
+            local.refuse(id, &refusal);
         }
-        local.refuse(id, &Refusal { id: command, ..refusal });
     }
 }
 

@@ -20,10 +20,9 @@ pub(crate) fn history(
 ) {
     let connection = local.connections.get(id).expect("invariant: the caller holds it");
     if !may_join(local, connection, &history.room) || history.room.is_engine_room() {
-        let message = "the token does not allow to read this `room`";
-        let (kind, code) = (FactKind::HistoryDenied, Code::Forbidden);
-        local.note_code(id, kind, history.room.to_string(), code.number(), message.into(), out);
-        local.refuse(id, &Refusal { id: command, code, message: message.to_owned(), field: Some("room") });
+        let message = "the token does not allow to read this `room`".to_owned();
+        let refusal = Refusal { id: command, code: Code::Forbidden, message, field: Some("room") };
+        local.deny(id, FactKind::HistoryDenied, history.room.to_string(), &refusal, out);
         return;
     }
     if local.options.watch.history {

@@ -55,9 +55,8 @@ pub(crate) fn join(
         None
     };
     if let Some((code, message)) = refusal {
-        let why = message.clone().into();
-        local.note_code(id, FactKind::JoinDenied, room.to_string(), code.number(), why, out);
-        local.refuse(id, &Refusal { id: command, code, message, field: Some("room") });
+        let refusal = Refusal { id: command, code, message, field: Some("room") };
+        local.deny(id, FactKind::JoinDenied, room.to_string(), &refusal, out);
         return;
     }
     let from = Address { shard: local.shard, connection: id };

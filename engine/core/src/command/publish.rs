@@ -37,10 +37,9 @@ pub(crate) fn publish(
             Target::Room(_) => "the token does not allow to publish to this `room`",
             _ => "the token's role may publish to rooms only",
         };
-        let (kind, code) = (FactKind::PublishDenied, Code::Forbidden);
-        local.note_code(id, kind, subject(&publish.target), code.number(), message.into(), out);
-        let refusal = Refusal { id: command, code, message: message.to_owned(), field: None };
-        local.refuse(id, &refusal);
+        let refusal =
+            Refusal { id: command, code: Code::Forbidden, message: message.to_owned(), field: None };
+        local.deny(id, FactKind::PublishDenied, subject(&publish.target), &refusal, out);
         return;
     }
     let user = connection.user.clone();

@@ -82,9 +82,8 @@ impl Local {
                 return;
             }
             (Err(refusal), JoinKind::Command(command)) => {
-                let (code, why) = (refusal.code.number(), refusal.message.clone().into());
-                self.note_code(id, FactKind::JoinDenied, room.to_string(), code, why, out);
-                self.refuse(id, &Refusal { id: command, ..*refusal });
+                let refusal = Refusal { id: command, ..*refusal };
+                self.deny(id, FactKind::JoinDenied, room.to_string(), &refusal, out);
             }
         }
         let connection = self.connections.get(id).expect("invariant: still held");

@@ -225,10 +225,28 @@ impl Local {
 
     /// Answers a command that was not done.
     pub(crate) fn refuse(&mut self, id: ConnectionId, refusal: &Refusal) {
-        self.stats.refused += 1;
         if self.options.watch.refusals {
             self.refusals.push((id, refusal.code.number()));
         }
+        self.tell_refusal(id, refusal);
+    }
+
+    /// The same of a command whose refusal has a kind of its own: whoever watches is told that, with what it was about.
+    pub(crate) fn deny(
+        &mut self,
+        id: ConnectionId,
+        kind: FactKind,
+        subject: String,
+        refusal: &Refusal,
+        out: &mut Effects,
+    ) {
+        let (code, why) = (refusal.code.number(), refusal.message.clone().into());
+        self.note_code(id, kind, subject, code, why, out);
+        self.tell_refusal(id, refusal);
+    }
+
+    fn tell_refusal(&mut self, id: ConnectionId, refusal: &Refusal) {
+        self.stats.refused += 1;
         let Refusal { id: command, code, message, field } = refusal;
         self.reply(id, command.as_ref(), &Reply::Error { code: *code, message, field: *field });
     }

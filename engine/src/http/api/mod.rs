@@ -5,6 +5,7 @@ pub(crate) mod console;
 pub(crate) mod describe;
 pub(crate) mod health;
 mod history;
+pub(crate) mod inspector;
 mod json_body;
 pub(crate) mod publish;
 pub(crate) mod query;

@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::http::api::access;
-use crate::http::api::{history, receipts, wait};
+use crate::http::api::{history, inspector, receipts, wait};
 use crate::http::head::Head;
 use crate::http::respond::Response;
 use crate::http::route::not_allowed;
@@ -35,6 +35,9 @@ pub(crate) async fn answer(handle: &Handle, process: &Process, head: &Head, path
 async fn look_up(handle: &Handle, process: &Process, head: &Head, segments: &[&str]) -> Option<Response> {
     if let ["rooms", room, "history"] = *segments {
         return Some(history::answer(handle, head, room).await);
+    }
+    if let ["inspector", ref rest @ ..] = *segments {
+        return inspector::answer(process, head, rest);
     }
     let limit = match limit(head.uri.query().unwrap_or_default()) {
         Ok(limit) => limit,
