@@ -37,7 +37,7 @@ async fn look_up(handle: &Handle, process: &Process, head: &Head, segments: &[&s
         return Some(history::answer(handle, head, room).await);
     }
     if let ["inspector", ref rest @ ..] = *segments {
-        return inspector::answer(process, head, rest);
+        return Some(inspector::answer(process, head, rest));
     }
     let limit = match limit(head.uri.query().unwrap_or_default()) {
         Ok(limit) => limit,
