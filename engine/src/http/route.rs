@@ -46,18 +46,19 @@ pub(crate) async fn route(
     if path == "/v1/publish" && head.method == Method::POST {
         return api::publish::publish(handle, process, connection, &head).await;
     }
-    // Bodies are read where they are wanted; elsewhere one would be taken for the next request.
-    if head.has_body() && matches!(head.method, Method::GET | Method::HEAD | Method::DELETE) {
-        let refused = Response::error(StatusCode::BAD_REQUEST, "this request takes no body");
-        return Next::Respond(refused.closing());
-    }
     let response = own(handle, process, &head, &path).await;
     let response = match response {
         Some(response) => response.allowing(&other_methods),
         None if !other_methods.is_empty() => not_allowed(&other_methods.join(", ")),
         None => Response::error(StatusCode::NOT_FOUND, "there is nothing at this path"),
     };
-    Next::Respond(if head.has_body() { response.closing() } else { response })
+    // Bodies are read where they are wanted; elsewhere one would be taken for the next request.
+    let is_odd = response.status().is_success() && matches!(head.method, Method::GET | Method::HEAD);
+    Next::Respond(match head.has_body() {
+        false => response,
+        true if is_odd => Response::error(StatusCode::BAD_REQUEST, "this request takes no body").closing(),
+        true => response.closing(),
+    })
 }
 
 /// Answers what is no service's; nothing where nothing is at the path.

@@ -35,7 +35,7 @@ pub(super) fn document() -> Value {
                 "properties": {
                     "type": { "const": "ok" },
                     "id": { "$ref": "#/components/schemas/CommandId" },
-                    "data": schema::answer(spec.answer),
+                    "data": schema::object(spec.answer),
                 },
             },
         });

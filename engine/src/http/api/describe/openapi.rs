@@ -56,7 +56,7 @@ fn operation(spec: &Spec) -> Value {
         "responses": {
             "200": {
                 "description": "Done.",
-                "content": { "application/json": { "schema": schema::answer(spec.answer) } },
+                "content": { "application/json": { "schema": schema::object(spec.answer) } },
             },
         },
     });

@@ -11,22 +11,16 @@ const TEXT: &str = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$";
 
 /// An object with these members.
 pub(super) fn object(fields: &[Field]) -> Value {
-    let properties: Map<String, Value> =
-        fields.iter().map(|field| (field.name.to_owned(), described(field))).collect();
+    let property = |field: &Field| match described(field) {
+        schema if field.required => (field.name.to_owned(), schema),
+        // Null counts as not given.
+        schema => (field.name.to_owned(), json!({ "anyOf": [schema, { "type": "null" }] })),
+    };
+    let properties: Map<String, Value> = fields.iter().map(property).collect();
     let required: Vec<&str> = fields.iter().filter(|field| field.required).map(|field| field.name).collect();
     let mut schema = json!({ "type": "object", "properties": properties });
     if !required.is_empty() {
         schema["required"] = required.into();
-    }
-    schema
-}
-
-/// What an answer may be: like [`object`], but members that may be missing may be null.
-pub(super) fn answer(fields: &[Field]) -> Value {
-    let mut schema = object(fields);
-    for field in fields.iter().filter(|field| !field.required) {
-        let inner = schema["properties"][field.name].take();
-        schema["properties"][field.name] = json!({ "anyOf": [inner, { "type": "null" }] });
     }
     schema
 }
