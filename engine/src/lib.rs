@@ -9,6 +9,7 @@ pub mod auth;
 pub mod cli;
 mod clock;
 pub mod config;
+mod hook;
 mod http;
 mod inspector;
 mod log;
@@ -18,5 +19,6 @@ pub mod process;
 pub mod server;
 mod shard;
 mod store;
+mod webhook;
 
 pub use log::start as start_log;

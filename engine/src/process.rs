@@ -13,6 +13,7 @@ use crate::inspector::Inspector;
 use crate::metrics::Metrics;
 use crate::shard::exchange::Exchange;
 use crate::store::Status;
+use crate::{hook, webhook};
 
 /// Which driver serves, and why.
 #[derive(Clone, Debug)]
@@ -58,6 +59,10 @@ pub struct Process {
     pub(crate) inspector: Option<Arc<Inspector>>,
     /// Counts of the store, if there is one.
     pub(crate) store: Option<Arc<Status>>,
+    /// How each webhook fares.
+    pub(crate) webhooks: Vec<Arc<webhook::Status>>,
+    /// Who is asked before something is done.
+    pub(crate) hooks: Option<hook::Asker>,
     /// When the latest panics were caught, by the steady clock, oldest first.
     pub(crate) recent_panics: Mutex<[Option<u64>; PANICS_MAX]>,
 }

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use fanfare_core::{Options, ShardId};
 use fanfare_sys::socket::{ListenOptions, listen};
@@ -24,6 +25,7 @@ use crate::process::{DriverChoice, Process};
 use crate::shard;
 use crate::shard::exchange::Exchange;
 use crate::store;
+use crate::{hook, webhook};
 
 /// Entries of each shard's send ring: sends that one system call can carry.
 const SEND_RING_ENTRIES: u32 = 1_024;
@@ -42,12 +44,16 @@ pub struct Running {
     shards: Vec<JoinHandle<()>>,
     store: Option<store::Running>,
     audit: Option<audit::Running>,
+    webhooks: webhook::Running,
 }
 
 /// Descriptors beside those of connections: listeners, rings, logs.
 const OTHER_DESCRIPTORS: u64 = 1_024;
 /// What is reserved at most: the kernel's table takes eight bytes for each.
 const RESERVED_DESCRIPTORS_MAX: u64 = 1 << 20;
+
+/// What webhooks have for their last posts, even when the shards took all of the grace.
+const LAST_POSTS: Duration = Duration::from_secs(1);
 
 /// Starts all shards. They listen when this returns.
 ///
@@ -77,6 +83,13 @@ pub fn start(config: Config) -> Result<Running, String> {
     let (store, store_status) = store.unzip();
     let mut restored = restored.into_iter().flatten();
     let (audit, audit_running) = audit::start(&config.audit)?;
+    let run = webhook::run_word();
+    let webhooks =
+        webhook::start(&config.webhooks, &run).map_err(|error| format!("a webhook's thread: {error}"))?;
+    let hooks = config.hooks.as_ref();
+    let hooks =
+        hooks.map(|hooks| hook::start(hooks, config.limits.message_size, &exchange, clock, &run)).transpose();
+    let hooks = hooks.map_err(|error| format!("a hook's thread: {error}"))?;
     let process = Arc::new(Process {
         audit,
         verifier: Verifier::new(&config.auth),
@@ -85,6 +98,8 @@ pub fn start(config: Config) -> Result<Running, String> {
         driver,
         clock,
         store: store_status,
+        webhooks: webhooks.statuses.clone(),
+        hooks,
         connections: AtomicUsize::new(0),
         http_connections: AtomicUsize::new(0),
         draining: AtomicBool::new(false),
@@ -107,11 +122,13 @@ pub fn start(config: Config) -> Result<Running, String> {
         let (shard, core) = (ShardId(number), cores[usize::from(number) % cores.len()]);
         let process = Arc::clone(&process);
         let store = store.as_ref().map(store::Running::sender).zip(restored.next());
-        let run = move || run_shard(shard, core, &process, listener, store);
+        let teller = webhooks.teller();
+        let run = move || run_shard(shard, core, &process, listener, store, teller);
         let thread = std::thread::Builder::new().name(format!("shard-{number}")).spawn(run);
         threads.push(thread.map_err(|error| format!("a shard's thread: {error}"))?);
     }
-    Ok(Running { address, process, shards: threads, store, audit: audit_running })
+    let audit = audit_running;
+    Ok(Running { address, process, shards: threads, store, audit, webhooks })
 }
 
 impl Running {
@@ -123,6 +140,8 @@ impl Running {
     pub fn wait(self) -> std::io::Result<()> {
         let mut signals = Signals::new([SIGTERM, SIGINT])?;
         let process = Arc::clone(&self.process);
+        let signalled_ms = Arc::new(OnceLock::new());
+        let signalled = Arc::clone(&signalled_ms);
         std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
             for (count, signal) in signals.forever().enumerate() {
                 if count > 0 {
@@ -131,6 +150,7 @@ impl Running {
                 }
                 let name = if signal == SIGTERM { "SIGTERM" } else { "SIGINT" };
                 process.audit.write(|| Record::new("drain", Outcome::Ok).because(name));
+                let _ = signalled.set(process.clock.now().mono_ms());
                 process.draining.store(true, Ordering::Relaxed);
                 process.exchange.signal_all();
                 tracing::info!(signal, grace = ?process.config.timeouts.drain, "draining; once more ends at once");
@@ -143,6 +163,10 @@ impl Running {
         if let Some(store) = self.store {
             store.finish();
         }
+        let (grace, now_ms) = (self.process.config.timeouts.drain, self.process.clock.now().mono_ms());
+        let spent_ms = signalled_ms.get().map_or(0, |signalled_ms| now_ms.saturating_sub(*signalled_ms));
+        let left = grace.saturating_sub(Duration::from_millis(spent_ms)).max(LAST_POSTS);
+        self.webhooks.finish(Instant::now() + left);
         if let Some(audit) = self.audit {
             audit.finish();
         }
@@ -159,12 +183,13 @@ fn run_shard(
     process: &Arc<Process>,
     listener: std::net::TcpListener,
     store: Option<(Sender<store::Batch>, store::Restored)>,
+    teller: webhook::Teller,
 ) {
     let run = AssertUnwindSafe(|| {
         if let Err(error) = cpu::pin(core) {
             tracing::warn!(shard = shard.0, core, %error, "the shard is not pinned");
         }
-        let future = move |flusher| shard::run(shard, Arc::clone(process), listener, flusher, store);
+        let future = move |flusher| shard::run(shard, Arc::clone(process), listener, flusher, store, teller);
         if process.driver.name == "io_uring" {
             let flusher = Flusher::ring(SEND_RING_ENTRIES).map_err(|error| error.to_string())?;
             let mut runtime = RuntimeBuilder::<FusionDriver>::new()

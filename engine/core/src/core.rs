@@ -13,6 +13,7 @@ use crate::durable::{DeadLetter, StoredId, StoredRoom, StoredState};
 use crate::effect::{Answer, Effects};
 use crate::fact::FactKind;
 use crate::home::HomeRooms;
+use crate::hook::Inquirer;
 use crate::id::{ConnectionId, Random, RequestId, ShardId};
 use crate::input::{Input, Opening};
 use crate::latency::Latency;
@@ -98,6 +99,7 @@ impl Core {
             }
             Input::Tick => {
                 self.local.tick(now, out);
+                self.local.give_up_inquiries(now, out);
                 self.home.look_after_readers(now, out);
                 self.home.look_after_services(now, out);
                 self.home.sweep(now, out);
@@ -125,6 +127,12 @@ impl Core {
             Mesh::Local(ToLocal::Joined { connection, room, class, kind, outcome, replay }) => {
                 self.local.joined(now, connection, room, class, kind, outcome, replay, out);
                 command::go_on(&mut self.local, now, connection, out);
+            }
+            Mesh::Verdict(Inquirer::Connection(number), verdict) => {
+                command::verdict(&mut self.local, now, number, verdict, out);
+            }
+            Mesh::Verdict(Inquirer::Http(request, index), verdict) => {
+                out.answers.push((request, Answer::Verdict(index, verdict)));
             }
             Mesh::Store(report) => self.home.report(now, report, out),
             Mesh::Local(ToLocal::Again(id, room, replay)) => self.local.again(id, &room, &replay, out),
@@ -358,6 +366,7 @@ impl Core {
         stats.connections = self.local.connections.len() as u64;
         stats.local_rooms = self.local.rooms.len() as u64;
         stats.home_rooms = self.home.len() as u64;
+        stats.inquiries_waiting = self.local.inquiries.len() as u64;
         stats.published = self.home.published;
         stats.repeated = self.home.repeated;
         stats.recovered = self.home.recovered;

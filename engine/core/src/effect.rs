@@ -7,6 +7,7 @@ use fanfare_protocol::{Body, Refusal};
 
 use crate::durable::Write;
 use crate::fact::Fact;
+use crate::hook::{Inquiry, Verdict};
 use crate::id::{ConnectionId, RequestId, ShardId};
 use crate::mesh::{Mesh, Placed};
 use crate::view::Rows;
@@ -30,6 +31,8 @@ pub struct Effects {
     pub writable: Vec<(ConnectionId, bool)>,
     /// What happened, for whoever watches.
     pub facts: Vec<Fact>,
+    /// What a backend is asked. Each is answered by [`Mesh::Verdict`], or given up when its time is over.
+    pub inquiries: Vec<Inquiry>,
     /// What must survive the process, in order. To be handed to the store before [`Effects::mesh`] is sent.
     pub writes: Vec<Write>,
 }
@@ -46,6 +49,7 @@ impl Effects {
             finished: Vec::new(),
             writable: Vec::new(),
             facts: Vec::new(),
+            inquiries: Vec::new(),
             writes: Vec::new(),
         }
     }
@@ -62,6 +66,7 @@ impl Effects {
             && self.finished.is_empty()
             && self.writable.is_empty()
             && self.facts.is_empty()
+            && self.inquiries.is_empty()
             && self.writes.is_empty()
     }
 }
@@ -77,4 +82,6 @@ pub enum Answer {
     Kept(Bytes),
     /// A service's answer: a JSON object.
     Done(Result<Body, Refusal>),
+    /// What a backend said about one item of a publish: its number, and the answer.
+    Verdict(u32, Verdict),
 }

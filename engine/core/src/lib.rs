@@ -18,6 +18,7 @@
 //! | an id of a closed connection matches nothing | `local::connections` |
 //! | nobody hears of a durable message before the store has it | `home::publish`, `home::store` |
 //! | cursors never go back, and never pass what was delivered | `home::subscribers`, `command::ack` |
+//! | nobody waits for a backend for ever, and later commands not before earlier ones | `local::inquiries` |
 //! | a message costs work per group and shard, never per member | `local::deliver` |
 #![forbid(unsafe_code)]
 
@@ -31,6 +32,7 @@ mod encoder;
 mod entry;
 mod fact;
 mod home;
+mod hook;
 mod id;
 mod identity;
 mod input;
@@ -57,6 +59,7 @@ pub use durable::{Cursor, DeadLetter, StoredId, StoredRoom, StoredState, Subscri
 pub use effect::{Answer, Effects};
 pub use entry::Entry;
 pub use fact::{Fact, FactKind, Told, Watch};
+pub use hook::{About, Changes, Hooks, Inquirer, Inquiry, Verdict};
 pub use id::{Address, ConnectionId, Epoch, RequestId, ShardId};
 pub use identity::Identity;
 pub use input::{Input, Opening, Window};

@@ -9,6 +9,7 @@ use fanfare_protocol::{Body, Encoding, EventName, Publish, Refusal, RoomName};
 
 use crate::class::Class;
 use crate::durable::{DeadLetter, Subscriber};
+use crate::hook::{Inquirer, Verdict};
 use crate::id::{Address, ConnectionId, Epoch, RequestId, ShardId};
 use crate::prepared::Prepared;
 use crate::service::{Args, Caller, Member, Spec};
@@ -23,6 +24,8 @@ pub enum Mesh {
     Local(ToLocal),
     /// To a shard, from the store.
     Store(Report),
+    /// To a shard, from the backend that it asked.
+    Verdict(Inquirer, Verdict),
 }
 
 /// What the store tells each shard.
@@ -47,6 +50,7 @@ impl Mesh {
             }
             Self::Local(ToLocal::Answered(_, Ok(body))) => body.len(),
             Self::Home(ToHome::Bury(letter)) => letter.entry.body.len(),
+            Self::Verdict(_, Verdict::Allow(changes)) => changes.body.as_ref().map_or(0, Body::len),
             Self::Local(ToLocal::Reply(_, bytes) | ToLocal::Kept(_, bytes)) => bytes.len(),
             _ => 0,
         }

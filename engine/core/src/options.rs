@@ -4,6 +4,7 @@ use fanfare_protocol::RoomName;
 use foldhash::quality::FixedState;
 
 use crate::fact::Watch;
+use crate::hook::Hooks;
 use crate::id::ShardId;
 use crate::permission::{Permission, Permissions, RoleRule, permissions_of};
 use crate::room_type::{CompressionMode, Memory, RoomType};
@@ -33,6 +34,8 @@ pub struct Options {
     pub roles: Vec<RoleRule>,
     /// What somebody wants to hear of.
     pub watch: Watch,
+    /// When a backend is asked, if ever.
+    pub hooks: Option<Hooks>,
 }
 
 /// Bounds. Where 0 means "no limit", the field says so.
@@ -220,6 +223,7 @@ impl Default for Options {
             broadcast_roles: vec!["admin".into(), "service".into()],
             roles: Vec::new(),
             watch: Watch::default(),
+            hooks: None,
         }
     }
 }

@@ -4,7 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use fanfare_core::{
-    Answer, ConnectionId, Core, Effects, Identity, Input, Mesh, Now, Opening, Options, RequestId, ShardId,
+    Answer, ConnectionId, Core, Effects, Identity, Input, Inquiry, Mesh, Now, Opening, Options, RequestId,
+    ShardId, Verdict,
 };
 use fanfare_protocol::deflate::Inflater;
 use fanfare_protocol::{Encoding, RoomName, json};
@@ -61,6 +62,8 @@ pub struct World {
     pub disk: Disk,
     /// Answers to [`Input::AskHome`] and the like.
     pub answers: Vec<(RequestId, Answer)>,
+    /// What a backend was asked, and by which shard.
+    pub inquiries: Vec<(usize, Inquiry)>,
 }
 
 impl World {
@@ -88,6 +91,7 @@ impl World {
             window: usize::MAX,
             disk: Disk::new(usize::from(shards)),
             answers: Vec::new(),
+            inquiries: Vec::new(),
         }
     }
 
@@ -284,6 +288,7 @@ impl World {
         let writes = std::mem::take(&mut effects.writes);
         self.answers.append(&mut effects.answers);
         let effects = &mut self.effects[shard];
+        self.inquiries.extend(effects.inquiries.drain(..).map(|inquiry| (shard, inquiry)));
         effects.facts.clear();
         effects.finished.clear();
         if !writes.is_empty() {
@@ -333,6 +338,11 @@ impl World {
         !self.disk.is_waiting()
             && self.queues.values().all(VecDeque::is_empty)
             && !self.cores.iter().any(Core::has_output)
+    }
+
+    /// A backend answers what it was asked.
+    pub fn answer(&mut self, shard: usize, inquiry: &Inquiry, verdict: Verdict) {
+        self.input(shard, Input::Mesh(Mesh::Verdict(inquiry.inquirer, verdict)));
     }
 
     /// Time passes, and every shard notices.

@@ -119,8 +119,14 @@ impl Audit {
     }
 
     /// Messages of one request to publish were refused to their publisher.
-    pub(crate) fn publishes_denied(&self, head: &Head, actor: &str, room: Option<&str>, count: usize) {
-        let reason = "the token does not allow to publish to this target";
+    pub(crate) fn publishes_denied(
+        &self,
+        head: &Head,
+        actor: &str,
+        reason: &'static str,
+        room: Option<&str>,
+        count: usize,
+    ) {
         self.write(|| {
             let record = call(head, "publish_denied", actor, Outcome::Denied).because(reason);
             Record { room: room.and_then(text), ..record }.code(403).with("count", count)

@@ -13,12 +13,13 @@ mod section;
 mod security;
 mod settings;
 mod unit;
+mod webhooks;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fanfare_core::{Options, RoleRule, RoomType};
+use fanfare_core::{FactKind, Options, RoleRule, RoomType};
 use sha2::{Digest, Sha256};
 
 use crate::cli::ServeArgs;
@@ -27,6 +28,7 @@ pub use inspector::Inspector;
 pub use problem::{Problem, StartError};
 pub use security::{ApiKey, Auth, Key, Material, Secret};
 pub(crate) use unit::duration;
+pub use webhooks::{Endpoint, Hooks, Webhook};
 
 /// Everything that can be set, checked.
 #[derive(Clone, Debug)]
@@ -67,6 +69,10 @@ pub struct Config {
     pub roles: Vec<RoleRule>,
     /// Where durable rooms are kept, if anywhere.
     pub store: Option<PathBuf>,
+    /// Who is told of what happens.
+    pub webhooks: Vec<Webhook>,
+    /// Who is asked before it does, if anybody.
+    pub hooks: Option<Hooks>,
 }
 
 /// Which driver waits for sockets.
@@ -277,10 +283,22 @@ impl Config {
             broadcast_roles: self.auth.broadcast_roles.clone(),
             roles: self.roles.clone(),
             watch: fanfare_core::Watch {
-                messages: self.audit.publishes || self.inspector.enabled,
+                messages: self.audit.publishes
+                    || self.inspector.enabled
+                    || self.webhooks.iter().any(|webhook| webhook.events.contains(&FactKind::Published)),
                 refusals: self.audit.path.is_some() || self.inspector.enabled,
                 history: self.audit.path.is_some(),
             },
+            hooks: self.hooks.as_ref().map(|hooks| fanfare_core::Hooks {
+                connect: hooks.connect,
+                join: hooks.join,
+                publish: hooks.publish,
+                rooms: hooks.rooms.clone(),
+                message_types: hooks.message_types.clone(),
+                timeout_ms: ms(hooks.timeout),
+                waiting_max: (hooks.queue / usize::from(shards)).max(1),
+                allow_unanswered: hooks.allow_unanswered,
+            }),
         }
     }
 }

@@ -43,6 +43,11 @@ impl<'s> Section<'s> {
         }
     }
 
+    /// Whether the file says nothing here.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// The table under `key`, empty if it is not there.
     pub(super) fn section(&mut self, key: &'static str) -> Self {
         let table = match self.take(key) {

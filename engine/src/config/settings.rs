@@ -12,7 +12,7 @@ use super::problem::{Problems, StartError};
 use super::section::Section;
 use super::{
     Compression, Config, Driver, Heartbeat, Limits, Log, LogFormat, Timeouts, audit, inspector, roles,
-    room_types, security,
+    room_types, security, webhooks,
 };
 
 const DAY_MS: u64 = 86_400_000;
@@ -66,6 +66,8 @@ fn top(table: Table, input: &Input<'_>, digest: String, problems: &Problems) -> 
                 .add("store.path", format!("is required, because rooms of the type `{name}` are durable"));
         }
     }
+    let webhooks = webhooks::webhooks(top.sections("webhook"), problems);
+    let hooks = webhooks::hooks(top.section("hooks"));
     let development = auth.keys.is_empty();
     if development && !listen.ip().is_loopback() {
         let message = "without a key there is only the development secret, which everybody knows, so the server listens on \
@@ -93,6 +95,8 @@ fn top(table: Table, input: &Input<'_>, digest: String, problems: &Problems) -> 
         inbox,
         roles,
         store,
+        webhooks,
+        hooks,
     }
 }
 

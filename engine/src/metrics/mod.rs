@@ -5,6 +5,7 @@ mod inspector;
 mod openmetrics;
 mod services;
 mod statistics;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

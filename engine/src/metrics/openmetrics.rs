@@ -75,6 +75,7 @@ fn collected(process: &Process) -> Collected {
     families.extend(super::compression::families(process, &snapshots));
     families.extend(of_process(process));
     families.extend(process.inspector.iter().flat_map(|inspector| super::inspector::families(inspector)));
+    families.extend(super::webhooks::families(process));
     let mut latency: Vec<(f64, u64)> = Vec::new();
     for snapshot in &snapshots {
         for (index, (upper_us, count)) in snapshot.latency.buckets().enumerate() {
@@ -125,6 +126,13 @@ fn of_shards(snapshots: &[Snapshot]) -> Vec<Family> {
         family("commands", "Commands read", None, false, |of| of.stats.commands),
         family("refused", "Commands refused", None, false, |of| of.stats.refused),
         family("rate_limited", "Commands over the rate", None, false, |of| of.stats.rate_limited),
+        family("inquiries", "Questions of connections to a backend", None, false, |of| of.stats.inquiries),
+        family("inquiries_waiting", "Of these, without an answer yet", None, true, |of| {
+            of.stats.inquiries_waiting
+        }),
+        family("inquiries_unanswered", "Of these, decided without an answer", None, false, |of| {
+            of.stats.inquiries_unanswered
+        }),
         family("published", "Messages that got a place", None, false, |of| of.stats.published),
         family("encoded", "Payloads encoded: at most one per message and encoding", None, false, |of| {
             of.stats.encoded

@@ -6,6 +6,7 @@
 
 mod accept;
 pub(crate) mod exchange;
+mod hooks;
 mod inspect;
 mod read;
 mod sockets;
@@ -28,6 +29,7 @@ use crate::shard::exchange::Port;
 use crate::shard::state::State;
 use crate::shard::wait::Waiter;
 use crate::store::{Batch, Restored};
+use crate::webhook::Teller;
 
 /// A handle to the shard's state, for the tasks of its thread.
 pub(crate) type Handle = Rc<RefCell<State>>;
@@ -42,9 +44,10 @@ pub(crate) async fn run(
     listener: TcpListener,
     flusher: Flusher,
     store: Option<(Sender<Batch>, Restored)>,
+    teller: Teller,
 ) -> std::io::Result<()> {
     let port = Port::new(Arc::clone(&process.exchange), shard);
-    let state = State::new(shard, Arc::clone(&process), port, flusher, store)?;
+    let state = State::new(shard, Arc::clone(&process), port, flusher, store, teller)?;
     let mut waiter = Waiter::new(&state)?;
     let handle: Handle = Rc::new(RefCell::new(state));
     monoio::spawn(accept::accept(Rc::clone(&handle), listener)?);
@@ -52,7 +55,7 @@ pub(crate) async fn run(
     let mut churn = Churn::default();
     loop {
         if process.is_draining() && drain.step(&handle, &process) {
-            handle.borrow_mut().leave_store();
+            handle.borrow_mut().leave();
             return Ok(());
         }
         let (more, paused, next_timer_ms) = {

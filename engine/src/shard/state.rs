@@ -21,6 +21,7 @@ use crate::shard::inspect::Watch;
 use crate::shard::read::{Event, Reading};
 use crate::shard::sockets::{Socket, Sockets};
 use crate::store::{Batch, Restored};
+use crate::webhook::Teller;
 
 /// Messages of other shards that one turn takes.
 const MESSAGES_A_TURN: usize = 4_096;
@@ -58,6 +59,7 @@ pub(crate) struct State {
     next_timer_ms: u64,
     next_request: u64,
     store: Option<Sender<Batch>>,
+    teller: Teller,
 }
 
 /// The answers a request has so far, and whom to wake when the last one is there.
@@ -74,6 +76,7 @@ impl State {
         port: Port,
         flusher: Flusher,
         store: Option<(Sender<Batch>, Restored)>,
+        teller: Teller,
     ) -> std::io::Result<Self> {
         let clock = process.clock;
         let limits = &process.config.limits;
@@ -81,6 +84,7 @@ impl State {
         Ok(Self {
             core: core(shard, &process, restored.unwrap_or_default()),
             store,
+            teller,
             effects: Effects::new(shard),
             readiness: Readiness::new(SOCKETS_A_TURN)?,
             reading: Reading::new(
@@ -145,10 +149,12 @@ impl State {
         self.sockets.insert(id.slot, Socket { fd, reader, generation: id.generation, encoding, echo });
     }
 
-    /// The shard ends: the store's thread ends with the last of them. (Tasks of this thread may keep the state.)
-    pub(crate) fn leave_store(&mut self) {
-        self.perform_mesh();
+    /// The shard ends: the store's thread and those of webhooks end with the last of them. (Tasks of this thread may keep
+    /// the state.)
+    pub(crate) fn leave(&mut self) {
+        self.perform(self.now());
         self.store = None;
+        self.teller.leave();
     }
 
     /// A number for a request that waits for `answers`.
@@ -333,6 +339,14 @@ impl State {
 
     /// Does what the core asked for.
     fn perform(&mut self, now: Now) {
+        self.perform_effects(now);
+        while !self.effects.inquiries.is_empty() {
+            self.ask_hooks(now);
+            self.perform_effects(now);
+        }
+    }
+
+    fn perform_effects(&mut self, now: Now) {
         self.perform_mesh();
         for (request, answer) in self.effects.answers.drain(..) {
             // Nobody waits any more when the HTTP client has gone.
@@ -365,6 +379,7 @@ impl State {
         }
         for fact in self.effects.facts.drain(..) {
             self.process.audit.note(self.shard, now, &fact);
+            self.teller.tell(self.shard, now, &fact);
         }
     }
 

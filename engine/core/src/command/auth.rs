@@ -23,7 +23,7 @@ pub(crate) fn token(
     let Some(connection) = local.connections.get(id) else { return };
     match (connection.state, outcome) {
         (State::Closing | State::Bare, _) => {}
-        (State::AwaitingToken, Ok(identity)) => local.admit(now, id, identity, out),
+        (State::AwaitingToken, Ok(identity)) => local.ask_to_admit(now, id, identity, out),
         (State::AwaitingToken, Err(message)) => {
             let refusal =
                 Refusal { id: command, code: Code::AuthenticationFailed, message, field: Some("token") };
@@ -37,11 +37,15 @@ pub(crate) fn token(
                 Refusal { id: command, code: Code::AuthenticationFailed, message, field: Some("token") };
             local.refuse(id, &refusal);
         }
+        (State::Admitting | State::Open, Ok(identity)) if local.asks_connect() => {
+            local.inquire_refresh(now, id, command, identity, out);
+        }
         (State::Admitting | State::Open, Ok(identity)) => refresh(local, now, id, command, identity, out),
     }
 }
 
-fn refresh(
+/// A later good token takes the place of the former.
+pub(super) fn refresh(
     local: &mut Local,
     now: Now,
     id: ConnectionId,

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use fanfare_protocol::wire::{Call, CommandId};
-use fanfare_protocol::{Body, Code, Refusal, Reply, RoomName};
+use fanfare_protocol::{Body, Code, Command, Refusal, Reply, Request, RoomName};
 
 use crate::RoomPattern;
 use crate::effect::Effects;
 use crate::fact::FactKind;
+use crate::hook::About;
 use crate::id::{Address, ConnectionId};
 use crate::local::Local;
 use crate::mesh::{Called, Mesh, Origin, ToHome, ToLocal};
 use crate::service::{self, Args, Caller, Place, Spec};
+use crate::time::Now;
 
 /// A command whose arguments keep its rules.
 #[derive(Debug)]
@@ -23,15 +25,23 @@ pub(crate) struct Calling {
     pub(crate) origin: Origin,
 }
 
-/// A connection's command.
+/// A connection's command. Where a backend is asked about joins, it is asked about callers who are not in the room.
 pub(super) fn call(
     local: &mut Local,
+    now: Now,
     id: ConnectionId,
     command: Option<CommandId>,
-    call: &Call,
+    call: Box<Call>,
+    asked: bool,
     out: &mut Effects,
 ) {
-    let calling = read(local, id, command.clone(), call);
+    let calling = read(local, id, command.clone(), &call);
+    let room = calling.as_ref().ok().filter(|_| !asked && local.options.hooks.is_some()).and_then(room_of);
+    if let Some(room) = room.filter(|room| local.asks_outsider(id, room)) {
+        let request = Request { id: command, command: Command::Call(call) };
+        local.inquire_command(now, id, About::Join(room), request, out);
+        return;
+    }
     let outcome = calling.and_then(|calling| {
         let patterns = local.connections.get(id).and_then(|connection| connection.patterns.clone());
         route(local, calling, patterns.as_ref(), out)
@@ -44,6 +54,12 @@ pub(super) fn call(
             local.refuse(id, &refusal);
         }
     }
+}
+
+/// The room that a command is about, unless it will be refused for it.
+fn room_of(calling: &Calling) -> Option<RoomName> {
+    let Calling { spec, room, args, caller, .. } = calling;
+    place(spec, room.clone(), args, caller).ok()
 }
 
 fn read(

@@ -1,21 +1,25 @@
 //! `history`: kept messages of a room.
 
 use fanfare_protocol::wire::{CommandId, History};
-use fanfare_protocol::{Code, Refusal};
+use fanfare_protocol::{Code, Command, Refusal, Request};
 
 use super::join::may_join;
 use crate::effect::Effects;
 use crate::fact::FactKind;
+use crate::hook::About;
 use crate::id::{Address, ConnectionId};
 use crate::local::Local;
 use crate::mesh::{Asker, Lookup, Mesh, ToHome};
+use crate::time::Now;
 
-/// Who may join a room may read what it keeps.
+/// Who may join a room may read what it keeps. Where a backend is asked about joins, it is asked about readers who are not in.
 pub(crate) fn history(
     local: &mut Local,
+    now: Now,
     id: ConnectionId,
     command: Option<CommandId>,
     history: History,
+    asked: bool,
     out: &mut Effects,
 ) {
     let connection = local.connections.get(id).expect("invariant: the caller holds it");
@@ -23,6 +27,12 @@ pub(crate) fn history(
         let message = "the token does not allow to read this `room`".to_owned();
         let refusal = Refusal { id: command, code: Code::Forbidden, message, field: Some("room") };
         local.deny(id, FactKind::HistoryDenied, history.room.to_string(), &refusal, out);
+        return;
+    }
+    if !asked && local.asks_outsider(id, &history.room) {
+        let about = About::Join(history.room.clone());
+        let request = Request { id: command, command: Command::History(history) };
+        local.inquire_command(now, id, about, request, out);
         return;
     }
     if local.options.watch.history {

@@ -1,10 +1,11 @@
 //! `join`: the connection wants to be a member of a room.
 
 use fanfare_protocol::wire::{CommandId, Join, Position};
-use fanfare_protocol::{Code, Refusal, Reply, RoomName};
+use fanfare_protocol::{Code, Command, Refusal, Reply, Request, RoomName};
 
 use crate::effect::Effects;
 use crate::fact::FactKind;
+use crate::hook::About;
 use crate::id::{Address, ConnectionId};
 use crate::identity::covers;
 use crate::local::{Connection, Local};
@@ -20,13 +21,15 @@ pub(super) fn may_join(local: &Local, connection: &Connection, room: &RoomName) 
         && local.options.permits(local.roles.name(connection.role), Permission::Join)
 }
 
-/// Checks the right to join and asks the room's home. Joining twice is answered with where the room stands.
+/// Checks the right to join and asks the room's home, after a backend where one is to be asked. Joining twice is answered
+/// with where the room stands.
 pub(crate) fn join(
     local: &mut Local,
-    _now: Now,
+    now: Now,
     id: ConnectionId,
     command: Option<CommandId>,
     join: Join,
+    asked: bool,
     out: &mut Effects,
 ) {
     let Join { room, recover, last } = join;
@@ -57,6 +60,12 @@ pub(crate) fn join(
     if let Some((code, message)) = refusal {
         let refusal = Refusal { id: command, code, message, field: Some("room") };
         local.deny(id, FactKind::JoinDenied, room.to_string(), &refusal, out);
+        return;
+    }
+    if !asked && local.options.hooks.as_ref().is_some_and(|hooks| hooks.asks_join(&room)) {
+        let about = About::Join(room.clone());
+        let command = Request { id: command, command: Command::Join(Join { room, recover, last }) };
+        local.inquire_command(now, id, about, command, out);
         return;
     }
     let from = Address { shard: local.shard, connection: id };

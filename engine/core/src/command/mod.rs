@@ -5,6 +5,7 @@ mod auth;
 pub(crate) mod call;
 mod heartbeat;
 mod history;
+mod inquire;
 mod join;
 mod leave;
 pub(crate) mod presence;
@@ -13,6 +14,7 @@ pub(crate) mod publish;
 use fanfare_protocol::{Code, Command, Refusal, Reply, Request};
 
 pub(crate) use auth::token;
+pub(crate) use inquire::verdict;
 
 use crate::close::Close;
 use crate::effect::Effects;
@@ -21,7 +23,7 @@ use crate::local::{Held, Local, State};
 use crate::rate::Rate;
 use crate::time::Now;
 
-/// Commands that may wait for an earlier join of the same connection.
+/// Commands that may wait for an earlier join, or a backend's answer, of the same connection.
 const HELD_MAX: usize = 256;
 
 impl Local {
@@ -74,7 +76,7 @@ pub(crate) fn handle(local: &mut Local, now: Now, id: ConnectionId, request: Req
     if connection.joins_pending > 0 || connection.state == State::Admitting {
         let held = connection.held.get_or_insert_with(Box::<Held>::default);
         if held.requests.len() >= HELD_MAX {
-            let message = format!("more than {HELD_MAX} commands wait for a join to be answered");
+            let message = format!("more than {HELD_MAX} commands wait for an earlier one to be answered");
             let refusal = Refusal { id: request.id, code: Code::RateLimitExceeded, message, field: None };
             local.refuse(id, &refusal);
         } else {
@@ -85,7 +87,7 @@ pub(crate) fn handle(local: &mut Local, now: Now, id: ConnectionId, request: Req
     perform(local, now, id, request, out);
 }
 
-/// A join was answered: what waited for it may go on.
+/// A join or a question was answered: what waited for it may go on.
 pub(crate) fn go_on(local: &mut Local, now: Now, id: ConnectionId, out: &mut Effects) {
     while let Some(connection) = local.connections.get_mut(id) {
         if connection.state != State::Open || connection.joins_pending > 0 {
@@ -93,7 +95,7 @@ pub(crate) fn go_on(local: &mut Local, now: Now, id: ConnectionId, out: &mut Eff
         }
         let Some(held) = connection.held.as_mut() else { return };
         if let Some(join) = held.rooms.pop_front() {
-            join::join(local, now, id, None, join, out);
+            join::join(local, now, id, None, join, false, out);
         } else if let Some(request) = held.requests.pop_front() {
             perform(local, now, id, request, out);
         } else {
@@ -105,16 +107,16 @@ pub(crate) fn go_on(local: &mut Local, now: Now, id: ConnectionId, out: &mut Eff
 fn perform(local: &mut Local, now: Now, id: ConnectionId, request: Request, out: &mut Effects) {
     let Request { id: command, command: what } = request;
     match what {
-        Command::Join(join) => join::join(local, now, id, command, join, out),
+        Command::Join(join) => join::join(local, now, id, command, join, false, out),
         Command::Leave { room } => leave::leave(local, id, command, &room, out),
-        Command::Publish(publish) => publish::publish(local, now, id, command, &publish, out),
+        Command::Publish(publish) => publish::publish(local, now, id, command, publish, false, out),
         Command::Heartbeat { data } => {
             heartbeat::heartbeat(local, now, id, command.as_ref(), data.as_ref(), out)
         }
         Command::Ack(ack) => ack::ack(local, id, command, ack, out),
-        Command::History(history) => history::history(local, id, command, history, out),
-        Command::Call(call) => call::call(local, id, command, &call, out),
-        Command::Presence { room } => presence::presence(local, id, command, room, out),
+        Command::History(history) => history::history(local, now, id, command, history, false, out),
+        Command::Call(call) => call::call(local, now, id, command, call, false, out),
+        Command::Presence { room } => presence::presence(local, now, id, command, room, false, out),
         // The shell checks tokens and sends `Input::Token` instead.
         Command::Auth { .. } | Command::Refresh { .. } => local.reply(id, command.as_ref(), &Reply::Ok),
     }

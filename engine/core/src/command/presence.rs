@@ -1,23 +1,33 @@
 //! `presence`: who is in a room. The service of that name answers.
 
 use fanfare_protocol::wire::CommandId;
-use fanfare_protocol::{Body, Refusal, Reply, RoomName};
+use fanfare_protocol::{Body, Command, Refusal, Reply, Request, RoomName};
 
 use crate::command::call::{self, Calling};
 use crate::effect::Effects;
+use crate::hook::About;
 use crate::id::{Address, ConnectionId};
 use crate::local::Local;
 use crate::mesh::{Called, Mesh, Origin, ToHome};
 use crate::service::{self, Args};
+use crate::time::Now;
 
-/// Asks the room's home.
+/// Asks the room's home; where a backend is asked about joins, first that, about who is not in the room.
 pub(super) fn presence(
     local: &mut Local,
+    now: Now,
     id: ConnectionId,
     command: Option<CommandId>,
     room: RoomName,
+    asked: bool,
     out: &mut Effects,
 ) {
+    if !asked && local.asks_outsider(id, &room) {
+        let about = About::Join(room.clone());
+        let request = Request { id: command, command: Command::Presence { room } };
+        local.inquire_command(now, id, about, request, out);
+        return;
+    }
     let (_, spec) = service::find("presence.list").expect("invariant: there is such a service");
     let origin = Origin::Roster(Address { shard: local.shard, connection: id }, command.clone());
     let caller = local.caller(id);

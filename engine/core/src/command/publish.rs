@@ -1,10 +1,11 @@
 //! `publish`: a message for a room, or for a target that is a room underneath.
 
 use fanfare_protocol::wire::{CommandId, Position};
-use fanfare_protocol::{Code, Publish, Refusal, Reply, RoomName, Target};
+use fanfare_protocol::{Code, Command, Publish, Refusal, Reply, Request, RoomName, Target};
 
 use crate::effect::Effects;
 use crate::fact::FactKind;
+use crate::hook::About;
 use crate::id::{Address, ConnectionId};
 use crate::identity::covers;
 use crate::local::Local;
@@ -13,13 +14,14 @@ use crate::options::lists;
 use crate::permission::Permission;
 use crate::time::Now;
 
-/// A connection's command.
+/// A connection's command. A backend that is to be asked was, if so told.
 pub(crate) fn publish(
     local: &mut Local,
     now: Now,
     id: ConnectionId,
     command: Option<CommandId>,
-    publish: &Publish,
+    publish: Box<Publish>,
+    asked: bool,
     out: &mut Effects,
 ) {
     let connection = local.connections.get(id).expect("invariant: the caller holds it");
@@ -42,11 +44,17 @@ pub(crate) fn publish(
         local.deny(id, FactKind::PublishDenied, subject(&publish.target), &refusal, out);
         return;
     }
+    if !asked && local.options.hooks.as_ref().is_some_and(|hooks| hooks.asks_publish(&publish)) {
+        let about = About::Publish(publish.clone());
+        let request = Request { id: command, command: Command::Publish(publish) };
+        local.inquire_command(now, id, about, request, out);
+        return;
+    }
     let user = connection.user.clone();
     let address = Address { shard: local.shard, connection: id };
     let exclude = publish.exclude_self.then_some(address);
     let origin = command.map_or(Origin::Silent, |command| Origin::Connection(address, command));
-    send(local, now, publish, Some(user), exclude, origin, out);
+    send(local, now, &publish, Some(user), exclude, origin, out);
 }
 
 /// Sends a message to the home of its room; to several users: one each, of which the first is answered.
@@ -109,7 +117,7 @@ pub(crate) fn answer(
 }
 
 /// What an auditor reads: where it should have gone, not what it said.
-fn subject(target: &Target) -> String {
+pub(super) fn subject(target: &Target) -> String {
     match target {
         Target::Room(room) => room.to_string(),
         Target::User(_) | Target::Users(_) => "user".to_owned(),

@@ -75,7 +75,7 @@ pub(crate) struct Connection {
     pub(crate) state: State,
     pub(crate) class: Class,
     pub(crate) role: RoleId,
-    /// Joins on their way.
+    /// Joins on their way, and commands that a backend was asked about: later commands wait for them.
     pub(crate) joins_pending: u16,
     /// A ping was sent and nothing has come since.
     pub(crate) pinged: bool,

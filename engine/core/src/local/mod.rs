@@ -8,6 +8,7 @@ mod deliver;
 mod due;
 mod flush;
 mod group;
+mod inquiries;
 mod outgoing;
 mod overtake;
 mod roles;
@@ -21,4 +22,5 @@ mod wheel;
 
 pub(crate) use connection::{Connection, Held, State};
 pub use flush::{Batch, Rest};
+pub(crate) use inquiries::Pending;
 pub(crate) use shard::{Local, gap};

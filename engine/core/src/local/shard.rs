@@ -22,6 +22,7 @@ use crate::local::connection::{Connection, Held, State};
 use crate::local::connections::Connections;
 use crate::local::flush::Flush;
 use crate::local::group::Tick;
+use crate::local::inquiries::Inquiries;
 use crate::local::outgoing::Outgoing;
 use crate::local::roles::Roles;
 use crate::local::room::LocalRoom;
@@ -59,6 +60,7 @@ pub(crate) struct Local {
     pub(super) farewells: Vec<ConnectionId>,
     /// Commands refused in this turn, where somebody watches.
     pub(crate) refusals: Vec<(ConnectionId, u16)>,
+    pub(crate) inquiries: Inquiries,
     pub(crate) stats: Stats,
 }
 
@@ -87,6 +89,7 @@ impl Local {
             overflowed: Vec::new(),
             farewells: Vec::new(),
             refusals: Vec::new(),
+            inquiries: Inquiries::default(),
             stats,
         }
     }
@@ -139,7 +142,7 @@ impl Local {
             self.write(id.slot, |bytes| bytes.extend_from_slice(&head));
         }
         if let Some(identity) = identity {
-            self.admit(now, id, identity, out);
+            self.ask_to_admit(now, id, identity, out);
         }
         id
     }
@@ -297,16 +300,16 @@ impl Local {
         }
         self.leave_all(now, id, out);
         if let Some(code) = close.error.filter(|_| !bare) {
-            self.reply(id, None, &Reply::Error { code, message: close.reason, field: None });
+            self.reply(id, None, &Reply::Error { code, message: &close.reason, field: None });
         }
-        self.write(id.slot, |bytes| ws::encode_close(bytes, close.number, close.reason));
+        self.write(id.slot, |bytes| ws::encode_close(bytes, close.number, &close.reason));
         self.stats.closed(close.number);
         let connection = self.connections.get_mut(id).expect("invariant: still held");
         connection.state = State::Closing;
         connection.deadline_ms = now.mono_ms() + CLOSING_MS;
         connection.held = None;
         self.farewells.push(id);
-        self.note_code(id, FactKind::Closed, String::new(), close.number, close.reason.into(), out);
+        self.note_code(id, FactKind::Closed, String::new(), close.number, close.reason, out);
         self.reschedule(now, id);
     }
 

@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde_json::{Value, json as object};
 
 use crate::http::api::access::{self, Caller};
-use crate::http::api::{json_body, wait};
+use crate::http::api::{inquire, json_body, wait};
 use crate::http::connection::Connection;
 use crate::http::head::Head;
 use crate::http::respond::{Response, refusal};
@@ -43,8 +43,9 @@ async fn perform(handle: &Handle, process: &Process, head: &Head, caller: &Calle
         .map(|item| item.and_then(|publish| allowed(process, caller, publish, &mut denied)))
         .collect();
     if let [first, ..] = &denied[..] {
-        process.audit.publishes_denied(head, caller.name(), first.as_deref(), denied.len());
+        process.audit.publishes_denied(head, caller.name(), NOT_ALLOWED, first.as_deref(), denied.len());
     }
+    let outcomes = inquire::inquire(handle, process, head, caller, outcomes).await;
     let request = {
         let mut state = handle.borrow_mut();
         if state.paused() {
@@ -72,6 +73,8 @@ async fn perform(handle: &Handle, process: &Process, head: &Head, caller: &Calle
     respond(single, outcomes, answers)
 }
 
+const NOT_ALLOWED: &str = "the token does not allow to publish to this target";
+
 /// Whether the caller may send this message.
 fn allowed(
     process: &Process,
@@ -94,7 +97,7 @@ fn allowed(
         Target::Room(room) => Some(room.as_str().into()),
         _ => None,
     });
-    let message = "the token does not allow to publish to this target".to_owned();
+    let message = NOT_ALLOWED.to_owned();
     Err(Refusal { id: None, code: Code::Forbidden, message, field: None })
 }
 

@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::http::api::access;
-use crate::http::api::{history, inspector, receipts, wait};
+use crate::http::api::{history, inspector, receipts, wait, webhooks};
 use crate::http::head::Head;
 use crate::http::respond::Response;
 use crate::http::route::not_allowed;
@@ -58,6 +58,7 @@ async fn look_up(handle: &Handle, process: &Process, head: &Head, segments: &[&s
     };
     Some(match *segments {
         ["statistics"] if get => crate::metrics::statistics(process),
+        ["webhooks"] if get => webhooks::answer(process),
         ["connections"] if get => list(ask(handle, process, connections(None, None)).await, limit),
         ["connections", client_id] if get => {
             one(ask(handle, process, connections(None, Some(client_id))).await)
@@ -71,9 +72,9 @@ async fn look_up(handle: &Handle, process: &Process, head: &Head, segments: &[&s
             list(ask(handle, process, connections(Some(user_id), None)).await, limit)
         }
         ["rooms"] if get => rooms(ask(handle, process, Question::Rooms { limit }).await, limit),
-        ["statistics" | "connections" | "rooms"] | ["users", "active"] | ["users", _, "connections"] => {
-            not_allowed("GET")
-        }
+        ["statistics" | "webhooks" | "connections" | "rooms"]
+        | ["users", "active"]
+        | ["users", _, "connections"] => not_allowed("GET"),
         _ => return None,
     })
 }
@@ -93,7 +94,7 @@ async fn ask(handle: &Handle, process: &Process, question: Question) -> Option<V
     let answers = wait::answers(handle, request).await?;
     let rows = answers.into_iter().filter_map(|answer| match answer {
         Answer::Rows(rows) => Some(rows),
-        Answer::Published(..) | Answer::Kept(_) | Answer::Done(_) => None,
+        _ => None,
     });
     Some(rows.collect())
 }

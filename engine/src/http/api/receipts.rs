@@ -112,6 +112,6 @@ async fn ask(handle: &Handle, question: HomeQuestion) -> Option<Rows> {
     let request = handle.borrow_mut().ask(1, |request| Input::AskHome(request, question));
     match wait::answers(handle, request).await?.pop()? {
         Answer::Rows(rows) => Some(rows),
-        Answer::Published(..) | Answer::Kept(_) | Answer::Done(_) => None,
+        _ => None,
     }
 }

@@ -25,6 +25,15 @@ impl Drop for Place<'_> {
 
 /// All answers to a request, or nothing when they took too long.
 pub(super) async fn answers(handle: &Handle, request: RequestId) -> Option<Vec<Answer>> {
+    answers_within(PATIENCE, handle, request).await
+}
+
+/// The same with a patience of its own.
+pub(super) async fn answers_within(
+    patience: Duration,
+    handle: &Handle,
+    request: RequestId,
+) -> Option<Vec<Answer>> {
     let place = Place { handle, request };
     let complete = poll_fn(|cx| {
         let mut state = place.handle.borrow_mut();
@@ -35,5 +44,5 @@ pub(super) async fn answers(handle: &Handle, request: RequestId) -> Option<Vec<A
         waiting.waker = Some(cx.waker().clone());
         Poll::Pending
     });
-    monoio::time::timeout(PATIENCE, complete).await.ok()
+    monoio::time::timeout(patience, complete).await.ok()
 }

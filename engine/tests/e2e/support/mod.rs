@@ -1,5 +1,6 @@
 //! What every test needs: the real binary, and clients that are not ours.
 
+mod backend;
 mod browser;
 mod client;
 mod folder;
@@ -7,6 +8,7 @@ mod http;
 mod raw;
 mod server;
 
+pub(crate) use backend::{Backend, Post, SECRET, Said};
 pub(crate) use browser::chromium;
 pub(crate) use client::{Client, Ended};
 pub(crate) use folder::{Folder, small_disk};
