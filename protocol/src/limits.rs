@@ -17,10 +17,10 @@ pub const EPOCH_BYTES_MAX: usize = 32;
 pub const USERS_MAX: usize = 256;
 /// Most roles that one publish may name.
 pub const ROLES_MAX: usize = 16;
-/// Longest key of a conflating room type, in bytes.
-pub const KEY_BYTES_MAX: usize = 128;
-/// Longest id that a publisher may give its message, in bytes.
-pub const MESSAGE_ID_BYTES_MAX: usize = 64;
+/// Longest key of a conflating room type, in characters.
+pub const KEY_CHARS_MAX: usize = 128;
+/// Longest id that a publisher may give its message, in characters.
+pub const MESSAGE_ID_CHARS_MAX: usize = 64;
 /// Longest time that a message may be of use, in seconds: 30 days.
 pub const TTL_SECONDS_MAX: u32 = 30 * 24 * 60 * 60;
 /// Highest priority.

@@ -7,11 +7,11 @@ use std::sync::Arc;
 pub const ROOM_NAME_BYTES_MAX: usize = 128;
 /// Longest event name, in bytes.
 pub const EVENT_NAME_BYTES_MAX: usize = 64;
-/// Longest user id, client id or role, in bytes.
-pub const ID_BYTES_MAX: usize = 128;
+/// Longest user id, client id or role, in characters.
+pub const ID_CHARS_MAX: usize = 128;
 
 /// Types that the engine itself sends or reads; no publisher may use them as an event.
-const RESERVED_EVENTS: [&str; 24] = [
+pub const RESERVED_EVENTS: [&str; 24] = [
     "ack",
     "auth",
     "error",
@@ -191,12 +191,16 @@ impl EventName {
     }
 }
 
-/// Checks a user id, client id or role: 1-128 bytes, no control characters, no quotes or backslashes.
+/// Checks a user id, client id or role: 1-128 characters, no control characters, no quotes or backslashes.
 ///
 /// # Errors
 /// Length or alphabet; `field` is named in the text.
 pub fn check_id(field: &str, text: &str) -> Result<(), NameError> {
-    check_length(field, text, ID_BYTES_MAX)?;
+    let length = text.chars().count();
+    if !(1..=ID_CHARS_MAX).contains(&length) {
+        let rule = format!("`{field}` must be 1 to {ID_CHARS_MAX} characters long, it is {length}");
+        return Err(NameError(rule));
+    }
     if text.chars().any(|c| c.is_control() || c == '"' || c == '\\') {
         return Err(NameError(format!("`{field}` must not hold control characters, quotes or backslashes")));
     }

@@ -71,13 +71,13 @@ impl Written {
         let wrong = |message| AuthError::new(AuthReason::Claims, message);
         check_id("sub", &self.sub).map_err(|_| {
             wrong(
-                "the token's `sub` must be 1 to 128 bytes without control characters, quotes or backslashes",
+                "the token's `sub` must be 1 to 128 characters without control characters, quotes or backslashes",
             )
         })?;
         let role = self.role.unwrap_or_else(|| ROLE.to_owned());
         check_id("role", &role).map_err(|_| {
             wrong(
-                "the token's `role` must be 1 to 128 bytes without control characters, quotes or backslashes",
+                "the token's `role` must be 1 to 128 characters without control characters, quotes or backslashes",
             )
         })?;
         let rooms = match self.rooms {

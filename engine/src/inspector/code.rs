@@ -40,6 +40,7 @@ const fn of_own(number: u16) -> &'static str {
         4_011 => "an operator or the same client's newer connection ended it",
         4_012 => "the token's time ran out",
         4_013 => "the token does not allow this",
+        4_014 => "what was asked for is there already, or over already",
         _ => "",
     }
 }

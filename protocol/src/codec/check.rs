@@ -51,19 +51,21 @@ pub(crate) fn command_id(value: &Value<'_>) -> Result<Option<CommandId>, Fault> 
     Err(Fault::new("id", message))
 }
 
-/// Text of 1 to `bytes_max` bytes, if given.
+/// Text of 1 to `max` characters, if given.
 pub(crate) fn text<'v>(
     field: &'static str,
     value: &'v Value<'_>,
-    bytes_max: usize,
+    max: usize,
 ) -> Result<Option<&'v str>, Fault> {
     let text = match value {
         Value::Absent | Value::Null => return Ok(None),
         Value::Text(text) => text.as_ref(),
         _ => return Err(Fault::new(field, format!("`{field}` must be text"))),
     };
-    if text.is_empty() || text.len() > bytes_max {
-        let message = format!("`{field}` must be 1 to {bytes_max} bytes long, it is {}", text.len());
+    // Of bytes there are at least as many: most texts need no count.
+    let length = if text.len() <= max { text.len() } else { text.chars().count() };
+    if !(1..=max).contains(&length) {
+        let message = format!("`{field}` must be 1 to {max} characters long, it is {length}");
         return Err(Fault::new(field, message));
     }
     Ok(Some(text))

@@ -6,7 +6,7 @@ use crate::codec::check::{self, Fault};
 use crate::codec::fields::{Fields, Texts};
 use crate::codec::source::Value;
 use crate::limits::{
-    KEY_BYTES_MAX, MESSAGE_ID_BYTES_MAX, PRIORITY_MAX, ROLES_MAX, TTL_SECONDS_MAX, USERS_MAX,
+    KEY_CHARS_MAX, MESSAGE_ID_CHARS_MAX, PRIORITY_MAX, ROLES_MAX, TTL_SECONDS_MAX, USERS_MAX,
 };
 use crate::name::{EventName, check_id};
 use crate::wire::{Body, Encoding, Publish, Target};
@@ -21,8 +21,8 @@ pub(crate) fn publish(fields: &Fields<'_>) -> Result<Publish, Fault> {
         .map_err(|error| Fault::new("event", error.to_string()))?;
     let ttl = check::number("ttl", &fields.ttl, (1, u64::from(TTL_SECONDS_MAX)))?;
     let priority = check::number("priority", &fields.priority, (0, u64::from(PRIORITY_MAX)))?;
-    let key = check::text("key", &fields.key, KEY_BYTES_MAX)?;
-    let message_id = check::text("message_id", &fields.message_id, MESSAGE_ID_BYTES_MAX)?;
+    let key = check::text("key", &fields.key, KEY_CHARS_MAX)?;
+    let message_id = check::text("message_id", &fields.message_id, MESSAGE_ID_CHARS_MAX)?;
     if let Some(message_id) = message_id {
         check_id("message_id", message_id).map_err(|error| Fault::new("message_id", error.to_string()))?;
     }

@@ -132,12 +132,11 @@ fn check(field: &'static Field, value: Value) -> Result<Value, Refusal> {
     let must = |what: String| Err(invalid(name, &format!("`{name}` must be {what}")));
     match (&field.rule, &value) {
         (Rule::Text(max), Value::String(text)) => {
-            let odd = |c: char| c.is_control() && c != '\n' && c != '\t';
             let length = text.chars().count();
             if !(1..=*max).contains(&length) {
                 return must(format!("1 to {max} characters long, it is {length}"));
             }
-            if text.chars().any(odd) {
+            if text.chars().any(is_odd) {
                 return must("without control characters but line feeds and tabs".to_owned());
             }
         }
@@ -179,14 +178,14 @@ fn check(field: &'static Field, value: Value) -> Result<Value, Refusal> {
             }
         }
         (Rule::Texts(count_max, max), _) => {
-            let fits = |text: &str| (1..=*max).contains(&text.chars().count());
+            let fits = |text: &str| (1..=*max).contains(&text.chars().count()) && !text.chars().any(is_odd);
             let good = |text: &Value| text.as_str().is_some_and(fits);
             if !value.as_array().is_some_and(|texts| texts.len() <= *count_max && texts.iter().all(good)) {
                 return must(format!("a list of at most {count_max} texts of 1 to {max} characters"));
             }
         }
         (Rule::Distinct(min, count_max, max), _) => {
-            let fits = |text: &str| (1..=*max).contains(&text.chars().count());
+            let fits = |text: &str| (1..=*max).contains(&text.chars().count()) && !text.chars().any(is_odd);
             let texts: Option<BTreeSet<&str>> =
                 value.as_array().and_then(|texts| texts.iter().map(Value::as_str).collect());
             let length = value.as_array().map_or(0, Vec::len);
@@ -221,6 +220,11 @@ fn check(field: &'static Field, value: Value) -> Result<Value, Refusal> {
         }
     }
     Ok(value)
+}
+
+/// What texts must not hold.
+fn is_odd(c: char) -> bool {
+    c.is_control() && c != '\n' && c != '\t'
 }
 
 pub(super) fn invalid(field: &'static str, message: &str) -> Refusal {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use fanfare_core::{Answer, ConnectionRow, Input, Question, Rows};
+use fanfare_protocol::Code;
+use fanfare_protocol::name::check_id;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -49,6 +51,17 @@ async fn look_up(handle: &Handle, process: &Process, head: &Head, segments: &[&s
             return Some(receipts::dead_letters(handle, head, (user_id, rest), limit).await);
         }
         _ => {}
+    }
+    let named = match *segments {
+        ["connections", client_id] => Some(("client_id", client_id)),
+        ["users", user_id, "connections"] => Some(("user_id", user_id)),
+        _ => None,
+    };
+    if let Some((field, id)) = named
+        && let Err(error) = check_id(field, id)
+    {
+        let (status, code) = (StatusCode::BAD_REQUEST, Code::InvalidMessage);
+        return Some(Response::refused(status, code, &error.to_string(), Some(field)));
     }
     let get = head.method == Method::GET || head.method == Method::HEAD;
     let connections = |user_id: Option<&str>, client_id: Option<&str>| Question::Connections {

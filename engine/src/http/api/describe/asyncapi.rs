@@ -1,4 +1,4 @@
-//! The AsyncAPI document (3.0): one channel, the WebSocket; commands that are sent, and messages that come.
+//! The AsyncAPI document (3.1): one channel, the WebSocket; commands that are sent, and messages that come.
 
 use fanfare_core::service;
 use serde_json::{Map, Value, json};

@@ -1,6 +1,7 @@
 //! The OpenAPI document (3.1).
 
 use fanfare_core::service::{self, Method, Place, Spec};
+use fanfare_protocol::name::RESERVED_EVENTS;
 use serde_json::{Map, Value, json};
 
 use super::schema;
@@ -13,6 +14,8 @@ const REFUSALS: [&str; 9] = ["400", "401", "403", "404", "409", "413", "415", "4
 pub(super) fn document() -> Value {
     let mut document: Value = serde_json::from_str(OWN).expect("invariant: a test reads it");
     document["info"]["version"] = env!("CARGO_PKG_VERSION").into();
+    let event = &mut document["components"]["schemas"]["Publish"]["properties"]["event"];
+    event["not"]["enum"] = RESERVED_EVENTS.to_vec().into();
     for path in members(&mut document["paths"]) {
         for operation in members(path) {
             let is_open = operation.get("security").is_some();

@@ -3,8 +3,8 @@
 use fanfare_core::service::{Field, Rule};
 use serde_json::{Map, Value, json};
 
-/// Visible ASCII without quotes and backslashes: what is taken as an id everywhere. Others are taken, too.
-const ID: &str = r"^[!#-\[\]-~]{1,128}$";
+/// No control characters, quotes and backslashes.
+const ID: &str = r#"^[^\u0000-\u001f\u007f-\u009f"\\]*$"#;
 const NAME: &str = r"^[A-Za-z0-9._:=~+-]{1,64}$";
 /// No control characters but line feeds and tabs.
 const TEXT: &str = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$";
@@ -36,7 +36,7 @@ fn rule(rule: &Rule) -> Value {
     match rule {
         Rule::Text(max) => json!({ "type": "string", "minLength": 1, "maxLength": max, "pattern": TEXT }),
         Rule::Name => json!({ "type": "string", "pattern": NAME }),
-        Rule::Id => json!({ "type": "string", "pattern": ID }),
+        Rule::Id => json!({ "type": "string", "minLength": 1, "maxLength": 128, "pattern": ID }),
         Rule::Whole(min, max) if *max > 1 << 53 => json!({ "type": "integer", "minimum": min }),
         Rule::Whole(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Rule::Number(min, max) => json!({ "type": "number", "minimum": min, "maximum": max }),
@@ -44,11 +44,11 @@ fn rule(rule: &Rule) -> Value {
         Rule::Choice(words) => json!({ "type": "string", "enum": words }),
         Rule::Texts(count, max) => json!({
             "type": "array", "maxItems": count,
-            "items": { "type": "string", "minLength": 1, "maxLength": max },
+            "items": { "type": "string", "minLength": 1, "maxLength": max, "pattern": TEXT },
         }),
         Rule::Distinct(min, count, max) => json!({
             "type": "array", "minItems": min, "maxItems": count, "uniqueItems": true,
-            "items": { "type": "string", "minLength": 1, "maxLength": max },
+            "items": { "type": "string", "minLength": 1, "maxLength": max, "pattern": TEXT },
         }),
         Rule::Any(max) => json!({ "x-max-bytes": max }),
         Rule::Object(max) => json!({ "type": "object", "x-max-bytes": max }),
