@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::conformance::{script, setup, target};
+use crate::describe::npm;
 use crate::support::{Client, Server, chromium, eventually, eventually_within, request, token};
 
 /// Messages, and how many members each client has in the end: one more every forty.
@@ -106,18 +107,7 @@ fn python_websockets_follow_from_wherever_they_come() {
 
 #[test]
 fn node_ws_follows_from_wherever_it_comes() {
-    let library = target().join("node/node_modules/ws");
-    if !library.exists() {
-        let install = Command::new("npm")
-            .args(["install", "--silent", "--no-audit", "--no-fund", "ws@8.18.3", "--prefix"])
-            .arg(target().join("node"))
-            .status();
-        if !install.is_ok_and(|status| status.success()) {
-            assert!(std::env::var_os("CI").is_none(), "npm is needed: apt install npm");
-            eprintln!("SKIPPED: npm is not here");
-            return;
-        }
-    }
+    let Some(library) = npm("ws", "8.18.3") else { return };
     // Node takes what follows the script, so the library is named last.
     let mut command = Command::new("sh");
     command.args(["-c", "exec node \"$0\" \"$2\" \"$1\""]).arg(script("members.js")).arg(library);

@@ -10,6 +10,7 @@ mod broadcast;
 mod compression;
 mod conformance;
 mod console;
+mod describe;
 mod descriptors;
 mod drain;
 mod durable;

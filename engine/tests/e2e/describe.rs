@@ -1,0 +1,96 @@
+//! What the server says of its own API, held against what it does.
+
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::conformance::{script, setup, target};
+use crate::support::{Client, Server, request, token};
+
+/// Rooms of every kind, and everything on that has paths.
+const CONFIG: &str = r#"
+[inspector]
+enabled = true
+[[room_type]]
+name = "club"
+create = ["*"]
+presence = true
+"#;
+
+/// Installs a package of Node's once; nothing where there is no npm and nobody insists.
+pub(crate) fn npm(name: &str, version: &str) -> Option<std::path::PathBuf> {
+    // Each has a folder of its own: installing one takes away what another brought.
+    let folder = target().join("node").join(name.replace(['@', '/'], "_"));
+    let library = folder.join("node_modules").join(name);
+    if !library.exists() {
+        let install = Command::new("npm")
+            .args([
+                "install",
+                "--silent",
+                "--no-audit",
+                "--no-fund",
+                &format!("{name}@{version}"),
+                "--prefix",
+            ])
+            .arg(&folder)
+            .status();
+        if !install.is_ok_and(|status| status.success()) {
+            assert!(std::env::var_os("CI").is_none(), "npm is needed: apt install npm");
+            eprintln!("SKIPPED: npm is not here");
+            return None;
+        }
+    }
+    Some(library)
+}
+
+fn succeeds(command: &mut Command) {
+    let output = command.output().unwrap();
+    let told = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&told));
+}
+
+#[test]
+fn http_does_what_its_description_says() {
+    let (code, told) = setup();
+    assert!([0, 3].contains(&code), "{told}");
+    let server = Server::with(CONFIG);
+    let bearer = format!("Authorization: Bearer {}", token("operator", "admin", json!({})));
+    let examples = std::env::var("FANFARE_EXAMPLES").unwrap_or_else(|_| "10".to_owned());
+    let mut suite = Command::new(target().join("venv/bin/schemathesis"));
+    suite.args(["run", &format!("http://{}/v1/openapi.json", server.address), "--header", &bearer]);
+    suite.args(["--max-examples", &examples, "--phases", "examples,coverage,fuzzing", "--no-color"]);
+    succeeds(suite.current_dir(target()));
+    assert_eq!(server.metric("fanfare_panics_total"), 0.0);
+}
+
+#[test]
+fn messages_are_described_by_a_valid_document() {
+    let server = Server::with(CONFIG);
+    let Some(parser) = npm("@asyncapi/parser", "3.6.3") else { return };
+    let url = format!("http://{}/v1/asyncapi.json", server.address);
+    succeeds(Command::new("node").arg(script("asyncapi.js")).arg(url).arg(parser));
+}
+
+#[test]
+fn every_reserved_answer_and_command_is_in_the_description() {
+    let server = Server::with(CONFIG);
+    let document = request(&server, "GET", "/v1/asyncapi.json", &[], "").json();
+    let messages = &document["components"]["messages"];
+    let mut client = Client::join_server(&server, "ada", "user");
+    for (command, answer) in [
+        (json!({"type": "join", "room": "a"}), "joined"),
+        (json!({"type": "publish", "room": "a", "event": "say"}), "published"),
+        (json!({"type": "history", "room": "a"}), "history_reply"),
+        (json!({"type": "presence", "room": "a"}), "presence_reply"),
+        (json!({"type": "heartbeat"}), "heartbeat_ack"),
+        (json!({"type": "nothing"}), "error"),
+        (json!({"type": "leave", "room": "a"}), "left"),
+        (json!({"type": "poll.list", "room": "a"}), "poll_list_ok"),
+    ] {
+        let told = client.ask(command);
+        let required = messages[answer]["payload"]["required"].as_array().unwrap();
+        for member in required {
+            assert!(told.get(member.as_str().unwrap()).is_some(), "{answer} lacks {member}: {told}");
+        }
+    }
+}
