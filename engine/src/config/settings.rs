@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use fanfare_core::CompressionMode;
+use fanfare_core::{CompressionMode, RoomType};
 
 use super::file::{Input, Table};
 use super::problem::{Problems, StartError};
@@ -15,6 +15,8 @@ use super::{
     room_types, security, webhooks,
 };
 
+/// The type of the rooms that the live page shows first: in development mode they keep presence.
+const DEMO: &str = "demo";
 const DAY_MS: u64 = 86_400_000;
 /// How rooms may be compressed.
 pub(super) const MODES: [(&str, CompressionMode); 3] =
@@ -69,13 +71,17 @@ fn top(table: Table, input: &Input<'_>, digest: String, problems: &Problems) -> 
     let webhooks = webhooks::webhooks(top.sections("webhook"), problems);
     let hooks = webhooks::hooks(top.section("hooks"));
     let development = auth.keys.is_empty();
+    let (mut room_types, default_room_type) = types;
+    if development && room_types.iter().all(|room_type| *room_type.name != *DEMO) {
+        let of = RoomType { presence: true, compression: compression.rooms, ..RoomType::open(DEMO) };
+        room_types.push(of);
+    }
     if development && !listen.ip().is_loopback() {
         let message = "without a key there is only the development secret, which everybody knows, so the server listens on \
                        loopback only; configure [[auth.key]] or FANFARE_AUTH_SECRET";
         top.problem("listen", message);
     }
     top.finish();
-    let (room_types, default_room_type) = types;
     Config {
         listen,
         shards,

@@ -32,7 +32,9 @@
 // and no style attribute; setting `element.style` is allowed.
 
 import * as connections from "./connections.js";
+import * as presence from "./presence.js";
 
 export const PANELS = [
   connections,
+  presence,
 ];
