@@ -6,13 +6,26 @@ use serde_json::{Map, Value, json};
 
 use super::schema;
 
-/// The paths that are no service's, with what all have in common.
-const OWN: &str = include_str!("openapi.json");
+/// What all have in common.
+const FRAME: &str = include_str!("openapi.json");
+/// The paths that are no service's.
+const PATHS: [&str; 5] = [
+    include_str!("paths/connections.json"),
+    include_str!("paths/health.json"),
+    include_str!("paths/inspector.json"),
+    include_str!("paths/messages.json"),
+    include_str!("paths/webhooks.json"),
+];
 /// Refusals that every authorised path may answer with.
 const REFUSALS: [&str; 9] = ["400", "401", "403", "404", "409", "413", "415", "429", "503"];
 
 pub(super) fn document() -> Value {
-    let mut document: Value = serde_json::from_str(OWN).expect("invariant: a test reads it");
+    let read = |text| serde_json::from_str::<Value>(text).expect("invariant: a test reads it");
+    let mut document = read(FRAME);
+    for paths in PATHS {
+        let Value::Object(paths) = read(paths) else { continue };
+        document["paths"].as_object_mut().expect("invariant: a test reads it").extend(paths);
+    }
     document["info"]["version"] = env!("CARGO_PKG_VERSION").into();
     let event = &mut document["components"]["schemas"]["Publish"]["properties"]["event"];
     event["not"]["enum"] = RESERVED_EVENTS.to_vec().into();
