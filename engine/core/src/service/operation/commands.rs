@@ -231,8 +231,15 @@ pub(super) static COMMANDS: [Spec; 9] = [
             ID,
             Field::optional(
                 "error",
-                Rule::Object(ERROR_BYTES),
-                "Its `code`, its `message`, whether it is `retryable`, and anything else.",
+                Rule::Members(
+                    ERROR_BYTES,
+                    &[
+                        Field::optional("code", Rule::Text(64), "What programs look for."),
+                        Field::optional("message", Rule::Text(TEXT_CHARS), "What people read."),
+                        Field::optional("retryable", Rule::Flag, "Whether trying again may help."),
+                    ],
+                ),
+                "What went wrong, with anything else about it.",
             ),
         ],
         answer: WHOLE,

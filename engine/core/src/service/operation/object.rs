@@ -1,11 +1,10 @@
 //! Metadata and results: objects of the application's own, bounded, that grow by merging.
 
-use fanfare_protocol::Refusal;
+use fanfare_protocol::{Code, Refusal};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::service::Args;
-use crate::service::args::invalid;
 
 /// See the module's own text.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -37,7 +36,7 @@ impl Object {
         let bytes = serde_json::to_vec(&members).map_or(usize::MAX, |json| json.len());
         if bytes > max {
             let message = format!("`{field}` would be {bytes} bytes with what is there; it may be {max}");
-            return Err(invalid(field, &message));
+            return Err(Refusal { id: None, code: Code::RateLimitExceeded, message, field: Some(field) });
         }
         Ok(Some(Self { members, bytes }))
     }

@@ -11,7 +11,6 @@ use super::step;
 use super::{NAME, OperationRoom, conflict};
 use crate::options::lists;
 use crate::permission::Permission;
-use crate::service::args::invalid;
 use crate::service::{Args, Context};
 
 impl OperationRoom {
@@ -23,7 +22,8 @@ impl OperationRoom {
         let rules = &context.options.services.operation;
         let kind = args.text("kind").unwrap_or(NAME);
         if rules.kind(kind).is_none() {
-            return Err(invalid("kind", &format!("`kind` must be one of {}", rules.names())));
+            let message = format!("`kind`: there is no such kind; there are {}", rules.names());
+            return Err(Refusal { id: None, code: Code::RoomNotFound, message, field: Some("kind") });
         }
         let user_id = args.text("user_id");
         let notify_user = args.flag("notify_user").unwrap_or(true);

@@ -313,7 +313,7 @@ fn every_bound_is_kept_and_what_is_refused_changes_nothing() {
     stage.ask("update", json!({"metadata": {"a": half}})).unwrap();
     assert_eq!(
         field(stage.ask("update", json!({"progress": 9, "metadata": {"b": half}}))),
-        (4005, "metadata")
+        (4004, "metadata")
     );
     assert_eq!(stage.ask("get", json!({})).unwrap()["progress_percentage"], before["progress_percentage"]);
     for (verb, data, name) in [
@@ -324,8 +324,8 @@ fn every_bound_is_kept_and_what_is_refused_changes_nothing() {
         ("update", json!({"progress": -0.1}), "progress"),
         ("update", json!({"status": "completed"}), "status"),
         ("update", json!({"total": 0}), "total"),
-        ("fail", json!({"error": {"code": 7}}), "error"),
-        ("fail", json!({"error": {"retryable": "no"}}), "error"),
+        ("fail", json!({"error": {"code": 7}}), "code"),
+        ("fail", json!({"error": {"retryable": "no"}}), "retryable"),
         ("add_step", json!({}), "name"),
     ] {
         assert_eq!(field(stage.ask(verb, data.clone())), (4005, name), "{verb}");
@@ -349,7 +349,7 @@ fn every_bound_is_kept_and_what_is_refused_changes_nothing() {
 #[test]
 fn an_unknown_kind_is_refused_and_one_of_the_configuration_is_known() {
     let mut stage = Stage::new();
-    assert_eq!(field(stage.ask("start", json!({"kind": "import"}))), (4005, "kind"));
+    assert_eq!(field(stage.ask("start", json!({"kind": "import"}))), (4002, "kind"));
     stage.options.services.operation.kinds = vec![OperationKind::usual("import")];
     stage.ask("start", json!({"kind": "import"})).unwrap();
     stage.ask("complete", json!({})).unwrap();
