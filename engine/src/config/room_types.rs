@@ -29,6 +29,12 @@ pub(super) fn read(
             types.push(room_type);
         }
     }
+    // What services bring themselves, unless it is given here.
+    for of_service in fanfare_core::service::room_types() {
+        if types.iter().all(|other| other.name != of_service.name) {
+            types.push(RoomType { compression, ..of_service });
+        }
+    }
     (types, default.unwrap_or_else(|| RoomType { compression, ..RoomType::open(DEFAULT) }))
 }
 

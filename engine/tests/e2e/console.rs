@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::{Answer, Client, Options, Server, chromium, eventually_within, request, token};
+use crate::support::{Answer, Client, Options, Server, api, chromium, eventually_within, request, token};
 
 /// Everything the page's files name, by path, beginning with `/`.
 fn all(server: &Server) -> BTreeMap<String, Answer> {
@@ -137,6 +137,29 @@ fn a_browser_connects_and_shows_messages_as_text_and_who_is_connected() {
             && list.contains("&lt;i id=planted&gt;hello&lt;/i&gt;")
             && panel.contains("seen-in-the-panel")
             && panel.contains("(this tab)");
+        is_shown.then_some(())
+    });
+    let _ = std::fs::remove_dir_all(&profile);
+}
+
+#[test]
+fn a_browser_follows_an_operation() {
+    let Some(binary) = chromium() else { return };
+    let server = Server::start(Options::default());
+    let steps = json!([{"name": "<b>Reading</b>"}, {"name": "Writing"}]);
+    let start =
+        json!({"operation_id": "job-7", "title": "The <i>import</i>", "kind": "upload", "steps": steps});
+    assert_eq!(api(&server, "POST", "/v1/operations", Some(&start)).0, 200);
+    let step = json!({"progress": 50, "errors": ["page 7 is torn"]});
+    assert_eq!(api(&server, "PATCH", "/v1/operations/job-7/steps/step-1", Some(&step)).0, 200);
+    let profile = std::env::temp_dir().join(format!("fanfare-console-operation-{}", std::process::id()));
+    let url = format!("http://{}/?panel=operations#operation:job-7", server.address);
+    eventually_within(Duration::from_secs(120), "a page that shows the operation", || {
+        let page = seen(&binary, &url, &profile);
+        let panel = part(&page, "panels");
+        let is_shown = panel.contains("The &lt;i&gt;import&lt;/i&gt;")
+            && panel.contains("&lt;b&gt;Reading&lt;/b&gt;")
+            && panel.contains("aria-valuenow=\"25\"");
         is_shown.then_some(())
     });
     let _ = std::fs::remove_dir_all(&profile);

@@ -205,6 +205,12 @@ fn check(field: &'static Field, value: Value) -> Result<Value, Refusal> {
                 return must(format!("an object of at most {max} bytes"));
             }
         }
+        (Rule::Members(max, fields), Value::Object(members)) if value.to_string().len() <= *max => {
+            let mut members = members.clone();
+            members.extend(checked(fields, members.clone())?);
+            return Ok(Value::Object(members));
+        }
+        (Rule::Members(max, _), _) => return must(format!("an object of at most {max} bytes")),
         (Rule::Objects(max, fields), Value::Array(items)) if items.len() <= *max => {
             let items = items.iter().map(|item| match item {
                 Value::Object(item) => checked(fields, item.clone()).map(Value::Object),
@@ -253,6 +259,7 @@ mod tests {
             Field::optional("tags", Rule::Texts(2, 3), ""),
             Field::optional("data", Rule::Any(10), ""),
             Field::optional("parts", Rule::Objects(2, &[Field::required("n", Rule::Whole(0, 9), "")]), ""),
+            Field::optional("why", Rule::Members(30, &[Field::optional("code", Rule::Text(4), "")]), ""),
             Field::optional("at", Rule::Time, ""),
             Field::optional("user", Rule::Id, ""),
         ],
@@ -276,6 +283,8 @@ mod tests {
         assert_eq!(args.list("parts"), [serde_json::json!({"n": 1})]);
         assert_eq!(args.time_unix_ms("at"), Some(1_795_170_600_000));
         assert!(!args.has("more") && args.has("data"));
+        let why = read(r#"{"id":"x","why":{"code":"E","more":[1]}}"#).unwrap();
+        assert_eq!(why.value("why"), Some(&serde_json::json!({"code": "E", "more": [1]})));
     }
 
     #[test]
@@ -299,6 +308,9 @@ mod tests {
             (r#"{"id":"x","data":"1234567890"}"#, "data"),
             (r#"{"id":"x","parts":[{}]}"#, "n"),
             (r#"{"id":"x","parts":[1]}"#, "parts"),
+            (r#"{"id":"x","why":{"code":1}}"#, "code"),
+            (r#"{"id":"x","why":[]}"#, "why"),
+            (r#"{"id":"x","why":{"more":"1234567890123456789012345"}}"#, "why"),
             (r#"{"id":"x","at":"now"}"#, "at"),
             (r#"{"id":"x","user":"\u0000"}"#, "user"),
         ] {

@@ -8,6 +8,7 @@
 mod args;
 mod caller;
 mod context;
+mod operation;
 mod poll;
 mod presence;
 mod room;
@@ -22,6 +23,7 @@ use serde_json::Value;
 pub use args::Args;
 pub use caller::Caller;
 pub(crate) use context::{Context, Deed, Saying, To};
+pub use operation::{OperationKind, OperationRules};
 pub use route::{Path, route};
 pub use spec::{Access, Field, Method, Place, Rule, Spec};
 
@@ -129,8 +131,20 @@ impl Debug for Kind {
     }
 }
 
+/// What can be set about services.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ServiceOptions {
+    /// About operations.
+    pub operation: OperationRules,
+}
+
+/// The types of rooms that belong to services. One that is configured under the same name takes its place.
+pub fn room_types() -> Vec<RoomType> {
+    vec![operation::room_type()]
+}
+
 /// Every service.
-pub(crate) static SERVICES: [&Kind; 3] = [&poll::KIND, &presence::KIND, &room::KIND];
+pub(crate) static SERVICES: [&Kind; 4] = [&operation::KIND, &poll::KIND, &presence::KIND, &room::KIND];
 
 /// The place of a command's service in [`SERVICES`], and what the command takes.
 pub(crate) fn find(name: &str) -> Option<(usize, &'static Spec)> {

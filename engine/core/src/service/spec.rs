@@ -126,6 +126,8 @@ pub enum Rule {
     Any(usize),
     /// An object of any members that takes at most so many bytes as JSON.
     Object(usize),
+    /// An object that takes at most so many bytes as JSON. These of its members keep their rules; others may be anything.
+    Members(usize, &'static [Field]),
     /// At most so many objects, each with these members.
     Objects(usize, &'static [Field]),
     /// A time, as RFC 3339 text in UTC.

@@ -61,6 +61,7 @@ const FILES: &[(&str, &str, &str)] = files! {
     SCRIPT "panels/index.js"
     SCRIPT "panels/connections.js"
     SCRIPT "panels/presence.js"
+    SCRIPT "panels/operations.js"
 };
 
 /// `/`: its markup.

@@ -52,6 +52,11 @@ fn rule(rule: &Rule) -> Value {
         }),
         Rule::Any(max) => json!({ "x-max-bytes": max }),
         Rule::Object(max) => json!({ "type": "object", "x-max-bytes": max }),
+        Rule::Members(max, fields) => {
+            let mut schema = object(fields);
+            schema["x-max-bytes"] = (*max).into();
+            schema
+        }
         Rule::Objects(count, fields) => {
             json!({ "type": "array", "maxItems": count, "items": object(fields) })
         }

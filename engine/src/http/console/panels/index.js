@@ -18,6 +18,7 @@
 //   http(method, path, body?)  a promise of the answer's JSON, asked with the page's token. It rejects with an Error that
 //                       has the HTTP `status`, and `code`, `name`, `message` and `details` as above.
 //   join(room)          joins now or as soon as there is a connection, and again after each pause
+//   leave(room)         leaves it
 //   rooms()             the names of the rooms this page is in or wants to be in
 //   room()              the room that is chosen on the left
 //   onRooms(callback)   callback() when any of these changed; gives the way to end it
@@ -32,9 +33,11 @@
 // and no style attribute; setting `element.style` is allowed.
 
 import * as connections from "./connections.js";
+import * as operations from "./operations.js";
 import * as presence from "./presence.js";
 
 export const PANELS = [
   connections,
   presence,
+  operations,
 ];
