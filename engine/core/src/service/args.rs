@@ -10,7 +10,10 @@ use super::spec::{Field, Rule, Spec};
 
 /// Arguments that keep the rules of their command. What is null was not given; what no rule names was left out.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Args(Map<String, Value>);
+pub struct Args {
+    given: Map<String, Value>,
+    so_far: Value,
+}
 
 impl Args {
     /// Reads what a command says, under what its path says.
@@ -30,12 +33,12 @@ impl Args {
             let field = spec.field(name);
             given.insert((*name).to_owned(), field.map_or(Value::Null, |field| from_text(field, value)));
         }
-        checked(spec.fields, given).map(Self)
+        Ok(Self { given: checked(spec.fields, given)?, so_far: Value::Null })
     }
 
     /// A text, or one of a few words.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name)?.as_str()
+        self.given.get(name)?.as_str()
     }
 
     /// A text that is required.
@@ -45,17 +48,17 @@ impl Args {
 
     /// A whole number.
     pub fn whole(&self, name: &str) -> Option<u64> {
-        self.0.get(name)?.as_u64()
+        self.given.get(name)?.as_u64()
     }
 
     /// A number.
     pub fn number(&self, name: &str) -> Option<f64> {
-        self.0.get(name)?.as_f64()
+        self.given.get(name)?.as_f64()
     }
 
     /// True or false, if given.
     pub fn flag(&self, name: &str) -> Option<bool> {
-        self.0.get(name)?.as_bool()
+        self.given.get(name)?.as_bool()
     }
 
     /// Texts; none where it was not given.
@@ -65,12 +68,12 @@ impl Args {
 
     /// The elements of a list; none where it was not given.
     pub fn list(&self, name: &str) -> &[Value] {
-        self.0.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+        self.given.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
     /// A value as it was given.
     pub fn value(&self, name: &str) -> Option<&Value> {
-        self.0.get(name)
+        self.given.get(name)
     }
 
     /// A time, in milliseconds since 1970.
@@ -80,7 +83,19 @@ impl Args {
 
     /// Whether it was given.
     pub fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        self.given.contains_key(name)
+    }
+}
+
+impl Args {
+    /// In a command about several rooms: what the one before has answered, else null.
+    pub(crate) fn so_far(&self) -> &Value {
+        &self.so_far
+    }
+
+    /// One of several rooms has answered.
+    pub(crate) fn go_on(&mut self, so_far: Value) {
+        self.so_far = so_far;
     }
 }
 

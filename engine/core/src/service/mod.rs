@@ -23,7 +23,7 @@ pub use args::Args;
 pub use caller::Caller;
 pub(crate) use context::{Context, Deed, Saying, To};
 pub use route::{Path, route};
-pub use spec::{Access, Field, Method, Place, Rule, Spec};
+pub use spec::{Access, Field, Method, Place, Rooms, Rule, Spec};
 
 use crate::options::Options;
 use crate::room_type::RoomType;
@@ -86,6 +86,12 @@ pub(crate) trait Service: Debug {
     fn state(&self, context: &Context<'_>) -> Option<Value> {
         let _ = context;
         None
+    }
+
+    /// In the room of one user: a connection of that user was welcomed. What is said to it ([`To::One`]) comes after the welcome and
+    /// after what waited for it. `brought` is what the service has told as its [`Service::state`] in the rooms of the user's role and of all.
+    fn greet(&mut self, connection: crate::Address, brought: &[Value], context: &mut Context<'_>) {
+        let _ = (connection, brought, context);
     }
 
     /// When [`Service::tick`] is wanted, in milliseconds of the steady clock.

@@ -1,6 +1,10 @@
 //! What a command of a service takes, declared once: arguments are checked by it, HTTP is routed by it, and the descriptions of
 //! the API are made from it.
 
+use fanfare_protocol::{Refusal, RoomName};
+
+use super::{Args, Caller};
+
 /// A command of a service.
 #[derive(Debug)]
 pub struct Spec {
@@ -66,7 +70,7 @@ pub enum Access {
 }
 
 /// Which room a command is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Place {
     /// The command's `room`.
     Room,
@@ -74,7 +78,15 @@ pub enum Place {
     Of(&'static str, &'static str),
     /// The caller's own room; over HTTP, with a key, that of the user who is named in the argument `user_id`.
     Own,
+    /// Rooms one after the other, in this order: what one answers the next finds as [`Args::so_far`], and the last one's answer
+    /// is the caller's. The first that refuses is the last.
+    InTurn(Rooms),
+    /// The same, in whichever order is the quickest.
+    Each(Rooms),
 }
+
+/// The rooms that a command is about, one at least, by its arguments and who asks.
+pub type Rooms = fn(&Args, &Caller) -> Result<Vec<RoomName>, Refusal>;
 
 /// One argument, or one part of an answer.
 #[derive(Debug)]
@@ -154,6 +166,7 @@ impl Spec {
         match self.place {
             Place::Room => assert!(self.path.contains("/{room}"), "{name}: the path names no room"),
             Place::Of(_, field) => assert!(self.field(field).is_some_and(|field| field.required), "{name}"),
+            Place::InTurn(_) | Place::Each(_) => {}
             Place::Own => assert!(self.field("user_id").is_none_or(|field| !field.required), "{name}"),
         }
         assert!(self.about.ends_with('.') && self.path.starts_with("/v1/"), "{name}");

@@ -88,7 +88,7 @@ fn operation(spec: &Spec) -> Value {
                 json!({ "required": needs_body, "content": { "application/json": { "schema": body } } });
         }
     }
-    if spec.place == Place::Own {
+    if matches!(spec.place, Place::Own) {
         operation["description"] = format!(
             "{} With an API key, or for another user as an operator, `user_id` says whose.",
             operation["description"].as_str().unwrap_or_default()
