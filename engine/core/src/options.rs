@@ -8,6 +8,7 @@ use crate::hook::Hooks;
 use crate::id::ShardId;
 use crate::permission::{Permission, Permissions, RoleRule, permissions_of};
 use crate::room_type::{CompressionMode, Memory, RoomType};
+use crate::service::ServiceOptions;
 
 /// Set once at start, shared by all shards.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub struct Options {
     pub broadcast_roles: Vec<String>,
     /// What roles may; a role that none names may what is usual.
     pub roles: Vec<RoleRule>,
+    /// What services may.
+    pub services: ServiceOptions,
     /// What somebody wants to hear of.
     pub watch: Watch,
     /// When a backend is asked, if ever.
@@ -222,6 +225,7 @@ impl Default for Options {
             store: false,
             broadcast_roles: vec!["admin".into(), "service".into()],
             roles: Vec::new(),
+            services: ServiceOptions::default(),
             watch: Watch::default(),
             hooks: None,
         }

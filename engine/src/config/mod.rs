@@ -6,6 +6,7 @@
 mod audit;
 mod file;
 mod inspector;
+mod notification;
 mod problem;
 mod roles;
 mod room_types;
@@ -19,6 +20,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use fanfare_core::service::ServiceOptions;
 use fanfare_core::{FactKind, Options, RoleRule, RoomType};
 use sha2::{Digest, Sha256};
 
@@ -67,6 +69,8 @@ pub struct Config {
     pub inbox: RoomType,
     /// What roles may.
     pub roles: Vec<RoleRule>,
+    /// What services may.
+    pub services: ServiceOptions,
     /// Where durable rooms are kept, if anywhere.
     pub store: Option<PathBuf>,
     /// Who is told of what happens.
@@ -282,6 +286,7 @@ impl Config {
             store: self.store.is_some(),
             broadcast_roles: self.auth.broadcast_roles.clone(),
             roles: self.roles.clone(),
+            services: self.services.clone(),
             watch: fanfare_core::Watch {
                 messages: self.audit.publishes
                     || self.inspector.enabled

@@ -5,14 +5,15 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use fanfare_core::service::ServiceOptions;
 use fanfare_core::{CompressionMode, RoomType};
 
 use super::file::{Input, Table};
 use super::problem::{Problems, StartError};
 use super::section::Section;
 use super::{
-    Compression, Config, Driver, Heartbeat, Limits, Log, LogFormat, Timeouts, audit, inspector, roles,
-    room_types, security, webhooks,
+    Compression, Config, Driver, Heartbeat, Limits, Log, LogFormat, Timeouts, audit, inspector, notification,
+    roles, room_types, security, webhooks,
 };
 
 /// The type of the rooms that the live page shows first: in development mode they keep presence.
@@ -60,6 +61,7 @@ fn top(table: Table, input: &Input<'_>, digest: String, problems: &Problems) -> 
     let inbox = room_types::inbox(top.section("inbox"), compression.rooms);
     let store = store(top.section("store"));
     let roles = roles::read(top.sections("role"), problems);
+    let services = ServiceOptions { notification: notification::read(top.section("notification")) };
     if store.is_none() {
         let (room_types, default) = &types;
         for room_type in room_types.iter().chain([default, &inbox]).filter(|room_type| room_type.durable) {
@@ -100,6 +102,7 @@ fn top(table: Table, input: &Input<'_>, digest: String, problems: &Problems) -> 
         default_room_type,
         inbox,
         roles,
+        services,
         store,
         webhooks,
         hooks,

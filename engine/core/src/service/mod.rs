@@ -8,6 +8,7 @@
 mod args;
 mod caller;
 mod context;
+mod notification;
 mod poll;
 mod presence;
 mod room;
@@ -22,12 +23,20 @@ use serde_json::Value;
 pub use args::Args;
 pub use caller::Caller;
 pub(crate) use context::{Context, Deed, Saying, To};
+pub use notification::NotificationRules;
 pub use route::{Path, route};
 pub use spec::{Access, Field, Method, Place, Rooms, Rule, Spec};
 
 use crate::options::Options;
 use crate::room_type::RoomType;
 use crate::time::Now;
+
+/// What services may, each in a field of its own.
+#[derive(Clone, Debug, Default)]
+pub struct ServiceOptions {
+    /// Notifications.
+    pub notification: NotificationRules,
+}
 
 /// A member of a room, as services know it.
 #[derive(Clone, Debug, PartialEq)]
@@ -136,7 +145,7 @@ impl Debug for Kind {
 }
 
 /// Every service.
-pub(crate) static SERVICES: [&Kind; 3] = [&poll::KIND, &presence::KIND, &room::KIND];
+pub(crate) static SERVICES: [&Kind; 4] = [&poll::KIND, &presence::KIND, &room::KIND, &notification::KIND];
 
 /// The place of a command's service in [`SERVICES`], and what the command takes.
 pub(crate) fn find(name: &str) -> Option<(usize, &'static Spec)> {
