@@ -20,6 +20,7 @@ mod hooks;
 mod http_api;
 mod inspector;
 mod limits;
+mod notifications;
 mod panics;
 mod polls;
 mod presence;
