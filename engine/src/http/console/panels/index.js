@@ -32,9 +32,11 @@
 // and no style attribute; setting `element.style` is allowed.
 
 import * as connections from "./connections.js";
+import * as notifications from "./notifications.js";
 import * as presence from "./presence.js";
 
 export const PANELS = [
   connections,
+  notifications,
   presence,
 ];
