@@ -29,7 +29,7 @@ function select(name, options) {
 
 export function mount(element, page) {
   let notes = new Map(), count = 0, stale = true;
-  const badge = el("b", "num", "0"), list = el("div", "notes"), empty = el("p", "empty", "Nothing waits for this user.");
+  const badge = el("b", "num", "0"), list = el("div", "notifications"), empty = el("p", "empty", "Nothing waits for this user.");
   const unreadOnly = Object.assign(el("input"), { type: "checkbox", onchange: draw });
   const all = button("Acknowledge all", () => ask("acknowledge_all", {}), "tiny");
 
@@ -80,7 +80,7 @@ export function mount(element, page) {
     if (!note.acknowledged) acts.append(button("Acknowledge", () => ask("acknowledge", { notification_id: note.notification_id }), "tiny"));
     acts.append(button("Dismiss", () => ask("dismiss", { notification_id: note.notification_id }), "tiny"));
     const body = note.body ? [el("p", "", note.body)] : [];
-    return el("article", `note ${note.severity}${note.acknowledged ? " read" : ""}`, "", head, ...body, el("p", "soft small", meta + until), acts);
+    return el("article", `notification ${note.severity}${note.acknowledged ? " read" : ""}`, "", head, ...body, el("p", "soft small", meta + until), acts);
   }
 
   function draw() {
