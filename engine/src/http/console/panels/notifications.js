@@ -73,7 +73,7 @@ export function mount(element, page) {
     const meta = `${note.type} · ${from} · to ${note.to === "user" ? "you" : note.to === "role" ? "your role" : "everybody"} · ${new Date(note.timestamp).toLocaleTimeString()}`;
     const until = note.expires_at ? ` · until ${new Date(note.expires_at).toLocaleString()}` : "";
     const acts = el("div", "row", "", ...(note.actions ?? []).map((action) => button(action.label, () => {
-      page.notice(action.label, `the application hears of “${action.id}”`);
+      page.notice(action.label, `An application would act on “${action.id}” here.`);
       ask("acknowledge", { notification_id: note.notification_id });
     }, "tiny")));
     acts.append(el("span", "grow"));
