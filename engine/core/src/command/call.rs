@@ -128,7 +128,7 @@ fn places(
         }
         Place::Own => caller.own_room(args)?,
         Place::InTurn(rooms) => return Ok(rooms(args, caller)?.into()),
-        Place::Each(rooms) => {
+        Place::Each(rooms, _) => {
             let mut rooms = rooms(args, caller)?;
             // Those of one shard in a row: it does them at once.
             rooms.sort_by_key(|room| local.home_of(room));

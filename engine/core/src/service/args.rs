@@ -210,6 +210,35 @@ fn check(field: &'static Field, value: Value) -> Result<Value, Refusal> {
                 return must(format!("{min} to {count_max} different texts of 1 to {max} characters"));
             }
         }
+        (Rule::Ids(count_max), _) => {
+            let ids = value.as_array().filter(|ids| (1..=*count_max).contains(&ids.len()));
+            if !ids.is_some_and(|ids| ids.iter().all(Value::is_string)) {
+                return must(format!("a list of 1 to {count_max} ids"));
+            }
+            for id in ids.into_iter().flatten().filter_map(Value::as_str) {
+                check_id(name, id).map_err(|error| invalid(name, &error.to_string()))?;
+            }
+        }
+        (Rule::Link(max), _) => {
+            let leads = |text: &str| {
+                let is_path = text.starts_with('/') && !text.starts_with("//");
+                let is_long = text.chars().count() > *max || text.chars().any(char::is_control);
+                !is_long && (is_path || text.starts_with("https://") || text.starts_with("http://"))
+            };
+            if !value.as_str().is_some_and(leads) {
+                let rule = "that begin with https://, http:// or a single /";
+                return must(format!("at most {max} characters without control characters {rule}"));
+            }
+        }
+        (Rule::Clock, _) => {
+            if value.as_str().and_then(minutes).is_none() {
+                return must("a time of day like 22:00".to_owned());
+            }
+        }
+        (Rule::Part(fields), Value::Object(part)) => {
+            return checked(fields, part.clone()).map(Value::Object);
+        }
+        (Rule::Part(_), _) => return must("an object".to_owned()),
         (Rule::Any(max), _) => {
             if value.to_string().len() > *max {
                 return must(format!("at most {max} bytes long"));
@@ -242,6 +271,16 @@ fn is_odd(c: char) -> bool {
     c.is_control() && c != '\n' && c != '\t'
 }
 
+/// `22:00` in minutes since midnight.
+pub(super) fn minutes(clock: &str) -> Option<u16> {
+    let (hour, minute) = clock.split_once(':')?;
+    let number = |text: &str, below: u16| {
+        let is_plain = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse::<u16>().ok().filter(|number| is_plain && *number < below)
+    };
+    Some(number(hour, 24)? * 60 + number(minute, 60)?)
+}
+
 pub(super) fn invalid(field: &'static str, message: &str) -> Refusal {
     Refusal::invalid(None, Some(field), message)
 }
@@ -270,6 +309,10 @@ mod tests {
             Field::optional("parts", Rule::Objects(2, &[Field::required("n", Rule::Whole(0, 9), "")]), ""),
             Field::optional("at", Rule::Time, ""),
             Field::optional("user", Rule::Id, ""),
+            Field::optional("users", Rule::Ids(2), ""),
+            Field::optional("url", Rule::Link(12), ""),
+            Field::optional("from", Rule::Clock, ""),
+            Field::optional("part", Rule::Part(&[Field::required("m", Rule::Flag, "")]), ""),
         ],
         answer: &[],
     };
@@ -282,7 +325,8 @@ mod tests {
     fn good_arguments_are_read_by_name() {
         let args = read(
             r#"{"id":"x","title":"a\n","count":3.0,"share":0.5,"on":true,"kind":"b","tags":["a"],"data":[1],
-            "parts":[{"n":1,"other":2}],"at":"2026-11-20T10:30:00Z","user":"ada","more":1}"#,
+            "parts":[{"n":1,"other":2}],"at":"2026-11-20T10:30:00Z","user":"ada","more":1,
+            "users":["a"],"url":"/a","from":"22:00","part":{"m":true}}"#,
         )
         .unwrap();
         assert_eq!((args.word("id"), args.whole("count"), args.number("share")), ("x", Some(3), Some(0.5)));
@@ -316,6 +360,20 @@ mod tests {
             (r#"{"id":"x","parts":[1]}"#, "parts"),
             (r#"{"id":"x","at":"now"}"#, "at"),
             (r#"{"id":"x","user":"\u0000"}"#, "user"),
+            (r#"{"id":"x","users":[]}"#, "users"),
+            (r#"{"id":"x","users":["a","b","c"]}"#, "users"),
+            (r#"{"id":"x","users":["a\u0000"]}"#, "users"),
+            (r#"{"id":"x","users":[1]}"#, "users"),
+            (r#"{"id":"x","url":"javascript:1"}"#, "url"),
+            (r#"{"id":"x","url":"//evil"}"#, "url"),
+            (r#"{"id":"x","url":"/too/long/for/it"}"#, "url"),
+            (r#"{"id":"x","from":"24:00"}"#, "from"),
+            (r#"{"id":"x","from":"22:60"}"#, "from"),
+            (r#"{"id":"x","from":"22:0"}"#, "from"),
+            (r#"{"id":"x","from":"+2:00"}"#, "from"),
+            (r#"{"id":"x","from":22}"#, "from"),
+            (r#"{"id":"x","part":{}}"#, "m"),
+            (r#"{"id":"x","part":[]}"#, "part"),
         ] {
             let refusal = read(text).unwrap_err();
             assert_eq!(refusal.field, Some(field), "{text}: {}", refusal.message);

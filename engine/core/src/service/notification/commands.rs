@@ -1,6 +1,5 @@
 //! What the commands of notifications take and answer.
 
-use fanfare_protocol::name::check_id;
 use fanfare_protocol::{Refusal, RoomName};
 
 use crate::service::args::invalid;
@@ -8,6 +7,9 @@ use crate::service::{Access, Args, Caller, Field, Method, Place, Rule, Spec};
 
 /// Users that one notification may name.
 const USERS_MAX: usize = 256;
+
+/// What says where a notification goes to.
+static TARGETS: [&str; 4] = ["user_id", "user_ids", "role", "all"];
 
 const ID: Field = Field::required("notification_id", Rule::Name, "The notification.");
 const USER: Field = Field::optional("user_id", Rule::Id, "Whose; the caller's own where it is left out.");
@@ -17,14 +19,14 @@ const ROLE: Field = Field::optional(
     "The role of another user, so that what was sent to that role counts; the caller's own is known.",
 );
 const TO_USER: Field = Field::optional("user_id", Rule::Id, "To one user.");
-const TO_USERS: Field = Field::optional("user_ids", Rule::Texts(USERS_MAX, 128), "To several users.");
+const TO_USERS: Field = Field::optional("user_ids", Rule::Ids(USERS_MAX), "To several users.");
 const TO_ROLE: Field = Field::optional("role", Rule::Id, "To everybody with a role.");
 const TO_ALL: Field = Field::optional("all", Rule::Flag, "True: to everybody.");
 
 static ACTION: [Field; 3] = [
     Field::required("id", Rule::Name, "What the application knows it by."),
     Field::required("label", Rule::Text(64), "What a person reads."),
-    Field::optional("url", Rule::Text(512), "Where it leads: begins with https://, http:// or a single /."),
+    Field::optional("url", Rule::Link(512), "Where it leads: begins with https://, http:// or a single /."),
 ];
 
 const KIND: Field = Field::required("type", Rule::Name, "What it is about, like medication_reminder.");
@@ -56,6 +58,16 @@ static NOTIFICATION: [Field; 14] = [
 
 static DONE: [Field; 1] = [ID];
 
+static QUIET: [Field; 3] = [
+    Field::required("from", Rule::Clock, "When they begin, by the user's clock."),
+    Field::required("to", Rule::Clock, "When they end; there are none if that is when they begin."),
+    Field::optional(
+        "utc_offset_minutes",
+        Rule::Number(-840.0, 840.0),
+        "How far that clock is before UTC; usually 0.",
+    ),
+];
+
 static PREFERENCES: [Field; 5] = [
     Field::required("types_muted", Rule::Texts(64, 64), "Types that are kept and not sent."),
     Field::required("types_allowed", Rule::Texts(64, 64), "If there are any: the only types that are sent."),
@@ -65,7 +77,7 @@ static PREFERENCES: [Field; 5] = [
         Rule::Whole(0, 10),
         "What has this priority passes all of these rules.",
     ),
-    Field::optional("quiet_hours", Rule::Object(256), "from, to, utc_offset_minutes."),
+    Field::optional("quiet_hours", Rule::Part(&QUIET), "When nothing is sent."),
 ];
 
 pub(super) static COMMANDS: [Spec; 9] = [
@@ -75,7 +87,7 @@ pub(super) static COMMANDS: [Spec; 9] = [
         method: Method::Post,
         path: "/v1/notifications",
         access: Access::Control,
-        place: Place::Each(targets),
+        place: Place::Each(targets, &TARGETS),
         fields: &[
             TO_USER,
             TO_USERS,
@@ -115,7 +127,7 @@ pub(super) static COMMANDS: [Spec; 9] = [
         method: Method::Post,
         path: "/v1/notifications/{notification_id}/withdraw",
         access: Access::Control,
-        place: Place::Each(targets),
+        place: Place::Each(targets, &TARGETS),
         fields: &[ID, TO_USER, TO_USERS, TO_ROLE, TO_ALL],
         answer: &[
             ID,
@@ -176,8 +188,8 @@ pub(super) static COMMANDS: [Spec; 9] = [
     Spec {
         name: "notification.dismiss",
         about: "Takes a notification from a user's list.",
-        method: Method::Delete,
-        path: "/v1/users/{user_id}/notifications/{notification_id}",
+        method: Method::Post,
+        path: "/v1/users/{user_id}/notifications/{notification_id}/dismiss",
         access: Access::Read,
         place: Place::InTurn(sources),
         fields: &[ID, USER, ROLE],
@@ -220,8 +232,8 @@ pub(super) static COMMANDS: [Spec; 9] = [
             ),
             Field::optional(
                 "quiet_hours",
-                Rule::Object(256),
-                "{from: \"22:00\", to: \"07:00\", utc_offset_minutes}: what comes meanwhile is sent when they are over.",
+                Rule::Part(&QUIET),
+                "When nothing is sent: what comes meanwhile follows when they are over.",
             ),
         ],
         answer: &PREFERENCES,
@@ -231,8 +243,8 @@ pub(super) static COMMANDS: [Spec; 9] = [
 /// Where a notification goes to: one target, whose rooms these are.
 fn targets(args: &Args, _: &Caller) -> Result<Vec<RoomName>, Refusal> {
     let all = args.flag("all") == Some(true);
-    let given = ["user_id", "user_ids", "role"].into_iter().filter(|name| args.has(name)).count();
-    if given + usize::from(all) != 1 {
+    let is_given = |name: &&&str| if **name == "all" { all } else { args.has(name) };
+    if TARGETS.iter().filter(is_given).count() != 1 {
         return Err(invalid("user_id", "exactly one of `user_id`, `user_ids`, `role` and `all` is required"));
     }
     if let Some(user_id) = args.text("user_id") {
@@ -244,18 +256,10 @@ fn targets(args: &Args, _: &Caller) -> Result<Vec<RoomName>, Refusal> {
     if all {
         return Ok(vec![RoomName::of_all()]);
     }
-    let mut rooms = Vec::new();
-    for user_id in args.texts("user_ids") {
-        check_id("user_ids", user_id).map_err(|error| invalid("user_ids", &error.to_string()))?;
-        rooms.push(RoomName::of_user(user_id));
-    }
+    let mut rooms: Vec<RoomName> = args.texts("user_ids").map(RoomName::of_user).collect();
     rooms.sort_unstable();
     rooms.dedup();
-    if rooms.is_empty() {
-        Err(invalid("user_ids", "`user_ids` must name one user or more"))
-    } else {
-        Ok(rooms)
-    }
+    Ok(rooms)
 }
 
 /// Where a user's notifications are: with its role, with everybody's, and last with its own.

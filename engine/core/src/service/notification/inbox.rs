@@ -235,12 +235,8 @@ impl Inbox {
         self.preferences.told()
     }
 
-    pub(super) fn set_preferences(
-        &mut self,
-        args: &Args,
-        context: &mut Context<'_>,
-    ) -> Result<Value, Refusal> {
-        let preferences = Preferences::read(args)?;
+    pub(super) fn set_preferences(&mut self, args: &Args, context: &mut Context<'_>) -> Value {
+        let preferences = Preferences::read(args);
         context.changed |= self.preferences != preferences;
         self.preferences = preferences;
         // What was held back may not be any more.
@@ -248,7 +244,7 @@ impl Inbox {
             self.held_until_ms = Some(context.now.mono_ms());
             self.tick(context);
         }
-        Ok(self.preferences.told())
+        self.preferences.told()
     }
 
     /// Quiet hours may be over: what they held back is sent.

@@ -82,7 +82,7 @@ impl Service for Notifications {
             ("notification.dismiss", Some(id)) => inbox.finish(id, true, &broadcasts, context),
             ("notification.acknowledge_all", _) => Ok(inbox.acknowledge_all(&broadcasts, context)),
             ("notification.preferences", _) => Ok(inbox.preferences()),
-            ("notification.set_preferences", _) => inbox.set_preferences(args, context),
+            ("notification.set_preferences", _) => Ok(inbox.set_preferences(args, context)),
             _ => unreachable!("invariant: only the service's own commands come here"),
         }
     }

@@ -2,11 +2,10 @@
 
 use std::cmp::Reverse;
 
-use fanfare_protocol::{Refusal, RoomName, timestamp};
+use fanfare_protocol::{Code, Refusal, RoomName, timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::service::args::invalid;
 use crate::service::{Args, Context};
 
 /// The farthest that a notification may expire, in milliseconds: a year.
@@ -56,32 +55,13 @@ impl Note {
         context: &Context<'_>,
     ) -> Result<Self, Refusal> {
         let now = context.now;
-        let ttl_ms = match (args.time_unix_ms("expires_at"), args.whole("ttl_seconds")) {
-            (Some(_), Some(_)) => {
-                return Err(invalid(
-                    "ttl_seconds",
-                    "only one of `ttl_seconds` and `expires_at` may be given",
-                ));
-            }
-            (Some(at), None) => {
-                let ttl = at.checked_sub(now.unix_ms).filter(|ttl| (1..=TTL_MAX_MS).contains(ttl));
-                ttl.ok_or_else(|| {
-                    invalid("expires_at", "`expires_at` must be in the future, by a year at most")
-                })?
-            }
-            (None, Some(seconds)) => seconds * 1_000,
-            (None, None) => usual_ttl_ms,
-        };
-        let leads = |action: &Value| match action["url"].as_str() {
-            Some(url) => {
-                let is_path = url.starts_with('/') && !url.starts_with("//");
-                is_path || url.starts_with("https://") || url.starts_with("http://")
-            }
-            None => true,
-        };
-        if !args.list("actions").iter().all(leads) {
-            return Err(invalid("url", "`url` must begin with https://, http:// or a single /"));
-        }
+        let at = args.time_unix_ms("expires_at").map(|at| {
+            let ttl = at.checked_sub(now.unix_ms).filter(|ttl| (1..=TTL_MAX_MS).contains(ttl));
+            let message = "`expires_at` must be in the future, by a year at most".to_owned();
+            ttl.ok_or(Refusal { id: None, code: Code::Conflict, message, field: Some("expires_at") })
+        });
+        let after = args.whole("ttl_seconds").map(|seconds| seconds * 1_000);
+        let ttl_ms = at.transpose()?.into_iter().chain(after).min().unwrap_or(usual_ttl_ms);
         let own = |name| args.text(name).map(Into::into);
         let user = context.caller.and_then(|caller| caller.user.as_ref()).map(|_| context.user_id().into());
         Ok(Self {

@@ -81,7 +81,12 @@ fn operation(spec: &Spec) -> Value {
                 required.retain(|required| required != name);
             }
         }
-        let needs_body = body["required"].as_array().is_some_and(|required| !required.is_empty());
+        if let Place::Each(_, names) = spec.place {
+            let fields: Vec<_> = names.iter().filter_map(|name| spec.field(name)).collect();
+            body["oneOf"] = schema::one_of(&fields);
+        }
+        let has_required = body["required"].as_array().is_some_and(|required| !required.is_empty());
+        let needs_body = has_required || body.get("oneOf").is_some();
         let takes_body = body["properties"].as_object().is_some_and(|properties| !properties.is_empty());
         if takes_body {
             operation["requestBody"] =
