@@ -388,6 +388,7 @@ impl Core {
         stats.sessions = self.home.sessions.len() as u64;
         stats.resumed = self.home.sessions.resumed;
         stats.services = self.home.services.counts().to_vec();
+        stats.services_dropped = self.home.services.dropped().to_vec();
         stats.encoded = self.home.encoder.encoded;
         stats.compressed = self.home.encoder.compressions;
         stats.contexts = self.home.compressors.used() as u64;

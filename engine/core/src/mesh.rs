@@ -1,6 +1,7 @@
 //! What shards say to each other. Each pair's queue keeps its order, and that is all the ordering there is:
 //! a join's answer and the deliveries after it travel in one queue, so none is missed and none comes twice.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -118,6 +119,8 @@ pub enum ToHome {
 pub struct Called {
     /// The room it is about.
     pub room: RoomName,
+    /// The rooms that it is about after that.
+    pub rooms: VecDeque<RoomName>,
     /// The service, as a place in the list of all.
     pub service: usize,
     /// The command.
@@ -156,6 +159,8 @@ pub struct CatchUp {
     pub resumes: bool,
     /// Who joins, where services want to know.
     pub member: Option<Member>,
+    /// In a user's own room: what services have told in the rooms of its role and of all.
+    pub brought: Vec<Body>,
 }
 
 impl CatchUp {

@@ -6,6 +6,8 @@
 pub struct Stats {
     /// Rooms that have something of each service, in the order of [`crate::service::names`].
     pub services: Vec<u64>,
+    /// What each has let go of because a bound was reached.
+    pub services_dropped: Vec<u64>,
     pub connections: u64,
     pub home_rooms: u64,
     pub local_rooms: u64,

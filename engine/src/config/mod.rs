@@ -6,6 +6,7 @@
 mod audit;
 mod file;
 mod inspector;
+mod notification;
 mod operations;
 mod problem;
 mod roles;

@@ -12,8 +12,8 @@ use super::file::{Input, Table};
 use super::problem::{Problems, StartError};
 use super::section::Section;
 use super::{
-    Compression, Config, Driver, Heartbeat, Limits, Log, LogFormat, Timeouts, audit, inspector, operations,
-    roles, room_types, security, webhooks,
+    Compression, Config, Driver, Heartbeat, Limits, Log, LogFormat, Timeouts, audit, inspector, notification,
+    operations, roles, room_types, security, webhooks,
 };
 
 /// The type of the rooms that the live page shows first: in development mode they keep presence.
@@ -62,6 +62,7 @@ fn top(table: Table, input: &Input<'_>, digest: String, problems: &Problems) -> 
     let store = store(top.section("store"));
     let roles = roles::read(top.sections("role"), problems);
     let services = ServiceOptions {
+        notification: notification::read(top.section("notification")),
         operation: operations::read(top.section("operations"), top.sections("operation_kind"), problems),
     };
     if store.is_none() {

@@ -20,6 +20,7 @@ mod hooks;
 mod http_api;
 mod inspector;
 mod limits;
+mod notifications;
 mod operations;
 mod panics;
 mod polls;

@@ -1,5 +1,6 @@
 //! A service's command: checked here as far as it can be, then sent to the home of its room.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use fanfare_protocol::wire::{Call, CommandId};
@@ -36,7 +37,8 @@ pub(super) fn call(
     out: &mut Effects,
 ) {
     let calling = read(local, id, command.clone(), &call);
-    let room = calling.as_ref().ok().filter(|_| !asked && local.options.hooks.is_some()).and_then(room_of);
+    let is_asked_for = calling.as_ref().ok().filter(|_| !asked && local.options.hooks.is_some());
+    let room = is_asked_for.and_then(|calling| room_of(local, calling));
     if let Some(room) = room.filter(|room| local.asks_outsider(id, room)) {
         let request = Request { id: command, command: Command::Call(call) };
         local.inquire_command(now, id, About::Join(room), request, out);
@@ -57,9 +59,9 @@ pub(super) fn call(
 }
 
 /// The room that a command is about, unless it will be refused for it.
-fn room_of(calling: &Calling) -> Option<RoomName> {
+fn room_of(local: &Local, calling: &Calling) -> Option<RoomName> {
     let Calling { spec, room, args, caller, .. } = calling;
-    place(spec, room.clone(), args, caller).ok()
+    places(local, spec, room.clone(), args, caller).ok()?.pop_back()
 }
 
 fn read(
@@ -98,40 +100,42 @@ pub(super) fn route(
     out: &mut Effects,
 ) -> Result<(), Refusal> {
     let Calling { spec, room, args, caller, origin } = calling;
-    let room = place(spec, room, &args, &caller)?;
-    caller.check(&local.options, patterns, spec, &room)?;
+    let mut rooms = places(local, spec, room, &args, &caller)?;
+    // The last one is the one that answers; those before it are no more than it is.
+    let last = rooms.back().expect("invariant: a command is about one room at least");
+    caller.check(&local.options, patterns, spec, last)?;
+    let room = rooms.pop_front().expect("invariant: just seen");
     let (service, _) = service::find(spec.name).expect("invariant: every command is found");
     let to = local.home_of(&room);
-    let called = Called { room, service, spec, args, caller, origin };
+    let called = Called { room, rooms, service, spec, args, caller, origin };
     out.send(to, Mesh::Home(ToHome::Call(Box::new(called))));
     Ok(())
 }
 
-/// The room that a command is about.
-fn place(spec: &Spec, room: Option<RoomName>, args: &Args, caller: &Caller) -> Result<RoomName, Refusal> {
-    match spec.place {
-        Place::Room => room.ok_or_else(|| Refusal::invalid(None, Some("room"), "`room` is required")),
+/// The rooms that a command is about, one after the other.
+fn places(
+    local: &Local,
+    spec: &Spec,
+    room: Option<RoomName>,
+    args: &Args,
+    caller: &Caller,
+) -> Result<VecDeque<RoomName>, Refusal> {
+    let one = match spec.place {
+        Place::Room => room.ok_or_else(|| Refusal::invalid(None, Some("room"), "`room` is required"))?,
         Place::Of(kind, field) => {
             let room = RoomName::parse(&format!("{kind}:{}", args.word(field)));
-            room.map_err(|error| Refusal::invalid(None, Some(field), error.to_string()))
+            room.map_err(|error| Refusal::invalid(None, Some(field), error.to_string()))?
         }
-        Place::Own => match (&caller.user, args.text("user_id")) {
-            (Some(user), None) => Ok(user.clone()),
-            (Some(user), Some(user_id)) if caller.user_id() == user_id => Ok(user.clone()),
-            (Some(_), Some(user_id)) if caller.permissions.has(crate::Permission::Admin) => {
-                Ok(RoomName::of_user(user_id))
-            }
-            (Some(_), Some(_)) => {
-                let message = "`user_id` must be the caller's own, or left out".to_owned();
-                Err(Refusal { id: None, code: Code::Forbidden, message, field: Some("user_id") })
-            }
-            (None, Some(user_id)) => Ok(RoomName::of_user(user_id)),
-            (None, None) => {
-                let message = "`user_id` is required: a key belongs to no user";
-                Err(Refusal::invalid(None, Some("user_id"), message))
-            }
-        },
-    }
+        Place::Own => caller.own_room(args)?,
+        Place::InTurn(rooms) => return Ok(rooms(args, caller)?.into()),
+        Place::Each(rooms, _) => {
+            let mut rooms = rooms(args, caller)?;
+            // Those of one shard in a row: it does them at once.
+            rooms.sort_by_key(|room| local.home_of(room));
+            return Ok(rooms.into());
+        }
+    };
+    Ok([one].into())
 }
 
 /// The service has answered a connection.

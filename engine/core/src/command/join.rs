@@ -78,6 +78,6 @@ pub(crate) fn join(
     let wants_past = recover.is_some() || last.is_some_and(|last| last > 0) || reader.is_some();
     let member = local.member_of(id, &room);
     let catch_up = (wants_past || member.is_some())
-        .then(|| Box::new(CatchUp { recover, last, reader, resumes: false, member }));
+        .then(|| Box::new(CatchUp { recover, last, reader, member, ..CatchUp::default() }));
     out.send(to, Mesh::Home(ToHome::Join { room, from, class, owner: 0, catch_up, kind }));
 }

@@ -1,5 +1,7 @@
 //! `presence`: who is in a room. The service of that name answers.
 
+use std::collections::VecDeque;
+
 use fanfare_protocol::wire::CommandId;
 use fanfare_protocol::{Body, Command, Refusal, Reply, Request, RoomName};
 
@@ -55,7 +57,8 @@ pub(super) fn heard(local: &mut Local, id: ConnectionId, data: Option<&Body>, ou
     let args = Args::read(spec, data, &[]).unwrap_or_default();
     for room in rooms {
         let (to, caller) = (local.home_of(&room), local.caller(id));
-        let called = Called { room, service, spec, args: args.clone(), caller, origin: Origin::Silent };
+        let (rooms, args) = (VecDeque::new(), args.clone());
+        let called = Called { room, rooms, service, spec, args, caller, origin: Origin::Silent };
         out.send(to, Mesh::Home(ToHome::Call(Box::new(called))));
     }
 }

@@ -142,7 +142,7 @@ impl HomeRooms {
             ToHome::InStep(room, shard, all) => self.in_step(&room, shard, all),
             ToHome::Ack(ack) => self.acknowledge(now, *ack, out),
             ToHome::Bury(letter) => self.bury(now, *letter),
-            ToHome::Call(called) => self.call(now, *called, out),
+            ToHome::Call(called) => self.call(now, called, out),
             ToHome::Ask(from, request, question) => {
                 let rows = self.answer(now, *question, out);
                 out.send(from, Mesh::Local(ToLocal::Answer(request, rows)));
@@ -162,7 +162,7 @@ impl HomeRooms {
         kind: JoinKind,
         out: &mut Effects,
     ) {
-        let mut replay = None;
+        let (mut replay, mut entered) = (None, None);
         let member = catch_up.as_ref().and_then(|catch_up| catch_up.member.as_ref());
         let admitted = member.map_or(Ok(()), |member| self.admits(now, &room, Some(&member.who)));
         let outcome = admitted.and_then(|()| self.enter(now, &room, from, class, owner)).and_then(|number| {
@@ -184,11 +184,17 @@ impl HomeRooms {
             if state.is_some() {
                 replay.get_or_insert_default().state = state;
             }
+            entered = Some(number);
             Ok(stands)
         });
+        let is_own = room.is_inbox();
         let (outcome, replay) = (outcome.map_err(Box::new), replay.map(Box::new));
         let answer = ToLocal::Joined { connection: from.connection, room, class, kind, outcome, replay };
         out.send(from.shard, Mesh::Local(answer));
+        if let Some(number) = entered.filter(|_| is_own) {
+            let brought = catch_up.map(|catch_up| catch_up.brought).unwrap_or_default();
+            self.greet(now, number, from, &brought, out);
+        }
     }
 
     /// Takes a member in if there is room for one more.

@@ -11,7 +11,7 @@ use crate::effect::Effects;
 use crate::entry::Entry;
 use crate::home::HomeRooms;
 use crate::home::rooms::refusal;
-use crate::id::Address;
+use crate::id::{Address, ShardId};
 use crate::mesh::{Called, Mesh, Origin, Publication, ToHome, ToLocal, Whisper};
 use crate::prepared::Prepared;
 use crate::service::{Caller, Context, Deed, Kind, Member, Method, SERVICES, Saying, Service, To};
@@ -25,11 +25,13 @@ pub(crate) struct Services {
     due_ms: u64,
 }
 
-/// An answer that waits for the store.
+/// What waits for the store.
 #[derive(Debug)]
-pub(crate) struct Unconfirmed {
-    origin: Origin,
-    outcome: Result<Body, Box<Refusal>>,
+pub(crate) enum Unconfirmed {
+    /// An answer.
+    Answer(Origin, Result<Body, Box<Refusal>>),
+    /// A command about several rooms goes on at another shard.
+    Further(ShardId, Box<Called>),
 }
 
 #[derive(Debug)]
@@ -52,11 +54,18 @@ pub(crate) struct Attendance {
     /// What ended while the store failed, and so may be there still.
     gone: BTreeSet<(RoomName, usize)>,
     counts: [u64; SERVICES.len()],
+    /// What each service has let go of because a bound was reached.
+    dropped: [u64; SERVICES.len()],
 }
 
 impl Default for Attendance {
     fn default() -> Self {
-        Self { checks: BTreeSet::new(), gone: BTreeSet::new(), counts: [0; SERVICES.len()] }
+        Self {
+            checks: BTreeSet::new(),
+            gone: BTreeSet::new(),
+            counts: [0; SERVICES.len()],
+            dropped: [0; SERVICES.len()],
+        }
     }
 }
 
@@ -64,6 +73,11 @@ impl Attendance {
     /// Rooms that have something of each service.
     pub(crate) fn counts(&self) -> &[u64] {
         &self.counts
+    }
+
+    /// What each service has let go of because a bound was reached.
+    pub(crate) fn dropped(&self) -> &[u64] {
+        &self.dropped
     }
 
     fn total(&self) -> u64 {
@@ -76,18 +90,44 @@ enum Occasion<'o> {
     Call(&'o Called),
     Joined(&'o Member),
     Left(Address),
+    Greet(Address, &'o [Value]),
     Time,
 }
 
 impl HomeRooms {
-    /// A command of a service.
-    pub(super) fn call(&mut self, now: Now, called: Called, out: &mut Effects) {
-        let before = self.store.written();
-        if self.options.store && !self.store.is_healthy() && called.spec.method != Method::Get {
+    /// A command of a service: done in as many of its rooms as this shard orders in a row.
+    pub(super) fn call(&mut self, now: Now, mut called: Box<Called>, out: &mut Effects) {
+        let (here, changes) = (self.home_of(&called.room), called.spec.method != Method::Get);
+        if self.options.store && !self.store.is_healthy() && changes {
             let outcome = Err(Box::new(crate::home::store::failed()));
-            Unconfirmed { origin: called.origin, outcome }.give(out);
+            Unconfirmed::Answer(called.origin, outcome).give(out);
             return;
         }
+        let next = loop {
+            let outcome = self.call_in_room(now, &called, out);
+            let outcome = match (outcome, called.rooms.pop_front()) {
+                (Ok(so_far), Some(room)) => {
+                    called.args.go_on(so_far);
+                    called.room = room;
+                    let to = self.home_of(&called.room);
+                    if to == here {
+                        continue;
+                    }
+                    break Unconfirmed::Further(to, called);
+                }
+                (outcome, _) => outcome,
+            };
+            break Unconfirmed::Answer(called.origin, outcome.map(json).map_err(Box::new));
+        };
+        // What was asked for is known to last before anybody is told that it is done, also where somebody has just done it before.
+        if changes && self.store.is_behind() && !matches!(next, Unconfirmed::Answer(_, Err(_))) {
+            self.store.await_answer(next);
+        } else {
+            next.give(out);
+        }
+    }
+
+    fn call_in_room(&mut self, now: Now, called: &Called, out: &mut Effects) -> Result<Value, Refusal> {
         let is_known = self.rooms.find(&called.room).is_some();
         let admitted = match SERVICES[called.service].guards {
             true => Ok(()),
@@ -105,21 +145,14 @@ impl HomeRooms {
             if is_new {
                 self.add_service(number, (SERVICES[called.service].new)(&self.options), called.service);
             }
-            let outcome =
-                self.with_services(now, number, Some(called.service), &Occasion::Call(&called), out);
+            let outcome = self.with_services(now, number, Some(called.service), &Occasion::Call(called), out);
             outcome.expect("invariant: one command has one answer")
         });
         // Nobody has heard of it yet: asking is not using.
         if !is_known && let Some(number) = self.rooms.find(&called.room) {
             self.forget_unused(number);
         }
-        let answer = Unconfirmed { origin: called.origin, outcome: outcome.map(json).map_err(Box::new) };
-        // What was asked for is known to last before anybody is told that it is done.
-        if self.store.written() > before && answer.outcome.is_ok() {
-            self.store.await_answer(answer);
-        } else {
-            answer.give(out);
-        }
+        outcome
     }
 
     /// Puts back what a service had of a room.
@@ -180,6 +213,32 @@ impl HomeRooms {
             self.with_services(now, number, None, &Occasion::Joined(member), out);
         }
         self.state_of(now, number, member)
+    }
+
+    /// A connection of this user's has just been let in: what services have to tell it follows the welcome.
+    pub(super) fn greet(
+        &mut self,
+        now: Now,
+        number: u32,
+        connection: Address,
+        brought: &[Body],
+        out: &mut Effects,
+    ) {
+        let room = self.rooms.get(number).expect("invariant: just entered");
+        let has = room.more.as_ref().is_some_and(|more| !more.services.is_empty());
+        if !has && brought.is_empty() {
+            return;
+        }
+        let brought: Vec<Value> = brought.iter().filter_map(value_of).collect();
+        for (kind, of) in SERVICES.iter().enumerate() {
+            let told: Vec<Value> = brought.iter().filter_map(|state| state.get(of.name)).cloned().collect();
+            if !told.is_empty() && !self.has_service(number, kind) {
+                self.add_service(number, (of.new)(&self.options), kind);
+            }
+            if self.has_service(number, kind) {
+                self.with_services(now, number, Some(kind), &Occasion::Greet(connection, &told), out);
+            }
+        }
     }
 
     /// A connection is no member any more.
@@ -244,6 +303,7 @@ impl HomeRooms {
             says: &mut says,
             deeds: &mut deeds,
             changed: false,
+            dropped: 0,
         };
         let has = &room.more.as_ref()?.services.has;
         let of = |instance: &Instance| {
@@ -279,7 +339,7 @@ impl HomeRooms {
                 caller: match occasion {
                     Occasion::Call(called) => Some(&called.caller),
                     Occasion::Joined(member) => Some(&member.who),
-                    Occasion::Left(_) | Occasion::Time => None,
+                    Occasion::Left(_) | Occasion::Greet(..) | Occasion::Time => None,
                 },
                 options: &self.options,
                 random: &mut self.random,
@@ -287,15 +347,18 @@ impl HomeRooms {
                 says: &mut says,
                 deeds: &mut deeds,
                 changed: false,
+                dropped: 0,
             };
             match occasion {
                 Occasion::Call(called) => {
                     answer = Some(instance.service.call(called.spec, &called.args, &mut context));
                 }
                 Occasion::Joined(member) => instance.service.joined(member, &mut context),
+                Occasion::Greet(to, brought) => instance.service.greet(*to, brought, &mut context),
                 Occasion::Left(from) => instance.service.left(*from, &mut context),
                 Occasion::Time => instance.service.tick(&mut context),
             }
+            self.services.dropped[instance.kind] += context.dropped;
             if context.changed && self.options.store {
                 let is_empty = instance.service.is_empty();
                 let bytes = if is_empty { None } else { instance.service.save().map(Into::into) };
@@ -401,7 +464,8 @@ impl HomeRooms {
         let found = self.rooms.find(room).and_then(|number| self.rooms.get(number));
         let services = found.and_then(|room| room.more.as_ref()).map_or(&[][..], |more| &more.services.has);
         let is_created = || services.iter().any(|of| of.service.is_creation());
-        if self.options.type_of(room).must_be_created() && !is_created() {
+        let must_be = !room.is_engine_room() && self.options.type_of(room).must_be_created();
+        if must_be && !is_created() {
             return Err(Refusal {
                 field: Some("room"),
                 ..refusal(Code::RoomNotFound, "there is no such `room`")
@@ -462,20 +526,34 @@ impl HomeRooms {
 }
 
 impl Unconfirmed {
-    /// Tells who asked.
+    /// Tells who asked, or the shard where it goes on.
     pub(super) fn give(self, out: &mut Effects) {
-        let shard = match &self.origin {
+        let (origin, outcome) = match self {
+            Self::Answer(origin, outcome) => (origin, outcome),
+            Self::Further(to, called) => return out.send(to, Mesh::Home(ToHome::Call(called))),
+        };
+        let shard = match &origin {
             Origin::Silent => return,
             Origin::Connection(address, _) | Origin::Roster(address, _) => address.shard,
             Origin::Http(shard, _, _) => *shard,
         };
-        out.send(shard, Mesh::Local(ToLocal::Answered(self.origin, self.outcome)));
+        out.send(shard, Mesh::Local(ToLocal::Answered(origin, outcome)));
     }
 
     /// The store failed: what was done here may be undone by a restart.
     pub(super) fn fail(self, out: &mut Effects) {
-        Self { outcome: Err(Box::new(crate::home::store::failed())), ..self }.give(out);
+        let origin = match self {
+            Self::Answer(origin, _) => origin,
+            Self::Further(_, called) => called.origin,
+        };
+        Self::Answer(origin, Err(Box::new(crate::home::store::failed()))).give(out);
     }
+}
+
+/// What [`json`] has made.
+fn value_of(body: &Body) -> Option<Value> {
+    let Body::Json(bytes) = body else { return None };
+    serde_json::from_slice(bytes).ok()
 }
 
 fn json(value: Value) -> Body {

@@ -22,6 +22,8 @@ pub(crate) struct Store {
     writes: Vec<Write>,
     /// Writes since the start.
     written: u64,
+    /// How many of them are on disk, or lost.
+    settled: u64,
     /// Rooms whose first draft is on disk after so many writes, in order.
     pledged: VecDeque<(u64, u32)>,
     /// Dead letters that are on disk after so many writes, in order: until then nobody else can write them again.
@@ -38,6 +40,7 @@ impl Store {
         Self {
             writes: Vec::new(),
             written: 0,
+            settled: 0,
             pledged: VecDeque::new(),
             buried: VecDeque::new(),
             answers: VecDeque::new(),
@@ -78,7 +81,12 @@ impl Store {
         self.buried.push_back((self.written, letter));
     }
 
-    /// What a service answers waits for what was written with it.
+    /// Whether anything is on its way to the disk.
+    pub(super) fn is_behind(&self) -> bool {
+        self.written > self.settled
+    }
+
+    /// What a service answers waits for all that was written before.
     pub(super) fn await_answer(&mut self, answer: Unconfirmed) {
         self.answers.push_back((self.written, answer));
     }
@@ -119,6 +127,7 @@ impl HomeRooms {
     pub(crate) fn report(&mut self, now: Now, report: Report, out: &mut Effects) {
         match report {
             Report::Stored(writes) => {
+                self.store.settled = self.store.settled.max(writes);
                 while let Some((_, answer)) = self.store.answers.pop_front_if(|(at, _)| *at <= writes) {
                     answer.give(out);
                 }
@@ -142,6 +151,7 @@ impl HomeRooms {
     /// Nothing that waits will be kept: its publishers are told, and its places are free again.
     fn give_up(&mut self, out: &mut Effects) {
         self.store.healthy = false;
+        self.store.settled = self.store.written;
         self.store.failures += 1;
         self.store.writes.clear();
         // What was decided in this turn already, and is not with the store yet, is of the time before as well.

@@ -54,9 +54,12 @@ impl Local {
         connection.joins_pending = 1;
         let (room, class) = (connection.user.clone(), connection.class);
         let reader = self.reader_of(id, &room);
-        let recover = self.connections.get_mut(id).and_then(|of| of.held.as_mut()?.inbox.take());
-        let wants_past = reader.is_some() || recover.is_some();
-        let catch_up = wants_past.then(|| Box::new(CatchUp { reader, recover, ..CatchUp::default() }));
+        let held = self.connections.get_mut(id).and_then(|of| of.held.as_mut());
+        let (recover, brought) =
+            held.map(|held| (held.inbox.take(), std::mem::take(&mut held.brought))).unwrap_or_default();
+        let says_more = reader.is_some() || recover.is_some() || !brought.is_empty();
+        let catch_up =
+            says_more.then(|| Box::new(CatchUp { reader, recover, brought, ..CatchUp::default() }));
         let from = Address { shard: self.shard, connection: id };
         let to = self.home_of(&room);
         let join = ToHome::Join { room, from, class, owner: 0, catch_up, kind: JoinKind::Admission };

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use fanfare_protocol::wire::{Join, Position};
-use fanfare_protocol::{Request, RoomName};
+use fanfare_protocol::{Body, Request, RoomName};
 
 use crate::RoomPattern;
 use crate::class::Class;
@@ -67,6 +67,8 @@ pub(crate) struct Held {
     /// What it brought to come back with, and whether its session was found.
     pub(crate) resume: Option<Box<str>>,
     pub(crate) resumed: bool,
+    /// What services have told in the rooms of its role and of all, for its user's own.
+    pub(crate) brought: Vec<Body>,
 }
 
 /// Kept small: ten thousand idle ones must fit in ten megabytes together with all they own.

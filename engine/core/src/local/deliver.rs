@@ -55,6 +55,11 @@ impl Local {
                     if let Some(rooms) = replay.and_then(|replay| replay.session) {
                         self.go_on(id, rooms);
                     }
+                } else if kind == JoinKind::Admission {
+                    if let Some(state) = replay.and_then(|replay| replay.state) {
+                        let connection = self.connections.get_mut(id).expect("invariant: just seen");
+                        connection.held.get_or_insert_default().brought.push(state);
+                    }
                 } else if let JoinKind::Command(command) = kind {
                     let room = self.rooms.get(number).expect("invariant: just entered").name.clone();
                     let position = Position { epoch: epoch.to_string().into(), offset };

@@ -107,7 +107,7 @@ impl Local {
         let is_held = !rooms.is_empty() || inbox.is_some() || resume.is_some();
         let held = is_held.then(|| {
             let (rooms, requests) = (rooms.into(), VecDeque::new());
-            Box::new(Held { rooms, requests, inbox, resume, resumed: false })
+            Box::new(Held { rooms, requests, inbox, resume, ..Held::default() })
         });
         let client_id = client_id.unwrap_or_else(|| self.random.client_id().into());
         let role = self.roles.enter("", u16::MAX).expect("invariant: the empty role always has a place");

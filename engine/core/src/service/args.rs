@@ -10,7 +10,10 @@ use super::spec::{Field, Rule, Spec};
 
 /// Arguments that keep the rules of their command. What is null was not given; what no rule names was left out.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Args(Map<String, Value>);
+pub struct Args {
+    given: Map<String, Value>,
+    so_far: Value,
+}
 
 impl Args {
     /// Reads what a command says, under what its path says.
@@ -30,12 +33,12 @@ impl Args {
             let field = spec.field(name);
             given.insert((*name).to_owned(), field.map_or(Value::Null, |field| from_text(field, value)));
         }
-        checked(spec.fields, given).map(Self)
+        Ok(Self { given: checked(spec.fields, given)?, so_far: Value::Null })
     }
 
     /// A text, or one of a few words.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name)?.as_str()
+        self.given.get(name)?.as_str()
     }
 
     /// A text that is required.
@@ -45,17 +48,17 @@ impl Args {
 
     /// A whole number.
     pub fn whole(&self, name: &str) -> Option<u64> {
-        self.0.get(name)?.as_u64()
+        self.given.get(name)?.as_u64()
     }
 
     /// A number.
     pub fn number(&self, name: &str) -> Option<f64> {
-        self.0.get(name)?.as_f64()
+        self.given.get(name)?.as_f64()
     }
 
     /// True or false, if given.
     pub fn flag(&self, name: &str) -> Option<bool> {
-        self.0.get(name)?.as_bool()
+        self.given.get(name)?.as_bool()
     }
 
     /// Texts; none where it was not given.
@@ -65,12 +68,12 @@ impl Args {
 
     /// The elements of a list; none where it was not given.
     pub fn list(&self, name: &str) -> &[Value] {
-        self.0.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+        self.given.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
     /// A value as it was given.
     pub fn value(&self, name: &str) -> Option<&Value> {
-        self.0.get(name)
+        self.given.get(name)
     }
 
     /// A time, in milliseconds since 1970.
@@ -80,7 +83,19 @@ impl Args {
 
     /// Whether it was given.
     pub fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        self.given.contains_key(name)
+    }
+}
+
+impl Args {
+    /// In a command about several rooms: what the one before has answered, else null.
+    pub(crate) fn so_far(&self) -> &Value {
+        &self.so_far
+    }
+
+    /// One of several rooms has answered.
+    pub(crate) fn go_on(&mut self, so_far: Value) {
+        self.so_far = so_far;
     }
 }
 
@@ -195,6 +210,35 @@ fn check(field: &'static Field, value: Value) -> Result<Value, Refusal> {
                 return must(format!("{min} to {count_max} different texts of 1 to {max} characters"));
             }
         }
+        (Rule::Ids(count_max), _) => {
+            let ids = value.as_array().filter(|ids| (1..=*count_max).contains(&ids.len()));
+            if !ids.is_some_and(|ids| ids.iter().all(Value::is_string)) {
+                return must(format!("a list of 1 to {count_max} ids"));
+            }
+            for id in ids.into_iter().flatten().filter_map(Value::as_str) {
+                check_id(name, id).map_err(|error| invalid(name, &error.to_string()))?;
+            }
+        }
+        (Rule::Link(max), _) => {
+            let leads = |text: &str| {
+                let is_path = text.starts_with('/') && !text.starts_with("//");
+                let is_long = text.chars().count() > *max || text.chars().any(char::is_control);
+                !is_long && (is_path || text.starts_with("https://") || text.starts_with("http://"))
+            };
+            if !value.as_str().is_some_and(leads) {
+                let rule = "that begin with https://, http:// or a single /";
+                return must(format!("at most {max} characters without control characters {rule}"));
+            }
+        }
+        (Rule::Clock, _) => {
+            if value.as_str().and_then(minutes).is_none() {
+                return must("a time of day like 22:00".to_owned());
+            }
+        }
+        (Rule::Part(fields), Value::Object(part)) => {
+            return checked(fields, part.clone()).map(Value::Object);
+        }
+        (Rule::Part(_), _) => return must("an object".to_owned()),
         (Rule::Any(max), _) => {
             if value.to_string().len() > *max {
                 return must(format!("at most {max} bytes long"));
@@ -233,6 +277,16 @@ fn is_odd(c: char) -> bool {
     c.is_control() && c != '\n' && c != '\t'
 }
 
+/// `22:00` in minutes since midnight.
+pub(super) fn minutes(clock: &str) -> Option<u16> {
+    let (hour, minute) = clock.split_once(':')?;
+    let number = |text: &str, below: u16| {
+        let is_plain = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse::<u16>().ok().filter(|number| is_plain && *number < below)
+    };
+    Some(number(hour, 24)? * 60 + number(minute, 60)?)
+}
+
 pub(super) fn invalid(field: &'static str, message: &str) -> Refusal {
     Refusal::invalid(None, Some(field), message)
 }
@@ -262,6 +316,10 @@ mod tests {
             Field::optional("why", Rule::Members(30, &[Field::optional("code", Rule::Text(4), "")]), ""),
             Field::optional("at", Rule::Time, ""),
             Field::optional("user", Rule::Id, ""),
+            Field::optional("users", Rule::Ids(2), ""),
+            Field::optional("url", Rule::Link(12), ""),
+            Field::optional("from", Rule::Clock, ""),
+            Field::optional("part", Rule::Part(&[Field::required("m", Rule::Flag, "")]), ""),
         ],
         answer: &[],
     };
@@ -274,7 +332,8 @@ mod tests {
     fn good_arguments_are_read_by_name() {
         let args = read(
             r#"{"id":"x","title":"a\n","count":3.0,"share":0.5,"on":true,"kind":"b","tags":["a"],"data":[1],
-            "parts":[{"n":1,"other":2}],"at":"2026-11-20T10:30:00Z","user":"ada","more":1}"#,
+            "parts":[{"n":1,"other":2}],"at":"2026-11-20T10:30:00Z","user":"ada","more":1,
+            "users":["a"],"url":"/a","from":"22:00","part":{"m":true}}"#,
         )
         .unwrap();
         assert_eq!((args.word("id"), args.whole("count"), args.number("share")), ("x", Some(3), Some(0.5)));
@@ -313,6 +372,20 @@ mod tests {
             (r#"{"id":"x","why":{"more":"1234567890123456789012345"}}"#, "why"),
             (r#"{"id":"x","at":"now"}"#, "at"),
             (r#"{"id":"x","user":"\u0000"}"#, "user"),
+            (r#"{"id":"x","users":[]}"#, "users"),
+            (r#"{"id":"x","users":["a","b","c"]}"#, "users"),
+            (r#"{"id":"x","users":["a\u0000"]}"#, "users"),
+            (r#"{"id":"x","users":[1]}"#, "users"),
+            (r#"{"id":"x","url":"javascript:1"}"#, "url"),
+            (r#"{"id":"x","url":"//evil"}"#, "url"),
+            (r#"{"id":"x","url":"/too/long/for/it"}"#, "url"),
+            (r#"{"id":"x","from":"24:00"}"#, "from"),
+            (r#"{"id":"x","from":"22:60"}"#, "from"),
+            (r#"{"id":"x","from":"22:0"}"#, "from"),
+            (r#"{"id":"x","from":"+2:00"}"#, "from"),
+            (r#"{"id":"x","from":22}"#, "from"),
+            (r#"{"id":"x","part":{}}"#, "m"),
+            (r#"{"id":"x","part":[]}"#, "part"),
         ] {
             let refusal = read(text).unwrap_err();
             assert_eq!(refusal.field, Some(field), "{text}: {}", refusal.message);

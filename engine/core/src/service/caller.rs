@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use fanfare_protocol::{Code, Refusal, RoomName};
 
+use super::args::Args;
 use super::spec::{Access, Spec};
 use crate::RoomPattern;
 use crate::id::Address;
@@ -33,6 +34,29 @@ impl Caller {
     /// The user id; empty for a backend with a key.
     pub fn user_id(&self) -> &str {
         self.user.as_ref().and_then(|user| user.as_str().strip_prefix("@user:")).unwrap_or_default()
+    }
+
+    /// The room of the user that a command is about: its own, or that of its argument `user_id` where it may.
+    ///
+    /// # Errors
+    /// It may not, or names none and has none.
+    pub(crate) fn own_room(&self, args: &Args) -> Result<RoomName, Refusal> {
+        match (&self.user, args.text("user_id")) {
+            (Some(user), None) => Ok(user.clone()),
+            (Some(user), Some(user_id)) if self.user_id() == user_id => Ok(user.clone()),
+            (Some(_), Some(user_id)) if self.permissions.has(Permission::Admin) => {
+                Ok(RoomName::of_user(user_id))
+            }
+            (Some(_), Some(_)) => {
+                let message = "`user_id` must be the caller's own, or left out".to_owned();
+                Err(Refusal { id: None, code: Code::Forbidden, message, field: Some("user_id") })
+            }
+            (None, Some(user_id)) => Ok(RoomName::of_user(user_id)),
+            (None, None) => {
+                let message = "`user_id` is required: a key belongs to no user";
+                Err(Refusal::invalid(None, Some("user_id"), message))
+            }
+        }
     }
 
     /// Whether it may do a command in a room, as far as can be told away from the room's home. A token's patterns count for

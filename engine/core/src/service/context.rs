@@ -37,6 +37,8 @@ pub(crate) struct Context<'c> {
     pub(crate) deeds: &'c mut Vec<Deed>,
     /// Whether what [`super::Service::save`] gives has changed.
     pub(crate) changed: bool,
+    /// What was let go of because a bound was reached, to be counted.
+    pub(crate) dropped: u64,
 }
 
 impl Context<'_> {

@@ -8,6 +8,7 @@
 mod args;
 mod caller;
 mod context;
+mod notification;
 mod operation;
 mod poll;
 mod presence;
@@ -23,9 +24,10 @@ use serde_json::Value;
 pub use args::Args;
 pub use caller::Caller;
 pub(crate) use context::{Context, Deed, Saying, To};
+pub use notification::NotificationRules;
 pub use operation::{OperationKind, OperationRules};
 pub use route::{Path, route};
-pub use spec::{Access, Field, Method, Place, Rule, Spec};
+pub use spec::{Access, Field, Method, Place, Rooms, Rule, Spec};
 
 use crate::options::Options;
 use crate::room_type::RoomType;
@@ -90,6 +92,12 @@ pub(crate) trait Service: Debug {
         None
     }
 
+    /// In the room of one user: a connection of that user was welcomed. What is said to it ([`To::One`]) comes after the welcome and
+    /// after what waited for it. `brought` is what the service has told as its [`Service::state`] in the rooms of the user's role and of all.
+    fn greet(&mut self, connection: crate::Address, brought: &[Value], context: &mut Context<'_>) {
+        let _ = (connection, brought, context);
+    }
+
     /// When [`Service::tick`] is wanted, in milliseconds of the steady clock.
     fn due_ms(&self) -> Option<u64> {
         None
@@ -134,6 +142,8 @@ impl Debug for Kind {
 /// What can be set about services.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ServiceOptions {
+    /// About notifications.
+    pub notification: NotificationRules,
     /// About operations.
     pub operation: OperationRules,
 }
@@ -144,7 +154,8 @@ pub fn room_types() -> Vec<RoomType> {
 }
 
 /// Every service.
-pub(crate) static SERVICES: [&Kind; 4] = [&operation::KIND, &poll::KIND, &presence::KIND, &room::KIND];
+pub(crate) static SERVICES: [&Kind; 5] =
+    [&notification::KIND, &operation::KIND, &poll::KIND, &presence::KIND, &room::KIND];
 
 /// The place of a command's service in [`SERVICES`], and what the command takes.
 pub(crate) fn find(name: &str) -> Option<(usize, &'static Spec)> {

@@ -1,6 +1,10 @@
 //! What a command of a service takes, declared once: arguments are checked by it, HTTP is routed by it, and the descriptions of
 //! the API are made from it.
 
+use fanfare_protocol::{Refusal, RoomName};
+
+use super::{Args, Caller};
+
 /// A command of a service.
 #[derive(Debug)]
 pub struct Spec {
@@ -66,7 +70,7 @@ pub enum Access {
 }
 
 /// Which room a command is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Place {
     /// The command's `room`.
     Room,
@@ -74,7 +78,15 @@ pub enum Place {
     Of(&'static str, &'static str),
     /// The caller's own room; over HTTP, with a key, that of the user who is named in the argument `user_id`.
     Own,
+    /// Rooms one after the other, in this order: what one answers the next finds as [`Args::so_far`], and the last one's answer
+    /// is the caller's. The first that refuses is the last.
+    InTurn(Rooms),
+    /// The same, in whichever order is the quickest. Exactly one of these arguments says which rooms.
+    Each(Rooms, &'static [&'static str]),
 }
+
+/// The rooms that a command is about, one at least, by its arguments and who asks.
+pub type Rooms = fn(&Args, &Caller) -> Result<Vec<RoomName>, Refusal>;
 
 /// One argument, or one part of an answer.
 #[derive(Debug)]
@@ -122,6 +134,14 @@ pub enum Rule {
     Texts(usize, usize),
     /// From so many to so many different texts of one to so many characters.
     Distinct(usize, usize, usize),
+    /// One to so many ids of users, clients or roles.
+    Ids(usize),
+    /// Where something leads: at most so many characters that begin with `https://`, `http://` or a single `/`.
+    Link(usize),
+    /// A time of day: `22:00`.
+    Clock,
+    /// An object with these members.
+    Part(&'static [Field]),
     /// Any value that takes at most so many bytes as JSON.
     Any(usize),
     /// An object of any members that takes at most so many bytes as JSON.
@@ -156,6 +176,11 @@ impl Spec {
         match self.place {
             Place::Room => assert!(self.path.contains("/{room}"), "{name}: the path names no room"),
             Place::Of(_, field) => assert!(self.field(field).is_some_and(|field| field.required), "{name}"),
+            Place::InTurn(_) => {}
+            Place::Each(_, one_of) => {
+                let is_optional = |name: &&str| self.field(name).is_some_and(|field| !field.required);
+                assert!(one_of.iter().all(is_optional), "{name}");
+            }
             Place::Own => assert!(self.field("user_id").is_none_or(|field| !field.required), "{name}"),
         }
         assert!(self.about.ends_with('.') && self.path.starts_with("/v1/"), "{name}");

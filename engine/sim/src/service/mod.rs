@@ -1,6 +1,7 @@
 //! Plays of services: some people on some shards ask a service for things, while queues between shards, sockets, time and
 //! the store do as they like. Each service has a [`Part`] that knows what must come of it.
 
+mod notification;
 mod operation;
 mod poll;
 mod presence;
@@ -60,11 +61,12 @@ pub struct Stage {
 }
 
 /// Every part, by name.
-pub const PARTS: [(&str, fn() -> Box<dyn Part>); 4] = [
+pub const PARTS: [(&str, fn() -> Box<dyn Part>); 5] = [
     ("operation", || Box::<operation::Operations>::default()),
     ("poll", || Box::<poll::Polls>::default()),
     ("presence", || Box::<presence::Presence>::default()),
     ("room", || Box::<room::Rooms>::default()),
+    ("notification", || Box::<notification::Notifications>::default()),
 ];
 
 /// Plays one part from a seed.

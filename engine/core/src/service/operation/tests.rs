@@ -55,6 +55,7 @@ impl Stage {
             says: &mut self.says,
             deeds: &mut Vec::new(),
             changed: false,
+            dropped: 0,
         };
         let done = work(&mut self.room, &mut context);
         self.saves += u32::from(context.changed);

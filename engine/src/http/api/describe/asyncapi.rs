@@ -21,7 +21,7 @@ pub(super) fn document() -> Value {
                 "data": schema::object(spec.fields),
             },
         });
-        if spec.place == service::Place::Room {
+        if matches!(spec.place, service::Place::Room) {
             payload["properties"]["room"] = json!({ "$ref": "#/components/schemas/RoomName" });
             payload["required"] = json!(["type", "room"]);
         }

@@ -94,14 +94,19 @@ fn operation(spec: &Spec) -> Value {
                 required.retain(|required| required != name);
             }
         }
-        let needs_body = body["required"].as_array().is_some_and(|required| !required.is_empty());
+        if let Place::Each(_, names) = spec.place {
+            let fields: Vec<_> = names.iter().filter_map(|name| spec.field(name)).collect();
+            body["oneOf"] = schema::one_of(&fields);
+        }
+        let has_required = body["required"].as_array().is_some_and(|required| !required.is_empty());
+        let needs_body = has_required || body.get("oneOf").is_some();
         let takes_body = body["properties"].as_object().is_some_and(|properties| !properties.is_empty());
         if takes_body {
             operation["requestBody"] =
                 json!({ "required": needs_body, "content": { "application/json": { "schema": body } } });
         }
     }
-    if spec.place == Place::Own {
+    if matches!(spec.place, Place::Own) {
         operation["description"] = format!(
             "{} With an API key, or for another user as an operator, `user_id` says whose.",
             operation["description"].as_str().unwrap_or_default()

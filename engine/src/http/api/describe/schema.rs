@@ -8,6 +8,20 @@ const ID: &str = r#"^[^\u0000-\u001f\u007f-\u009f"\\]*$"#;
 const NAME: &str = r"^[A-Za-z0-9._:=~+-]{1,64}$";
 /// No control characters but line feeds and tabs.
 const TEXT: &str = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$";
+const LINK: &str = r"^(https?://|/(?!/))[^\u0000-\u001f\u007f-\u009f]*$";
+const CLOCK: &str = r"^([01][0-9]|2[0-3]):[0-5][0-9]$";
+
+/// That exactly one of these members is given; of one that is true or false, that it is true.
+pub(super) fn one_of(fields: &[&Field]) -> Value {
+    let given = |field: &&Field| {
+        let what = match field.rule {
+            Rule::Flag => json!({ "const": true }),
+            _ => json!({ "not": { "type": "null" } }),
+        };
+        json!({ "required": [field.name], "properties": { field.name: what } })
+    };
+    fields.iter().map(given).collect()
+}
 
 /// An object with these members.
 pub(super) fn object(fields: &[Field]) -> Value {
@@ -50,6 +64,13 @@ fn rule(rule: &Rule) -> Value {
             "type": "array", "minItems": min, "maxItems": count, "uniqueItems": true,
             "items": { "type": "string", "minLength": 1, "maxLength": max, "pattern": TEXT },
         }),
+        Rule::Ids(count) => json!({
+            "type": "array", "minItems": 1, "maxItems": count,
+            "items": { "type": "string", "minLength": 1, "maxLength": 128, "pattern": ID },
+        }),
+        Rule::Link(max) => json!({ "type": "string", "maxLength": max, "pattern": LINK }),
+        Rule::Clock => json!({ "type": "string", "pattern": CLOCK }),
+        Rule::Part(fields) => object(fields),
         Rule::Any(max) => json!({ "x-max-bytes": max }),
         Rule::Object(max) => json!({ "type": "object", "x-max-bytes": max }),
         Rule::Members(max, fields) => {

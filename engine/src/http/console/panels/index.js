@@ -34,10 +34,12 @@
 
 import * as connections from "./connections.js";
 import * as operations from "./operations.js";
+import * as notifications from "./notifications.js";
 import * as presence from "./presence.js";
 
 export const PANELS = [
   connections,
+  notifications,
   presence,
   operations,
 ];
