@@ -1,5 +1,7 @@
 //! Keeping messages within every bound: the room's number, age and bytes, and the bytes of all rooms together.
 
+use fanfare_protocol::{Body, EventName};
+
 use crate::durable::Write;
 use crate::effect::Effects;
 use crate::home::HomeRooms;
@@ -58,6 +60,35 @@ impl HomeRooms {
         if self.is_durable(&name) {
             self.store.write(Write::Forget { room: name });
         }
+    }
+
+    /// Lets a kept message say something else, here and in the store; or one that will be.
+    pub(super) fn replace(&mut self, number: u32, offset: u64, event: EventName, body: Body) {
+        let room = self.rooms.get_mut(number).expect("invariant: the caller has just found it");
+        if offset > room.offset {
+            // It waits for the store, which has been told the former.
+            let drafts = room.more.iter_mut().flat_map(|more| &mut more.drafts);
+            let draft = drafts.map(|draft| &mut draft.entry).find(|entry| entry.offset == offset);
+            if let Some(entry) = draft {
+                (entry.event, entry.body) = (event, body);
+                let (room, entry) = (room.name.clone(), Box::new(entry.clone()));
+                self.store.redact(room, entry);
+            }
+            return;
+        }
+        let Some(log) = &mut room.log else { return };
+        let (before, first) = (size(Some(log)), log.first_offset());
+        let Some(entry) = log.replace(offset, event, body) else { return };
+        let changed = self.options.store.then(|| (room.name.clone(), Box::new(entry.clone())));
+        while log.bytes() > self.options.limits.room_history_bytes && log.len() > 1 {
+            log.drop_oldest();
+        }
+        self.ledger.changed(before, size(Some(log)));
+        if let Some((room, entry)) = changed.filter(|(room, _)| self.is_durable(room)) {
+            self.store.redact(room, entry);
+        }
+        self.trimmed(number, first);
+        self.evict();
     }
 
     /// Where nothing is kept, only its place had to outlive the process.

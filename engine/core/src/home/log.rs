@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use fanfare_protocol::RoomName;
+use fanfare_protocol::{Body, EventName, RoomName};
 use smallvec::SmallVec;
 
 use crate::class::Class;
@@ -155,6 +155,17 @@ impl Log {
         self.kept.range_mut(from..)
     }
 
+    /// Lets a kept message say something else; gives it as it is now. What was made for readers of the former goes.
+    pub(crate) fn replace(&mut self, offset: u64, event: EventName, body: Body) -> Option<&Entry> {
+        let at = self.kept.binary_search_by_key(&offset, |kept| kept.entry.offset).ok()?;
+        let kept = &mut self.kept[at];
+        self.bytes -= kept.bytes();
+        (kept.entry.event, kept.entry.body) = (event, body);
+        kept.frames.clear();
+        self.bytes += kept.bytes();
+        Some(&kept.entry)
+    }
+
     /// Frames were made for readers.
     pub(crate) fn grew(&mut self, bytes: usize) {
         self.bytes += bytes;
@@ -198,9 +209,8 @@ impl Log {
 
 #[cfg(test)]
 mod tests {
-    use fanfare_protocol::{Body, EventName};
-
     use super::*;
+    use fanfare_protocol::Encoding;
 
     fn kept(offset: u64, at_ms: u64, priority: u8) -> Kept {
         let entry = Entry {
@@ -263,6 +273,32 @@ mod tests {
         log.drop_least();
         assert_eq!(log.bytes(), 0);
         assert!(!log.reaches_back_to(4, 5) && log.reaches_back_to(5, 5));
+    }
+
+    #[test]
+    fn what_a_message_says_can_be_replaced_and_nobody_gets_the_former() {
+        let (mut log, room) = (log(5..=8), RoomName::parse("a:1").unwrap());
+        let (mut encoder, class) = (Encoder::default(), Class::new(Encoding::Json, None));
+        let now = Now { mono_us: 0, unix_ms: 0 };
+        let mut frames = |log: &mut Log| {
+            let frame = |kept: &mut Kept| kept.frame(&room, "e", class, &mut encoder, Compression::default());
+            let replay = log.frames_after(5, now, usize::MAX, frame);
+            replay
+                .frames
+                .iter()
+                .map(|(frame, _)| String::from_utf8_lossy(frame).into_owned())
+                .collect::<String>()
+        };
+        assert!(frames(&mut log).contains("\"say\""));
+        let before = log.bytes();
+        let entry =
+            log.replace(6, EventName::parse("other").unwrap(), Body::Json("\"news\"".into())).unwrap();
+        assert_eq!((entry.offset, entry.event.as_str()), (6, "other"));
+        assert!(log.bytes() < before, "the former frame is gone");
+        assert!(frames(&mut log).contains("news"));
+        assert!(log.replace(4, EventName::parse("x").unwrap(), Body::Json("1".into())).is_none());
+        (0..4).for_each(|_| log.drop_oldest());
+        assert_eq!(log.bytes(), 0, "bytes are counted right");
     }
 
     #[test]

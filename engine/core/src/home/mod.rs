@@ -23,5 +23,8 @@ mod subscribers;
 mod waiting;
 
 pub(crate) use context::Context;
+#[cfg(test)]
+pub(crate) use log::Kept;
 pub(crate) use log::Log;
+pub(crate) use publish::Draft;
 pub(crate) use rooms::HomeRooms;

@@ -98,9 +98,11 @@ impl HomeRooms {
     /// A command of a service: done in as many of its rooms as this shard orders in a row.
     pub(super) fn call(&mut self, now: Now, mut called: Box<Called>, out: &mut Effects) {
         let (here, changes) = (self.home_of(&called.room), called.spec.method != Method::Get);
-        if self.options.store && !self.store.is_healthy() && changes {
-            let outcome = Err(Box::new(crate::home::store::failed()));
-            Unconfirmed::Answer(called.origin, outcome).give(out);
+        if self.options.store
+            && changes
+            && let Err(refusal) = self.store.accepts(&self.options)
+        {
+            Unconfirmed::Answer(called.origin, Err(Box::new(refusal))).give(out);
             return;
         }
         let next = loop {
@@ -142,6 +144,8 @@ impl HomeRooms {
             }
             let room = self.rooms.get_mut(number).expect("invariant: just found");
             room.used_s = crate::home::rooms::seconds(now);
+            // What it may refer to is there still.
+            self.expire(number, now);
             if is_new {
                 self.add_service(number, (SERVICES[called.service].new)(&self.options), called.service);
             }
@@ -294,8 +298,10 @@ impl HomeRooms {
             room: &room.name,
             epoch: room.epoch,
             offset: room.offset,
+            next_offset: room.next_offset(),
             members: room.audience.members(),
             log: room.log.as_deref(),
+            drafts: room.more.as_ref().map(|more| &more.drafts),
             caller: member.map(|member| &member.who),
             options,
             random,
@@ -323,7 +329,8 @@ impl HomeRooms {
         occasion: &Occasion<'_>,
         out: &mut Effects,
     ) -> Option<Result<Value, Refusal>> {
-        let Some(room) = self.rooms.get_mut(number) else { return None };
+        let room = self.rooms.get_mut(number)?;
+        let next_offset = room.next_offset();
         let Some(more) = &mut room.more else { return None };
         let mut services = std::mem::take(&mut more.services);
         let (mut says, mut deeds) = (Vec::new(), Vec::new());
@@ -334,8 +341,10 @@ impl HomeRooms {
                 room: &room.name,
                 epoch: room.epoch,
                 offset: room.offset,
+                next_offset,
                 members: room.audience.members(),
                 log: room.log.as_deref(),
+                drafts: Some(&more.drafts),
                 caller: match occasion {
                     Occasion::Call(called) => Some(&called.caller),
                     Occasion::Joined(member) => Some(&member.who),
@@ -429,6 +438,7 @@ impl HomeRooms {
                 out.send(address.shard, Mesh::Local(ToLocal::Whisper(address.connection, whisper)));
             }
             To::Here => self.signal(now, number, publication(name), out),
+            To::Kept(offset) => self.replace(number, offset, event, body),
         }
     }
 

@@ -6,6 +6,7 @@ use fanfare_protocol::{Code, Refusal, RoomName};
 
 use crate::durable::{Cursor, DeadLetter, Subscriber, Write};
 use crate::effect::Effects;
+use crate::entry::Entry;
 use crate::home::HomeRooms;
 use crate::home::publish::tell;
 use crate::home::room::HomeRoom;
@@ -28,6 +29,8 @@ pub(crate) struct Store {
     pledged: VecDeque<(u64, u32)>,
     /// Dead letters that are on disk after so many writes, in order: until then nobody else can write them again.
     buried: VecDeque<(u64, Box<DeadLetter>)>,
+    /// Kept messages whose new words are on disk after so many writes, in order: until then the store has the former.
+    redacted: VecDeque<(u64, RoomName, Box<Entry>)>,
     /// Answers of services that may be given after so many writes, in order.
     answers: VecDeque<(u64, Unconfirmed)>,
     healthy: bool,
@@ -43,6 +46,7 @@ impl Store {
             settled: 0,
             pledged: VecDeque::new(),
             buried: VecDeque::new(),
+            redacted: VecDeque::new(),
             answers: VecDeque::new(),
             healthy: true,
             failures: 0,
@@ -79,6 +83,13 @@ impl Store {
     pub(super) fn bury(&mut self, letter: Box<DeadLetter>) {
         self.write(Write::Bury(letter.clone()));
         self.buried.push_back((self.written, letter));
+    }
+
+    /// A kept message says something else now. What fails is written again when the store is well: words that were taken back
+    /// must not come back with the next start.
+    pub(super) fn redact(&mut self, room: RoomName, entry: Box<Entry>) {
+        self.write(Write::Redact { room: room.clone(), entry: entry.clone() });
+        self.redacted.push_back((self.written, room, entry));
     }
 
     /// Whether anything is on its way to the disk.
@@ -132,6 +143,7 @@ impl HomeRooms {
                     answer.give(out);
                 }
                 while self.store.buried.pop_front_if(|(at, _)| *at <= writes).is_some() {}
+                while self.store.redacted.pop_front_if(|(at, ..)| *at <= writes).is_some() {}
                 while let Some((_, number)) = self.store.pledged.pop_front_if(|(at, _)| *at <= writes) {
                     let room = self.rooms.get_mut(number).expect("invariant: a room with drafts is kept");
                     let draft = room.more().drafts.pop_front().expect("invariant: pledged");
@@ -142,6 +154,7 @@ impl HomeRooms {
             Report::Healed => {
                 self.store.healthy = true;
                 self.tell_store_all();
+                self.tell_store_redacted();
                 self.tell_store_states();
             }
         }
@@ -184,6 +197,19 @@ impl HomeRooms {
             for origin in draft.origins {
                 let refused = refusal(Code::RoomNotFound, "the `room` was purged before it had the message");
                 tell(origin, Err(refused), out);
+            }
+        }
+    }
+
+    /// After a failure the store may have what messages said before.
+    fn tell_store_redacted(&mut self) {
+        for (_, room, entry) in std::mem::take(&mut self.store.redacted) {
+            let found = self.rooms.find(&room).and_then(|number| self.rooms.get(number)?.log.as_ref());
+            let kept = found.and_then(|log| log.after(entry.offset - 1).next());
+            // Its place may be another message's since, if the count began anew.
+            if let Some(kept) = kept.filter(|kept| kept.entry.message_id == entry.message_id) {
+                let entry = Box::new(kept.entry.clone());
+                self.store.redact(room, entry);
             }
         }
     }

@@ -157,8 +157,7 @@ fn check(field: &'static Field, value: Value) -> Result<Value, Refusal> {
         }
         (Rule::Text(_), _) => return must("text".to_owned()),
         (Rule::Name, _) => {
-            let good = |text: &str| text.len() <= 64 && !text.contains('@') && RoomName::parse(text).is_ok();
-            if !value.as_str().is_some_and(good) {
+            if !value.as_str().is_some_and(is_name) {
                 return must("1 to 64 of A-Z a-z 0-9 . _ - : = ~ +".to_owned());
             }
         }
@@ -255,6 +254,17 @@ fn check(field: &'static Field, value: Value) -> Result<Value, Refusal> {
             return Ok(Value::Object(members));
         }
         (Rule::Members(max, _), _) => return must(format!("an object of at most {max} bytes")),
+        (Rule::Numbers(max, bound), _) => {
+            let good = |(name, value): (&String, &Value)| {
+                is_name(name) && value.as_f64().is_some_and(|number| number.abs() <= *bound)
+            };
+            let numbers = |of: &Map<String, Value>| (1..=*max).contains(&of.len()) && of.iter().all(good);
+            if !value.as_object().is_some_and(numbers) {
+                return must(format!(
+                    "1 to {max} numbers, each under a name of 1 to 64 of A-Z a-z 0-9 . _ - : = ~ +"
+                ));
+            }
+        }
         (Rule::Objects(max, fields), Value::Array(items)) if items.len() <= *max => {
             let items = items.iter().map(|item| match item {
                 Value::Object(item) => checked(fields, item.clone()).map(Value::Object),
@@ -287,6 +297,10 @@ pub(super) fn minutes(clock: &str) -> Option<u16> {
     Some(number(hour, 24)? * 60 + number(minute, 60)?)
 }
 
+fn is_name(text: &str) -> bool {
+    text.len() <= 64 && !text.contains('@') && RoomName::parse(text).is_ok()
+}
+
 pub(super) fn invalid(field: &'static str, message: &str) -> Refusal {
     Refusal::invalid(None, Some(field), message)
 }
@@ -314,6 +328,7 @@ mod tests {
             Field::optional("data", Rule::Any(10), ""),
             Field::optional("parts", Rule::Objects(2, &[Field::required("n", Rule::Whole(0, 9), "")]), ""),
             Field::optional("why", Rule::Members(30, &[Field::optional("code", Rule::Text(4), "")]), ""),
+            Field::optional("values", Rule::Numbers(2, 9.0), ""),
             Field::optional("at", Rule::Time, ""),
             Field::optional("user", Rule::Id, ""),
             Field::optional("users", Rule::Ids(2), ""),
@@ -370,6 +385,11 @@ mod tests {
             (r#"{"id":"x","why":{"code":1}}"#, "code"),
             (r#"{"id":"x","why":[]}"#, "why"),
             (r#"{"id":"x","why":{"more":"1234567890123456789012345"}}"#, "why"),
+            (r#"{"id":"x","values":{}}"#, "values"),
+            (r#"{"id":"x","values":{"a":1,"b":2,"c":3}}"#, "values"),
+            (r#"{"id":"x","values":{"a b":1}}"#, "values"),
+            (r#"{"id":"x","values":{"a":10}}"#, "values"),
+            (r#"{"id":"x","values":{"a":"1"}}"#, "values"),
             (r#"{"id":"x","at":"now"}"#, "at"),
             (r#"{"id":"x","user":"\u0000"}"#, "user"),
             (r#"{"id":"x","users":[]}"#, "users"),

@@ -1,13 +1,15 @@
 //! What a service sees of its room while it decides, and what it wants said.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 
 use fanfare_protocol::RoomName;
+use fanfare_protocol::timestamp::rfc3339;
 use serde_json::Value;
 
 use super::caller::Caller;
 use crate::entry::Entry;
-use crate::home::Log;
+use crate::home::{Draft, Log};
 use crate::id::{Address, Epoch, Random};
 use crate::options::Options;
 use crate::time::Now;
@@ -18,13 +20,16 @@ pub(crate) struct Context<'c> {
     pub(crate) now: Now,
     /// The room that the instance belongs to.
     pub(crate) room: &'c RoomName,
-    /// Its epoch and its last offset.
+    /// Its epoch, its last offset, and the one that its next message gets.
     pub(crate) epoch: Epoch,
     pub(crate) offset: u64,
+    pub(crate) next_offset: u64,
     /// Its members on all shards.
     pub(crate) members: u32,
     /// What it keeps.
     pub(crate) log: Option<&'c Log>,
+    /// What waits for the store before anybody hears of it.
+    pub(crate) drafts: Option<&'c VecDeque<Draft>>,
     /// Who asks; who joins or has joined; nothing when time passes or somebody leaves.
     pub(crate) caller: Option<&'c Caller>,
     pub(crate) options: &'c Options,
@@ -52,8 +57,17 @@ impl Context<'_> {
         self.says.push(Saying::new(To::Room, event, data));
     }
 
-    /// A kept message of the room.
+    /// Lets a message that the room keeps say something else from now on, to whoever asks for it. Those who are there are
+    /// told nothing of it.
+    pub(crate) fn replace(&mut self, offset: u64, event: impl Into<Cow<'static, str>>, data: Value) {
+        self.says.push(Saying::new(To::Kept(offset), event, data));
+    }
+
+    /// A message that the room keeps, or will as soon as the store has it.
     pub(crate) fn kept(&self, offset: u64) -> Option<&Entry> {
+        if offset > self.offset {
+            return self.drafts?.iter().map(|draft| &draft.entry).find(|entry| entry.offset == offset);
+        }
         let kept = self.log?.after(offset.checked_sub(1)?).next()?;
         (kept.entry.offset == offset).then_some(&kept.entry)
     }
@@ -78,6 +92,11 @@ pub(crate) enum Deed {
     },
 }
 
+/// A time as it is told: RFC 3339 in UTC.
+pub(crate) fn told_time(unix_ms: u64) -> Value {
+    String::from_utf8_lossy(&rfc3339(unix_ms)).into_owned().into()
+}
+
 /// To whom something is said.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum To {
@@ -89,6 +108,8 @@ pub(crate) enum To {
     One(Address),
     /// Another room, as a message with a place there: a user's, a role's.
     Other(RoomName),
+    /// Nobody: it takes the place of what the kept message at this offset says. Who spoke, when, and its id stay.
+    Kept(u64),
 }
 
 /// Something to be said.

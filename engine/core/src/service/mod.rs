@@ -8,6 +8,8 @@
 mod args;
 mod caller;
 mod context;
+#[cfg(test)]
+pub(crate) mod desk;
 mod notification;
 mod operation;
 mod poll;
@@ -23,7 +25,7 @@ use serde_json::Value;
 
 pub use args::Args;
 pub use caller::Caller;
-pub(crate) use context::{Context, Deed, Saying, To};
+pub(crate) use context::{Context, Deed, Saying, To, told_time};
 pub use notification::NotificationRules;
 pub use operation::{OperationKind, OperationRules};
 pub use route::{Path, route};

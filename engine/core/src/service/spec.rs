@@ -150,6 +150,8 @@ pub enum Rule {
     Members(usize, &'static [Field]),
     /// At most so many objects, each with these members.
     Objects(usize, &'static [Field]),
+    /// An object of one to so many numbers under names, each from minus this to this.
+    Numbers(usize, f64),
     /// A time, as RFC 3339 text in UTC.
     Time,
 }

@@ -81,6 +81,13 @@ fn rule(rule: &Rule) -> Value {
         Rule::Objects(count, fields) => {
             json!({ "type": "array", "maxItems": count, "items": object(fields) })
         }
+        Rule::Numbers(count, bound) => json!({
+            "type": "object",
+            "minProperties": 1,
+            "maxProperties": count,
+            "propertyNames": self::rule(&Rule::Name),
+            "additionalProperties": self::rule(&Rule::Number(-bound, *bound)),
+        }),
         Rule::Time => json!({ "type": "string", "format": "date-time" }),
     }
 }
