@@ -7,6 +7,7 @@ mod audit;
 mod auth;
 mod bad_frames;
 mod broadcast;
+mod chat;
 mod compression;
 mod conformance;
 mod console;

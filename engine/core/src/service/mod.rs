@@ -7,6 +7,7 @@
 
 mod args;
 mod caller;
+mod chat;
 mod context;
 #[cfg(test)]
 pub(crate) mod desk;
@@ -156,8 +157,8 @@ pub fn room_types() -> Vec<RoomType> {
 }
 
 /// Every service.
-pub(crate) static SERVICES: [&Kind; 5] =
-    [&notification::KIND, &operation::KIND, &poll::KIND, &presence::KIND, &room::KIND];
+pub(crate) static SERVICES: [&Kind; 6] =
+    [&notification::KIND, &operation::KIND, &poll::KIND, &presence::KIND, &room::KIND, &chat::KIND];
 
 /// The place of a command's service in [`SERVICES`], and what the command takes.
 pub(crate) fn find(name: &str) -> Option<(usize, &'static Spec)> {

@@ -1,6 +1,7 @@
 //! Plays of services: some people on some shards ask a service for things, while queues between shards, sockets, time and
 //! the store do as they like. Each service has a [`Part`] that knows what must come of it.
 
+mod chat;
 mod notification;
 mod operation;
 mod poll;
@@ -61,12 +62,13 @@ pub struct Stage {
 }
 
 /// Every part, by name.
-pub const PARTS: [(&str, fn() -> Box<dyn Part>); 5] = [
+pub const PARTS: [(&str, fn() -> Box<dyn Part>); 6] = [
     ("operation", || Box::<operation::Operations>::default()),
     ("poll", || Box::<poll::Polls>::default()),
     ("presence", || Box::<presence::Presence>::default()),
     ("room", || Box::<room::Rooms>::default()),
     ("notification", || Box::<notification::Notifications>::default()),
+    ("chat", || Box::<chat::Chats>::default()),
 ];
 
 /// Plays one part from a seed.
@@ -138,7 +140,8 @@ impl Stage {
         let client = self.people[who].client.expect("everybody is there");
         self.ask(who, command);
         self.asked.remove(&self.next_id);
-        for _ in 0..8 {
+        // Where sockets take little at a time a long answer comes in many pieces.
+        for _ in 0..256 {
             self.world.settle();
             self.world.store();
             self.world.reads(client, usize::MAX);
@@ -148,6 +151,17 @@ impl Stage {
             }
         }
         panic!("no answer");
+    }
+
+    /// At rest: time passes, and everybody comes anew, since nobody here answers pings.
+    pub fn wait(&mut self, ms: u64) {
+        self.world.pass(ms);
+        for who in 0..self.people.len() {
+            self.go(who);
+            self.come(who);
+        }
+        self.world.settle();
+        self.world.store();
     }
 
     /// Whether an answer is awaited.

@@ -63,6 +63,8 @@ const FILES: &[(&str, &str, &str)] = files! {
     SCRIPT "panels/notifications.js"
     SCRIPT "panels/presence.js"
     SCRIPT "panels/operations.js"
+    SCRIPT "panels/chat.js"
+    SCRIPT "panels/polls.js"
 };
 
 /// `/`: its markup.

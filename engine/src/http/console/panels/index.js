@@ -32,9 +32,11 @@
 // ../http.js are for panels too; ../panels.css says which classes they share. The page's policy allows no inline script
 // and no style attribute; setting `element.style` is allowed.
 
+import * as chat from "./chat.js";
 import * as connections from "./connections.js";
 import * as operations from "./operations.js";
 import * as notifications from "./notifications.js";
+import * as polls from "./polls.js";
 import * as presence from "./presence.js";
 
 export const PANELS = [
@@ -42,4 +44,6 @@ export const PANELS = [
   notifications,
   presence,
   operations,
+  chat,
+  polls,
 ];
