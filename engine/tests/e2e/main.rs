@@ -21,6 +21,7 @@ mod hooks;
 mod http_api;
 mod inspector;
 mod limits;
+mod monitors;
 mod notifications;
 mod operations;
 mod panics;

@@ -11,6 +11,7 @@ mod chat;
 mod context;
 #[cfg(test)]
 pub(crate) mod desk;
+mod monitor;
 mod notification;
 mod operation;
 mod poll;
@@ -157,8 +158,15 @@ pub fn room_types() -> Vec<RoomType> {
 }
 
 /// Every service.
-pub(crate) static SERVICES: [&Kind; 6] =
-    [&notification::KIND, &operation::KIND, &poll::KIND, &presence::KIND, &room::KIND, &chat::KIND];
+pub(crate) static SERVICES: [&Kind; 7] = [
+    &notification::KIND,
+    &operation::KIND,
+    &poll::KIND,
+    &presence::KIND,
+    &room::KIND,
+    &chat::KIND,
+    &monitor::KIND,
+];
 
 /// The place of a command's service in [`SERVICES`], and what the command takes.
 pub(crate) fn find(name: &str) -> Option<(usize, &'static Spec)> {

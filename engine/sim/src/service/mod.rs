@@ -2,6 +2,7 @@
 //! the store do as they like. Each service has a [`Part`] that knows what must come of it.
 
 mod chat;
+mod monitor;
 mod notification;
 mod operation;
 mod poll;
@@ -62,13 +63,14 @@ pub struct Stage {
 }
 
 /// Every part, by name.
-pub const PARTS: [(&str, fn() -> Box<dyn Part>); 6] = [
+pub const PARTS: [(&str, fn() -> Box<dyn Part>); 7] = [
     ("operation", || Box::<operation::Operations>::default()),
     ("poll", || Box::<poll::Polls>::default()),
     ("presence", || Box::<presence::Presence>::default()),
     ("room", || Box::<room::Rooms>::default()),
     ("notification", || Box::<notification::Notifications>::default()),
     ("chat", || Box::<chat::Chats>::default()),
+    ("monitor", || Box::<monitor::Monitors>::default()),
 ];
 
 /// Plays one part from a seed.
