@@ -32,6 +32,7 @@ mod receipts;
 mod recovery;
 mod resume;
 mod rooms;
+mod scores;
 mod slow_reader;
 mod targets;
 mod webhooks;

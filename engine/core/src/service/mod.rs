@@ -18,6 +18,7 @@ mod poll;
 mod presence;
 mod room;
 mod route;
+mod score;
 mod spec;
 
 use std::fmt::Debug;
@@ -158,7 +159,7 @@ pub fn room_types() -> Vec<RoomType> {
 }
 
 /// Every service.
-pub(crate) static SERVICES: [&Kind; 7] = [
+pub(crate) static SERVICES: [&Kind; 8] = [
     &notification::KIND,
     &operation::KIND,
     &poll::KIND,
@@ -166,6 +167,7 @@ pub(crate) static SERVICES: [&Kind; 7] = [
     &room::KIND,
     &chat::KIND,
     &monitor::KIND,
+    &score::KIND,
 ];
 
 /// The place of a command's service in [`SERVICES`], and what the command takes.

@@ -8,6 +8,7 @@ mod operation;
 mod poll;
 mod presence;
 mod room;
+mod score;
 
 use std::collections::HashMap;
 
@@ -63,7 +64,7 @@ pub struct Stage {
 }
 
 /// Every part, by name.
-pub const PARTS: [(&str, fn() -> Box<dyn Part>); 7] = [
+pub const PARTS: [(&str, fn() -> Box<dyn Part>); 8] = [
     ("operation", || Box::<operation::Operations>::default()),
     ("poll", || Box::<poll::Polls>::default()),
     ("presence", || Box::<presence::Presence>::default()),
@@ -71,6 +72,7 @@ pub const PARTS: [(&str, fn() -> Box<dyn Part>); 7] = [
     ("notification", || Box::<notification::Notifications>::default()),
     ("chat", || Box::<chat::Chats>::default()),
     ("monitor", || Box::<monitor::Monitors>::default()),
+    ("score", || Box::new(score::Scores)),
 ];
 
 /// Plays one part from a seed.

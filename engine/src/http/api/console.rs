@@ -64,6 +64,7 @@ const FILES: &[(&str, &str, &str)] = files! {
     SCRIPT "panels/presence.js"
     SCRIPT "panels/operations.js"
     SCRIPT "panels/chat.js"
+    SCRIPT "panels/monitors.js"
     SCRIPT "panels/polls.js"
 };
 

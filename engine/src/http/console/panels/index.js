@@ -34,6 +34,7 @@
 
 import * as chat from "./chat.js";
 import * as connections from "./connections.js";
+import * as monitors from "./monitors.js";
 import * as operations from "./operations.js";
 import * as notifications from "./notifications.js";
 import * as polls from "./polls.js";
@@ -46,4 +47,5 @@ export const PANELS = [
   operations,
   chat,
   polls,
+  monitors,
 ];

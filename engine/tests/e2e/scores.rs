@@ -1,0 +1,85 @@
+//! Scores of groups through the real binary, over several shards and over HTTP.
+
+use serde_json::{Value, json};
+
+use crate::support::{Client, Options, Server, api, deployments};
+
+fn report(client: &mut Client, value: f64) -> Value {
+    let data = json!({"score_id": "sync", "value": value});
+    client.ask(json!({"type": "score.report", "room": "breath:1", "data": data}))
+}
+
+/// The next message of this type; values in between do not matter.
+fn next(client: &mut Client, kind: &str) -> Value {
+    loop {
+        let message = client.receive().unwrap();
+        if message["type"] == kind {
+            return message;
+        }
+    }
+}
+
+#[test]
+fn a_group_on_several_shards_reaches_its_score_and_loses_it_when_one_leaves() {
+    for options in deployments() {
+        let server = Server::start(options);
+        let define =
+            json!({"score_id": "sync", "threshold": 0.8, "minimum_users": 3, "title": "Group in time"});
+        assert_eq!(api(&server, "POST", "/v1/rooms/breath:1/scores", Some(&define)).0, 200);
+        let mut guide = Client::packed(&server, "guide", "user");
+        let joined = guide.join("breath:1");
+        assert_eq!(joined["state"]["score"]["scores"][0]["reached"], false, "{joined}");
+        let mut group: Vec<Client> =
+            ["ada", "ben", "cyd"].iter().map(|user| Client::join_server(&server, user, "user")).collect();
+        for client in &mut group {
+            client.join("breath:1");
+            assert_eq!(report(client, 0.9)["type"], "ok");
+        }
+        let reached = next(&mut guide, "$score_reached");
+        let data = &reached["data"];
+        assert_eq!((&data["users"], &data["title"]), (&json!(3), &json!("Group in time")), "{reached}");
+        assert!(
+            (data["value"].as_f64().unwrap() - 0.9).abs() < 1e-9 && reached["offset"].is_number(),
+            "{reached}"
+        );
+        group.remove(0);
+        let lost = next(&mut guide, "$score_lost");
+        assert_eq!(lost["data"]["users"], 2, "{lost}");
+        let late = Client::join_server(&server, "dan", "user").join("breath:1");
+        assert_eq!(late["state"]["score"]["scores"][0]["users"], 2, "{late}");
+        let kept = api(&server, "GET", "/v1/rooms/breath:1/history", None).1;
+        assert_eq!(kept["messages"].as_array().unwrap().len(), 2, "values are not kept: {kept}");
+    }
+}
+
+#[test]
+fn silence_drops_out_and_bad_input_names_its_field() {
+    let server = Server::start(Options { shards: 4, ..Options::default() });
+    let base = "/v1/rooms/breath:1/scores";
+    let define = json!({"score_id": "sync", "threshold": 5, "aggregate": "sum", "window_seconds": 1});
+    let (status, score) = api(&server, "POST", base, Some(&define));
+    assert_eq!((status, &score["aggregate"], &score["users"]), (200, &json!("sum"), &json!(0)), "{score}");
+    let mut ada = Client::join_server(&server, "ada", "user");
+    ada.join("breath:1");
+    assert_eq!(api(&server, "PUT", &format!("{base}/sync/value"), Some(&json!({"value": 3}))).1["users"], 1);
+    assert_eq!(report(&mut ada, 2.0)["data"]["users"], 2);
+    assert_eq!(next(&mut ada, "$score_reached")["data"]["value"].as_f64(), Some(5.0));
+    let lost = next(&mut ada, "$score_lost");
+    assert!(lost["data"]["value"].as_f64().is_none_or(|sum| sum < 5.0), "{lost}");
+    for (method, path, body, status, field) in [
+        ("POST", base, json!({"score_id": "x"}), 400, "threshold"),
+        ("POST", base, json!({"score_id": "x", "threshold": 1, "aggregate": "mode"}), 400, "aggregate"),
+        ("POST", base, json!({"score_id": "x", "threshold": 1, "minimum_users": 0}), 400, "minimum_users"),
+        ("POST", base, json!({"score_id": "a b", "threshold": 1}), 400, "score_id"),
+        ("PUT", &*format!("{base}/sync/value"), json!({"value": "high"}), 400, "value"),
+        ("PUT", &*format!("{base}/none/value"), json!({"value": 1}), 404, "score_id"),
+        ("DELETE", &*format!("{base}/none"), json!({}), 404, "score_id"),
+    ] {
+        let (got, refused) = api(&server, method, path, Some(&body));
+        assert_eq!((got, &refused["details"]["field"]), (status, &json!(field)), "{method} {path} {refused}");
+    }
+    let mine = json!({"type": "score.define", "room": "breath:1", "data": define});
+    assert_eq!(ada.ask(mine)["name"], "FORBIDDEN");
+    assert_eq!(api(&server, "DELETE", &format!("{base}/sync"), None).0, 200);
+    assert_eq!(api(&server, "GET", base, None).1["scores"], json!([]));
+}
