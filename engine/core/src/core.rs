@@ -11,7 +11,7 @@ use crate::close::Close;
 use crate::command;
 use crate::durable::{DeadLetter, StoredId, StoredRoom, StoredState};
 use crate::effect::{Answer, Effects};
-use crate::fact::FactKind;
+use crate::fact::{FactKind, Label};
 use crate::home::HomeRooms;
 use crate::hook::Inquirer;
 use crate::id::{ConnectionId, Random, RequestId, ShardId};
@@ -117,7 +117,7 @@ impl Core {
         }
         self.local.forget_vacated();
         for (id, code) in std::mem::take(&mut self.local.refusals) {
-            self.local.note_code(id, FactKind::Refused, String::new(), code, "".into(), out);
+            self.local.note_code(id, FactKind::Refused, Label::Nothing, code, "".into(), out);
         }
     }
 

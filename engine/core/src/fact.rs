@@ -1,6 +1,7 @@
 //! What happened, for whoever watches: the audit, the inspector, webhooks. The core tells; the shell decides who hears.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use fanfare_protocol::RoomName;
 
@@ -15,13 +16,13 @@ pub struct Fact {
     /// The connection it happened to, when it was one.
     pub connection: Option<ConnectionId>,
     /// The client id, when there is one.
-    pub client_id: String,
+    pub client_id: Label,
     /// The user, when known.
-    pub user_id: String,
+    pub user_id: Label,
     /// The user's role, when known.
-    pub role: String,
+    pub role: Label,
     /// The room or the target, where one belongs.
-    pub subject: String,
+    pub subject: Label,
     /// The code of a close, a refusal or a denial.
     pub code: Option<u16>,
     /// Why, where something was refused or ended; never a peer's own words.
@@ -30,6 +31,57 @@ pub struct Fact {
     pub opened_unix_ms: Option<u64>,
     /// The message that it is about.
     pub message: Option<Box<Told>>,
+}
+
+/// A name in a fact. Most are shared with what bears them: telling a fact copies no text.
+#[derive(Clone, Debug, Default)]
+pub enum Label {
+    /// Nothing is known, or nothing belongs there.
+    #[default]
+    Nothing,
+    /// A room.
+    Room(RoomName),
+    /// A user or a client, by the name of its own room.
+    Owner(RoomName),
+    /// Any other text.
+    Text(Arc<str>),
+}
+
+impl std::ops::Deref for Label {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::Nothing => "",
+            Self::Room(room) => room.as_str(),
+            Self::Owner(room) => room.as_str().split_once(':').map_or("", |(_, id)| id),
+            Self::Text(text) => text,
+        }
+    }
+}
+
+impl PartialEq for Label {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl From<&str> for Label {
+    fn from(text: &str) -> Self {
+        if text.is_empty() { Self::Nothing } else { Self::Text(text.into()) }
+    }
+}
+
+impl From<String> for Label {
+    fn from(text: String) -> Self {
+        text.as_str().into()
+    }
+}
+
+impl From<RoomName> for Label {
+    fn from(room: RoomName) -> Self {
+        Self::Room(room)
+    }
 }
 
 /// A message that was handed out.

@@ -58,7 +58,7 @@ pub use core::Core;
 pub use durable::{Cursor, DeadLetter, StoredId, StoredRoom, StoredState, Subscriber, Write};
 pub use effect::{Answer, Effects};
 pub use entry::Entry;
-pub use fact::{Fact, FactKind, Told, Watch};
+pub use fact::{Fact, FactKind, Label, Told, Watch};
 pub use hook::{About, Changes, Hooks, Inquirer, Inquiry, Verdict};
 pub use id::{Address, ConnectionId, Epoch, RequestId, ShardId};
 pub use identity::Identity;

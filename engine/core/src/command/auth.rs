@@ -5,7 +5,7 @@ use fanfare_protocol::{Code, Refusal, Reply};
 
 use crate::close::Close;
 use crate::effect::Effects;
-use crate::fact::FactKind;
+use crate::fact::{FactKind, Label};
 use crate::id::ConnectionId;
 use crate::identity::{Identity, covers};
 use crate::local::{Local, State};
@@ -29,7 +29,7 @@ pub(crate) fn token(
                 Refusal { id: command, code: Code::AuthenticationFailed, message, field: Some("token") };
             let close =
                 Close { error: None, ..Close::code(Code::AuthenticationFailed, "authentication failed") };
-            local.deny(id, FactKind::AuthFailed, String::new(), &refusal, out);
+            local.deny(id, FactKind::AuthFailed, Label::Nothing, &refusal, out);
             local.close(now, id, close, out);
         }
         (State::Admitting | State::Open, Err(message)) => {
@@ -77,7 +77,7 @@ pub(super) fn refresh(
     let connection = local.connections.get_mut(id).expect("invariant: still held");
     connection.expires_ms = identity.expires_ms(now);
     connection.patterns = identity.rooms;
-    local.note(id, FactKind::Refreshed, String::new(), out);
+    local.note(id, FactKind::Refreshed, Label::Nothing, out);
     local.reschedule(now, id);
     if command.is_some() {
         local.reply(id, command.as_ref(), &Reply::Ok);

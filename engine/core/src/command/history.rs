@@ -26,7 +26,7 @@ pub(crate) fn history(
     if !may_join(local, connection, &history.room) || history.room.is_engine_room() {
         let message = "the token does not allow to read this `room`".to_owned();
         let refusal = Refusal { id: command, code: Code::Forbidden, message, field: Some("room") };
-        local.deny(id, FactKind::HistoryDenied, history.room.to_string(), &refusal, out);
+        local.deny(id, FactKind::HistoryDenied, history.room.clone(), &refusal, out);
         return;
     }
     if !asked && local.asks_outsider(id, &history.room) {
@@ -36,7 +36,7 @@ pub(crate) fn history(
         return;
     }
     if local.options.watch.history {
-        local.note(id, FactKind::HistoryRead, history.room.to_string(), out);
+        local.note(id, FactKind::HistoryRead, history.room.clone(), out);
     }
     let encoding = connection.class.encoding();
     let role = Some(local.roles.name(connection.role).into());

@@ -5,7 +5,7 @@ use fanfare_protocol::{Code, Command, Refusal, Request};
 use super::{auth, call, go_on, history, join, presence, publish};
 use crate::close::Close;
 use crate::effect::Effects;
-use crate::fact::FactKind;
+use crate::fact::{FactKind, Label};
 use crate::hook::{Changes, Verdict};
 use crate::id::ConnectionId;
 use crate::identity::Identity;
@@ -34,7 +34,7 @@ pub(crate) fn verdict(local: &mut Local, now: Now, number: u64, verdict: Verdict
         }
         (Pending::Admission(_), Err((code, message))) => {
             let (kind, why) = (FactKind::AuthFailed, message.clone().into());
-            local.note_code(id, kind, String::new(), code.number(), why, out);
+            local.note_code(id, kind, Label::Nothing, code.number(), why, out);
             let close = Close { number: code.number(), reason: message.into(), error: Some(code) };
             local.close(now, id, close, out);
         }

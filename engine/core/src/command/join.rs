@@ -59,7 +59,7 @@ pub(crate) fn join(
     };
     if let Some((code, message)) = refusal {
         let refusal = Refusal { id: command, code, message, field: Some("room") };
-        local.deny(id, FactKind::JoinDenied, room.to_string(), &refusal, out);
+        local.deny(id, FactKind::JoinDenied, room.clone(), &refusal, out);
         return;
     }
     if !asked && local.options.hooks.as_ref().is_some_and(|hooks| hooks.asks_join(&room)) {

@@ -22,7 +22,7 @@ pub(crate) fn leave(
     let number = number.filter(|number| connection.memberships.iter().any(|m| m.room == *number));
     if let Some(number) = number {
         local.leave(id, number, true, out);
-        local.note(id, FactKind::Left, room.to_string(), out);
+        local.note(id, FactKind::Left, room.clone(), out);
     }
     local.reply(id, command.as_ref(), &Reply::Left { room: room.as_str() });
 }

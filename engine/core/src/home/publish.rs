@@ -8,7 +8,7 @@ use smallvec::{SmallVec, smallvec};
 use crate::durable::Write;
 use crate::effect::Effects;
 use crate::entry::Entry;
-use crate::fact::{Fact, FactKind, Told};
+use crate::fact::{Fact, FactKind, Label, Told};
 use crate::home::HomeRooms;
 use crate::home::log::Kept;
 use crate::home::recent::Place;
@@ -178,15 +178,14 @@ impl HomeRooms {
     #[cold]
     fn note_published(&self, number: u32, entry: &Entry, out: &mut Effects) {
         let room = self.rooms.get(number).expect("invariant: the caller has just seen it");
-        let user = entry.user.as_ref().and_then(|user| user.as_str().strip_prefix("@user:"));
         let (members, entry) = (room.audience.members(), entry.clone());
         out.facts.push(Fact {
             kind: FactKind::Published,
             connection: None,
-            client_id: String::new(),
-            user_id: user.unwrap_or_default().to_owned(),
-            role: String::new(),
-            subject: room.name.to_string(),
+            client_id: Label::Nothing,
+            user_id: entry.user.clone().map_or(Label::Nothing, Label::Owner),
+            role: Label::Nothing,
+            subject: room.name.clone().into(),
             code: None,
             reason: "".into(),
             opened_unix_ms: None,

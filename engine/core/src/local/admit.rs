@@ -7,7 +7,7 @@ use fanfare_protocol::{Code, Reply, RoomName};
 use crate::close::Close;
 use crate::durable::Subscriber;
 use crate::effect::Effects;
-use crate::fact::FactKind;
+use crate::fact::{FactKind, Label};
 use crate::id::{Address, ConnectionId};
 use crate::identity::Identity;
 use crate::local::connection::State;
@@ -119,6 +119,6 @@ impl Local {
         };
         self.stats.welcomed += 1;
         self.reply(id, None, &welcome);
-        self.note(id, FactKind::Connected, String::new(), out);
+        self.note(id, FactKind::Connected, Label::Nothing, out);
     }
 }

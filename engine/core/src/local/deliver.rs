@@ -74,7 +74,7 @@ impl Local {
                     if let Some(replay) = replay {
                         self.replay(id, &replay, out);
                     }
-                    self.note(id, FactKind::Joined, room.to_string(), out);
+                    self.note(id, FactKind::Joined, room.clone(), out);
                 }
             }
             (Err(refusal), JoinKind::Admission) => {
@@ -88,7 +88,7 @@ impl Local {
             }
             (Err(refusal), JoinKind::Command(command)) => {
                 let refusal = Refusal { id: command, ..*refusal };
-                self.deny(id, FactKind::JoinDenied, room.to_string(), &refusal, out);
+                self.deny(id, FactKind::JoinDenied, room.clone(), &refusal, out);
             }
         }
         let connection = self.connections.get(id).expect("invariant: still held");

@@ -1,12 +1,16 @@
 //! Roles as small numbers, counted so that a number can be used again.
 
+use std::sync::Arc;
+
+use crate::fact::Label;
+
 /// A role that somebody on this shard has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RoleId(u16);
 
 #[derive(Debug)]
 struct Role {
-    name: Box<str>,
+    name: Arc<str>,
     connections: u32,
 }
 
@@ -39,6 +43,11 @@ impl Roles {
         let role = &mut self.roles[usize::from(id.0)];
         assert!(role.connections > 0, "a role was left more often than entered");
         role.connections -= 1;
+    }
+
+    /// The same, for whoever watches.
+    pub(crate) fn label(&self, id: RoleId) -> Label {
+        Label::Text(Arc::clone(&self.roles[usize::from(id.0)].name))
     }
 
     pub(crate) fn name(&self, id: RoleId) -> &str {

@@ -14,7 +14,7 @@ use crate::class::Class;
 use crate::close::Close;
 use crate::effect::Effects;
 use crate::encoder::opcode;
-use crate::fact::{Fact, FactKind};
+use crate::fact::{Fact, FactKind, Label};
 use crate::id::{ConnectionId, Epoch, Random, ShardId};
 use crate::input::Opening;
 use crate::local::backlog::Backlog;
@@ -200,7 +200,7 @@ impl Local {
             let event = EventName::of_engine("$removed");
             self.whisper(now, id, &Whisper { room: room.clone(), event, body: body.clone(), user: None });
             self.reply(id, None, &Reply::Left { room: room.as_str() });
-            self.note(id, FactKind::Expelled, room.to_string(), out);
+            self.note(id, FactKind::Expelled, room.clone(), out);
         }
     }
 
@@ -239,7 +239,7 @@ impl Local {
         &mut self,
         id: ConnectionId,
         kind: FactKind,
-        subject: String,
+        subject: impl Into<Label>,
         refusal: &Refusal,
         out: &mut Effects,
     ) {
@@ -309,7 +309,7 @@ impl Local {
         connection.deadline_ms = now.mono_ms() + CLOSING_MS;
         connection.held = None;
         self.farewells.push(id);
-        self.note_code(id, FactKind::Closed, String::new(), close.number, close.reason, out);
+        self.note_code(id, FactKind::Closed, Label::Nothing, close.number, close.reason, out);
         self.reschedule(now, id);
     }
 
@@ -380,7 +380,7 @@ impl Local {
             // Its beginning was written down; without a goodbye its end was not.
             self.stats.closed(LOST);
             let why = "lost without a close frame".into();
-            self.note_code(id, FactKind::Closed, String::new(), LOST, why, out);
+            self.note_code(id, FactKind::Closed, Label::Nothing, LOST, why, out);
         }
         self.park(id, out);
         self.leave_all(now, id, out);
@@ -396,7 +396,13 @@ impl Local {
     }
 
     /// Tells whoever watches what happened to a connection.
-    pub(crate) fn note(&self, id: ConnectionId, kind: FactKind, subject: String, out: &mut Effects) {
+    pub(crate) fn note(
+        &self,
+        id: ConnectionId,
+        kind: FactKind,
+        subject: impl Into<Label>,
+        out: &mut Effects,
+    ) {
         self.tell(id, kind, subject, None, "".into(), out);
     }
 
@@ -405,7 +411,7 @@ impl Local {
         &self,
         id: ConnectionId,
         kind: FactKind,
-        subject: String,
+        subject: impl Into<Label>,
         code: u16,
         reason: Cow<'static, str>,
         out: &mut Effects,
@@ -417,7 +423,7 @@ impl Local {
         &self,
         id: ConnectionId,
         kind: FactKind,
-        subject: String,
+        subject: impl Into<Label>,
         code: Option<u16>,
         reason: Cow<'static, str>,
         out: &mut Effects,
@@ -426,10 +432,10 @@ impl Local {
         out.facts.push(Fact {
             kind,
             connection: Some(id),
-            client_id: connection.client_id().to_owned(),
-            user_id: connection.user_id().to_owned(),
-            role: self.roles.name(connection.role).to_owned(),
-            subject,
+            client_id: Label::Owner(connection.client.clone()),
+            user_id: Label::Owner(connection.user.clone()),
+            role: self.roles.label(connection.role),
+            subject: subject.into(),
             code,
             reason,
             opened_unix_ms: Some(connection.opened_unix_ms),

@@ -9,10 +9,10 @@ fn fact(kind: FactKind, subject: &str, code: Option<u16>) -> Fact {
     Fact {
         kind,
         connection: None,
-        client_id: "c1".to_owned(),
-        user_id: "ada".to_owned(),
-        role: "user".to_owned(),
-        subject: subject.to_owned(),
+        client_id: "c1".into(),
+        user_id: "ada".into(),
+        role: "user".into(),
+        subject: subject.into(),
         code,
         reason: "because".into(),
         opened_unix_ms: None,
@@ -88,7 +88,7 @@ fn message(body: Body) -> Fact {
     let epoch = Epoch(7);
     let told = Told { room: RoomName::parse("chat:1").unwrap(), epoch, entry, members: 8 };
     let mut fact = fact(FactKind::Published, "chat:1", None);
-    (fact.client_id, fact.message) = (String::new(), Some(Box::new(told)));
+    (fact.client_id, fact.message) = ("".into(), Some(Box::new(told)));
     fact
 }
 
