@@ -128,6 +128,8 @@ pub enum FactKind {
     Refused,
     /// A message got its place and was handed out. Only where [`Watch::messages`].
     Published,
+    /// A service said something that has no place. Only where [`Watch::messages`].
+    Signalled,
 }
 
 impl FactKind {
@@ -148,6 +150,7 @@ impl FactKind {
             Self::CallDenied => "call_denied",
             Self::Refused => "refused",
             Self::Published => "publish",
+            Self::Signalled => "signal",
         }
     }
 }

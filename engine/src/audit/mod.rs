@@ -90,12 +90,17 @@ impl Audit {
     /// Something happened in the core.
     pub(crate) fn note(&self, shard: ShardId, now: Now, fact: &Fact) {
         let Some(file) = &self.file else {
-            if !matches!(fact.kind, FactKind::Published | FactKind::Refused | FactKind::HistoryRead) {
+            let is_quiet = matches!(
+                fact.kind,
+                FactKind::Published | FactKind::Signalled | FactKind::Refused | FactKind::HistoryRead
+            );
+            if !is_quiet {
                 self.write(|| facts::record(shard, now, fact));
             }
             return;
         };
         match fact.kind {
+            FactKind::Signalled => {}
             FactKind::Published if !file.publishes => {}
             FactKind::Refused => {
                 let mut tally = file.shared.tally.lock().unwrap_or_else(PoisonError::into_inner);

@@ -291,7 +291,10 @@ impl Config {
             watch: fanfare_core::Watch {
                 messages: self.audit.publishes
                     || self.inspector.enabled
-                    || self.webhooks.iter().any(|webhook| webhook.events.contains(&FactKind::Published)),
+                    || self.webhooks.iter().any(|webhook| {
+                        let wanted = |kind| webhook.events.contains(&kind);
+                        wanted(FactKind::Published) || wanted(FactKind::Signalled)
+                    }),
                 refusals: self.audit.path.is_some() || self.inspector.enabled,
                 history: self.audit.path.is_some(),
             },

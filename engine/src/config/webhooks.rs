@@ -124,8 +124,14 @@ fn webhook(mut section: Section<'_>) -> Option<Webhook> {
     if endpoint.is_none() {
         section.problem("url", "`url` and a secret are required");
     }
-    let kinds =
-        [FactKind::Connected, FactKind::Closed, FactKind::Joined, FactKind::Left, FactKind::Published];
+    let kinds = [
+        FactKind::Connected,
+        FactKind::Closed,
+        FactKind::Joined,
+        FactKind::Left,
+        FactKind::Published,
+        FactKind::Signalled,
+    ];
     let events = words(&mut section, "events", &kinds.map(|kind| (kind.name(), kind)));
     let second = Duration::from_secs(1);
     let (backoff_min, backoff_max) = (

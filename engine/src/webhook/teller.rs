@@ -81,7 +81,7 @@ impl Subscription {
                 FactKind::Connected => true,
                 // Who never said who it is was never there: anybody could fill the queue with such.
                 FactKind::Closed => !fact.user_id.is_empty(),
-                FactKind::Published => fact.message.as_ref().is_some_and(|told| {
+                FactKind::Published | FactKind::Signalled => fact.message.as_ref().is_some_and(|told| {
                     fits(&self.message_types, told.entry.event.as_str())
                         && fits(&self.rooms, told.room.as_str())
                 }),

@@ -45,8 +45,8 @@ impl HomeRooms {
         }
         let durable = self.is_durable(&publication.room);
         let ready = if durable { self.store.accepts(&self.options) } else { Ok(()) };
-        // What services say of themselves they may say in any room.
-        let ready = match publication.event.as_str().starts_with('$') {
+        // What the engine itself says it may say in any room.
+        let ready = match publication.is_new {
             true => ready,
             false => ready.and_then(|()| self.takes(now, &publication.room, publication.user.as_ref())),
         };
@@ -154,7 +154,7 @@ impl HomeRooms {
             }
         }
         if self.options.watch.messages {
-            self.note_published(number, &entry, out);
+            self.note_message(FactKind::Published, number, &entry, out);
         }
         for origin in origins {
             if origin != Origin::Silent {
@@ -176,11 +176,11 @@ impl HomeRooms {
 
     /// Tells whoever watches of a message.
     #[cold]
-    fn note_published(&self, number: u32, entry: &Entry, out: &mut Effects) {
+    pub(super) fn note_message(&self, kind: FactKind, number: u32, entry: &Entry, out: &mut Effects) {
         let room = self.rooms.get(number).expect("invariant: the caller has just seen it");
         let (members, entry) = (room.audience.members(), entry.clone());
         out.facts.push(Fact {
-            kind: FactKind::Published,
+            kind,
             connection: None,
             client_id: Label::Nothing,
             user_id: entry.user.clone().map_or(Label::Nothing, Label::Owner),

@@ -1,0 +1,114 @@
+//! A command of a service, at the home of its room, and its answer.
+
+use fanfare_protocol::{Body, Code, Refusal};
+use serde_json::Value;
+
+use super::{Occasion, json};
+use crate::effect::Effects;
+use crate::home::HomeRooms;
+use crate::home::rooms::{refusal, seconds};
+use crate::home::store::failed;
+use crate::id::ShardId;
+use crate::mesh::{Called, Mesh, Origin, ToHome, ToLocal};
+use crate::service::{Method, SERVICES};
+use crate::time::Now;
+
+/// What waits for the store.
+#[derive(Debug)]
+pub(crate) enum Unconfirmed {
+    /// An answer.
+    Answer(Origin, Result<Body, Box<Refusal>>),
+    /// A command about several rooms goes on at another shard.
+    Further(ShardId, Box<Called>),
+}
+
+impl HomeRooms {
+    /// A command of a service: done in as many of its rooms as this shard orders in a row.
+    pub(in crate::home) fn call(&mut self, now: Now, mut called: Box<Called>, out: &mut Effects) {
+        let (here, changes) = (self.home_of(&called.room), called.spec.method != Method::Get);
+        if self.options.store
+            && changes
+            && let Err(refusal) = self.store.accepts(&self.options)
+        {
+            Unconfirmed::Answer(called.origin, Err(Box::new(refusal))).give(out);
+            return;
+        }
+        let next = loop {
+            let outcome = self.call_in_room(now, &called, out);
+            let outcome = match (outcome, called.rooms.pop_front()) {
+                (Ok(so_far), Some(room)) => {
+                    called.args.go_on(so_far);
+                    called.room = room;
+                    let to = self.home_of(&called.room);
+                    if to == here {
+                        continue;
+                    }
+                    break Unconfirmed::Further(to, called);
+                }
+                (outcome, _) => outcome,
+            };
+            break Unconfirmed::Answer(called.origin, outcome.map(json).map_err(Box::new));
+        };
+        // What was asked for is known to last before anybody is told that it is done, also where somebody has just done it before.
+        if changes && self.store.is_behind() && !matches!(next, Unconfirmed::Answer(_, Err(_))) {
+            self.store.await_answer(next);
+        } else {
+            next.give(out);
+        }
+    }
+
+    fn call_in_room(&mut self, now: Now, called: &Called, out: &mut Effects) -> Result<Value, Refusal> {
+        let is_known = self.rooms.find(&called.room).is_some();
+        let admitted = match SERVICES[called.service].guards {
+            true => Ok(()),
+            false => self.admits(now, &called.room, Some(&called.caller)),
+        };
+        let found = admitted.and_then(|()| self.find_or_create(now, &called.room));
+        let outcome = found.and_then(|number| {
+            let is_new = !self.has_service(number, called.service);
+            if is_new && self.services.total() >= self.options.limits.services as u64 {
+                let message = "the server keeps as much for services as it may; try again later";
+                return Err(refusal(Code::ServerError, message));
+            }
+            let room = self.rooms.get_mut(number).expect("invariant: just found");
+            room.used_s = seconds(now);
+            // What it may refer to is there still.
+            self.expire(number, now);
+            if is_new {
+                self.add_service(number, (SERVICES[called.service].new)(&self.options), called.service);
+            }
+            let outcome = self.with_services(now, number, Some(called.service), &Occasion::Call(called), out);
+            outcome.expect("invariant: one command has one answer")
+        });
+        // Nobody has heard of it yet: asking is not using.
+        if !is_known && let Some(number) = self.rooms.find(&called.room) {
+            self.forget_unused(number);
+        }
+        outcome
+    }
+}
+
+impl Unconfirmed {
+    /// Tells who asked, or the shard where it goes on.
+    pub(in crate::home) fn give(self, out: &mut Effects) {
+        let (origin, outcome) = match self {
+            Self::Answer(origin, outcome) => (origin, outcome),
+            Self::Further(to, called) => return out.send(to, Mesh::Home(ToHome::Call(called))),
+        };
+        let shard = match &origin {
+            Origin::Silent => return,
+            Origin::Connection(address, _) | Origin::Roster(address, _) => address.shard,
+            Origin::Http(shard, _, _) => *shard,
+        };
+        out.send(shard, Mesh::Local(ToLocal::Answered(origin, outcome)));
+    }
+
+    /// The store failed: what was done here may be undone by a restart.
+    pub(in crate::home) fn fail(self, out: &mut Effects) {
+        let origin = match self {
+            Self::Answer(origin, _) => origin,
+            Self::Further(_, called) => called.origin,
+        };
+        Self::Answer(origin, Err(Box::new(failed()))).give(out);
+    }
+}

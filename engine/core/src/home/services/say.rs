@@ -1,0 +1,113 @@
+//! What services say, and what they do to their rooms.
+
+use std::sync::Arc;
+
+use fanfare_protocol::EventName;
+
+use super::json;
+use crate::effect::Effects;
+use crate::entry::Entry;
+use crate::fact::FactKind;
+use crate::home::HomeRooms;
+use crate::mesh::{Mesh, Origin, Publication, ToHome, ToLocal, Whisper};
+use crate::prepared::Prepared;
+use crate::service::{Deed, Saying, To};
+use crate::time::Now;
+
+impl HomeRooms {
+    pub(super) fn say(&mut self, now: Now, number: u32, saying: Saying, out: &mut Effects) {
+        let room = self.rooms.get(number).expect("invariant: a room whose service speaks is kept");
+        let name = room.name.clone();
+        let Saying { to, event, data, user, key, priority, ttl_s, exclude, roles } = saying;
+        let (event, body) = (EventName::of_engine(&event), json(data));
+        let publication = |room| Publication {
+            room,
+            event: event.clone(),
+            body: body.clone(),
+            user: user.clone(),
+            roles: roles.clone(),
+            exclude,
+            message_id: None,
+            key: key.clone(),
+            ttl: ttl_s,
+            priority,
+            receipts: None,
+            is_new: true,
+            origin: Origin::Silent,
+            received_us: now.mono_us,
+        };
+        match to {
+            To::Room => self.publish(now, publication(name), out),
+            To::Other(room) => {
+                let to = self.home_of(&room);
+                out.send(to, Mesh::Home(ToHome::Publish(Box::new(publication(room)))));
+            }
+            To::One(address) => {
+                let whisper = Box::new(Whisper { room: name, event, body, user });
+                out.send(address.shard, Mesh::Local(ToLocal::Whisper(address.connection, whisper)));
+            }
+            To::Here => self.signal(now, number, publication(name), out),
+            To::Kept(offset) => self.replace(number, offset, event, body),
+        }
+    }
+
+    pub(super) fn perform(&mut self, number: u32, deed: Deed, out: &mut Effects) {
+        let room = self.rooms.get(number).expect("invariant: a room whose service acts is kept");
+        match deed {
+            Deed::Purge => self.purge(number, out),
+            Deed::Expel { user, reason } => {
+                for shard in room.audience.shards() {
+                    let expel = ToLocal::Expel(room.name.clone(), user.clone(), reason.clone().into());
+                    out.send(shard, Mesh::Local(expel));
+                }
+            }
+        }
+    }
+
+    /// Hands a message out that has no place: it is for who is there now.
+    fn signal(&mut self, now: Now, number: u32, signal: Publication, out: &mut Effects) {
+        let Publication { room: name, event, body, user, roles, exclude, key, priority, .. } = signal;
+        let room = self.rooms.get(number).expect("invariant: the caller has just found it");
+        let (epoch, rules) = (room.epoch, room.rules);
+        let conflates = key.map_or(0, |key| self.recent.key(&name, None, &key) as u64 | 1);
+        let entry = Entry {
+            offset: 0,
+            at_ms: now.mono_ms(),
+            expires_ms: u64::MAX,
+            timestamp_unix_ms: now.unix_ms,
+            event,
+            user,
+            body,
+            is_publishers_id: false,
+            message_id: "".into(),
+            roles,
+            not_for_publisher: exclude.is_some(),
+            priority,
+        };
+        if self.options.watch.messages {
+            self.note_message(FactKind::Signalled, number, &entry, out);
+        }
+        if self.rooms.get(number).is_none_or(|room| room.audience.is_empty()) {
+            return;
+        }
+        let overtakes = if rules.in_order { 0 } else { priority };
+        let (frames, turn) = self.encode(now, out, number, &entry, exclude.is_some(), overtakes);
+        let prepared = Arc::new(Prepared {
+            room: name,
+            epoch,
+            offset: 0,
+            roles: entry.roles,
+            exclude,
+            received_us: now.mono_us,
+            key: conflates,
+            overtakes,
+            kind: rules.kind,
+            turn,
+            frames,
+        });
+        let room = self.rooms.get(number).expect("invariant: just seen");
+        for shard in room.audience.shards() {
+            out.send(shard, Mesh::Local(ToLocal::Deliver(Arc::clone(&prepared))));
+        }
+    }
+}
