@@ -196,7 +196,8 @@ impl EventName {
 /// # Errors
 /// Length or alphabet; `field` is named in the text.
 pub fn check_id(field: &str, text: &str) -> Result<(), NameError> {
-    let length = text.chars().count();
+    // Of bytes there are at least as many: most ids need no count.
+    let length = if text.len() <= ID_CHARS_MAX { text.len() } else { text.chars().count() };
     if !(1..=ID_CHARS_MAX).contains(&length) {
         let rule = format!("`{field}` must be 1 to {ID_CHARS_MAX} characters long, it is {length}");
         return Err(NameError(rule));
