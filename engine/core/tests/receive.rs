@@ -26,7 +26,7 @@ fn options() -> Options {
 }
 
 fn open(world: &mut World, user: &str, role: &str) -> usize {
-    let encoding = if user.len() % 2 == 0 { Encoding::MessagePack } else { Encoding::Json };
+    let encoding = if user.len().is_multiple_of(2) { Encoding::MessagePack } else { Encoding::Json };
     let client = world.open(user.len() % world.cores.len(), user, role, encoding);
     world.settle();
     client

@@ -161,8 +161,4 @@ fn connections_can_be_listed_by_their_state() {
         (count("slow") == Some(1) || gone["ended"] != json!([])).then_some(())
     });
     assert_eq!(get(&server, "/v1/connections?state=happy").status, 400);
-    assert_eq!(
-        get(&server, "/v1/connections").json()["connections"].as_array().unwrap().len() as u32 > 0,
-        true
-    );
 }
