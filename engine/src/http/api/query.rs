@@ -82,6 +82,7 @@ async fn look_up(handle: &Handle, process: &Process, head: &Head, segments: &[&s
             Err(response) => response,
         },
         ["connections", "ended"] if get => connections::ended(process, &head.uri, limit),
+        ["connections", "ended"] => not_allowed("GET"),
         ["connections", client_id, "health"] if get => {
             match ask(handle, process, of(None, Some(client_id))).await {
                 Some(answers) => connections::health(process, client_id, &connection_rows(answers)),
