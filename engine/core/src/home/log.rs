@@ -284,7 +284,7 @@ mod tests {
         let now = Now { mono_us: 0, unix_ms: 0 };
         let mut frames = |log: &mut Log| {
             let frame = |kept: &mut Kept| kept.frame(&room, "e", class, &mut encoder, Compression::default());
-            let replay = log.frames_after(5, now, usize::MAX, frame);
+            let replay = log.frames_after(5, now, usize::MAX, |_| true, frame);
             replay
                 .frames
                 .iter()
