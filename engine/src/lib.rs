@@ -9,6 +9,7 @@ pub mod auth;
 pub mod cli;
 mod clock;
 pub mod config;
+mod ended;
 mod hook;
 mod http;
 mod inspector;

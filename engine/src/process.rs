@@ -9,6 +9,7 @@ use crate::audit::{Audit, Outcome, Record};
 use crate::auth::{ApiKeys, VerifiedCache, Verifier};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::ended::EndedConnections;
 use crate::inspector::Inspector;
 use crate::metrics::Metrics;
 use crate::shard::exchange::Exchange;
@@ -52,6 +53,8 @@ pub struct Process {
     pub draining: AtomicBool,
     /// Shards whose connections have all gone, while draining.
     pub(crate) drained: AtomicUsize,
+    /// The latest connections that ended.
+    pub(crate) ended: EndedConnections,
     pub(crate) exchange: Arc<Exchange>,
     /// Who did what.
     pub(crate) audit: Audit,

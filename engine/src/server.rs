@@ -19,6 +19,7 @@ use crate::audit::{self, Outcome, Record};
 use crate::auth::{ApiKeys, Verifier};
 use crate::clock::Clock;
 use crate::config::{Config, Driver};
+use crate::ended::EndedConnections;
 use crate::inspector::Inspector;
 use crate::metrics::Metrics;
 use crate::process::{DriverChoice, Process};
@@ -105,6 +106,7 @@ pub fn start(config: Config) -> Result<Running, String> {
         draining: AtomicBool::new(false),
         recent_panics: Mutex::default(),
         drained: AtomicUsize::new(0),
+        ended: EndedConnections::new(config.limits.ended_connections),
         exchange,
         inspector: config.inspector.enabled.then(|| Arc::new(Inspector::new(config.inspector))),
         options,

@@ -8,6 +8,7 @@
 //! | [`deflate`] | RFC 7692: negotiation, compressing once, bounded inflating |
 //! | [`code`] | the one table of application close and error codes |
 //! | [`name`] | validated names of rooms, events, users |
+//! | [`sanitize`] | characters that can hide or forge text |
 //! | [`limits`] | every bound on what a command may hold |
 //!
 //! There is no I/O, no clock and no `unsafe` here, so the server, the load generator, the benchmarks and
@@ -22,6 +23,7 @@ pub mod limits;
 mod malformed;
 pub mod msgpack;
 pub mod name;
+pub mod sanitize;
 pub mod timestamp;
 pub mod wire;
 pub mod ws;

@@ -11,13 +11,17 @@ pub const EVENT_NAME_BYTES_MAX: usize = 64;
 pub const ID_CHARS_MAX: usize = 128;
 
 /// Types that the engine itself sends or reads; no publisher may use them as an event.
-pub const RESERVED_EVENTS: [&str; 24] = [
+pub const RESERVED_EVENTS: [&str; 28] = [
     "ack",
     "auth",
+    "connection_health",
+    "connection_timeout",
     "error",
     "gap",
     "heartbeat",
     "heartbeat_ack",
+    "heartbeat_ping",
+    "heartbeat_pong",
     "history",
     "join",
     "joined",

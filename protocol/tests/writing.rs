@@ -103,6 +103,27 @@ fn replies_on_the_wire() {
         }),
         json!({"type": "error", "id": "a\"b", "code": 4005, "name": "INVALID_MESSAGE", "message": "no\n", "details": {"field": "room"}})
     );
+    assert_eq!(
+        written(Reply::Limited { message: "no", retry_after_ms: 840 }),
+        json!({"type": "error", "id": "a\"b", "code": 4004, "name": "RATE_LIMIT_EXCEEDED", "message": "no", "details": {"retry_after_ms": 840}})
+    );
+    assert_eq!(
+        written(Reply::HeartbeatPing { sequence_number: 4, timestamp_unix_ms: 0 }),
+        json!({"type": "heartbeat_ping", "id": "a\"b", "sequence_number": 4, "timestamp": "1970-01-01T00:00:00.000Z"})
+    );
+    assert_eq!(
+        written(Reply::Health {
+            sequence_number: 4,
+            round_trip_us: 41_207,
+            quality: "excellent",
+            timestamp_unix_ms: 0
+        }),
+        json!({"type": "connection_health", "id": "a\"b", "sequence_number": 4, "rtt_ms": 41.207, "quality": "excellent", "timestamp": "1970-01-01T00:00:00.000Z"})
+    );
+    assert_eq!(
+        written(Reply::ConnectionTimeout { reason: "gone", timestamp_unix_ms: 0 }),
+        json!({"type": "connection_timeout", "id": "a\"b", "reason": "gone", "timestamp": "1970-01-01T00:00:00.000Z"})
+    );
     let welcome = written(Reply::Welcome {
         client_id: "c",
         user_id: "ü",

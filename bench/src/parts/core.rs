@@ -44,6 +44,7 @@ impl Shard {
             resume: None,
             identity: Some(identity),
             bare: false,
+            health: false,
         };
         let id = self.core.open(self.now, opening, &mut self.effects);
         self.command(id, Command::Join(Join { room: room("room:1"), recover: None, last: None }));

@@ -82,9 +82,9 @@ impl Core {
             Input::Close(id, close) => self.local.close(now, id, close, out),
             Input::Lost(id) => self.local.release(now, id, out),
             Input::Mesh(message) => self.mesh(now, message, out),
-            Input::Publish { request, index, publish, user } => {
+            Input::Publish { request, index, mut publish, user } => {
                 let origin = Origin::Http(self.shard, request, index);
-                command::publish::send(&mut self.local, now, &publish, user, None, origin, out);
+                command::publish::over_http(&mut self.local, now, &mut publish, user, origin, out);
             }
             Input::Ask(request, question) => self.ask(request, &question, out),
             Input::AskHome(request, question) => {
@@ -95,7 +95,7 @@ impl Core {
             Input::Call { request, spec, room, args, caller, patterns } => {
                 let origin = Origin::Http(self.shard, request, 0);
                 let called = command::call::Calling { spec, room, args, caller, origin };
-                command::call::send(&mut self.local, called, patterns.as_ref(), out);
+                command::call::over_http(&mut self.local, now, called, patterns.as_ref(), out);
             }
             Input::Tick => {
                 self.local.tick(now, out);
@@ -137,6 +137,7 @@ impl Core {
             Mesh::Store(report) => self.home.report(now, report, out),
             Mesh::Local(ToLocal::Again(id, room, replay)) => self.local.again(id, &room, &replay, out),
             Mesh::Local(ToLocal::MakeWay(client)) => self.local.make_way(now, &client, out),
+            Mesh::Local(ToLocal::Spent(user, rules)) => self.local.spent(now, &user, rules),
             Mesh::Local(ToLocal::Receipt(id, receipt)) => self.local.receipt(id, &receipt),
             Mesh::Local(ToLocal::Reply(id, payload)) => self.local.finished_reply(id, &payload),
             Mesh::Local(ToLocal::Kept(request, payload)) => {
@@ -364,6 +365,7 @@ impl Core {
     pub fn stats(&self) -> Stats {
         let mut stats = self.local.stats.clone();
         stats.connections = self.local.connections.len() as u64;
+        stats.rate_users = self.local.rate_users() as u64;
         stats.local_rooms = self.local.rooms.len() as u64;
         stats.home_rooms = self.home.len() as u64;
         stats.inquiries_waiting = self.local.inquiries.len() as u64;

@@ -2,6 +2,8 @@
 
 use fanfare_protocol::{Body, EventName, Message, RoomName};
 
+use crate::options::Options;
+
 /// A message with its place, as it is kept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
@@ -48,12 +50,13 @@ impl Entry {
     }
 
     /// Whether a reader must get it.
-    pub fn is_owed_to(&self, user: &RoomName, role: &str) -> bool {
-        self.is_for(role) && !(self.not_for_publisher && self.user.as_ref() == Some(user))
+    pub fn is_owed_to(&self, user: &RoomName, role: &str, options: &Options) -> bool {
+        self.is_for(role, options) && !(self.not_for_publisher && self.user.as_ref() == Some(user))
     }
 
     /// Whether those with this role may read it.
-    pub fn is_for(&self, role: &str) -> bool {
-        self.roles.is_empty() || self.roles.iter().any(|of| **of == *role)
+    pub fn is_for(&self, role: &str, options: &Options) -> bool {
+        (self.roles.is_empty() || self.roles.iter().any(|of| **of == *role))
+            && options.may_receive(role, &self.event)
     }
 }

@@ -126,6 +126,8 @@ pub enum FactKind {
     CallDenied,
     /// A command was refused for another reason.
     Refused,
+    /// A round trip of a connection took too long, for the first time or again.
+    Slow,
     /// A message got its place and was handed out. Only where [`Watch::messages`].
     Published,
     /// A service said something that has no place. Only where [`Watch::messages`].
@@ -149,6 +151,7 @@ impl FactKind {
             Self::HistoryDenied => "history_denied",
             Self::CallDenied => "call_denied",
             Self::Refused => "refused",
+            Self::Slow => "slow",
             Self::Published => "publish",
             Self::Signalled => "signal",
         }

@@ -43,6 +43,8 @@ pub struct Opening {
     pub identity: Option<Identity>,
     /// Without rooms, token and welcome: only [`Input::Answer`] writes to it.
     pub bare: bool,
+    /// It wants to be told how good the connection is, and answers numbered pings.
+    pub health: bool,
 }
 
 /// One thing that happened.
@@ -76,8 +78,8 @@ pub enum Input {
         index: u32,
         /// What to publish.
         publish: Box<Publish>,
-        /// The user, when a JWT was shown and not an API key.
-        user: Option<RoomName>,
+        /// The user and its role, when a JWT was shown and not an API key.
+        user: Option<(RoomName, Box<str>)>,
     },
     /// A question of HTTP to all shards.
     Ask(RequestId, Question),

@@ -45,6 +45,7 @@ mod pattern;
 mod permission;
 mod prepared;
 mod rate;
+mod receive;
 mod room_type;
 pub mod service;
 mod stats;
@@ -69,13 +70,18 @@ pub use mesh::{
     Acknowledgement, Asker, Called, CatchUp, JoinKind, Lookup, Mesh, Origin, Placed, Publication, Reader,
     Receipt, Replay, Report, ToHome, ToLocal,
 };
-pub use options::{Heartbeat, Limits, Options};
+pub use options::{Application, Heartbeat, Limits, Options};
 pub use pattern::RoomPattern;
-pub use permission::{PERMISSIONS, Permission, Permissions, RoleRule};
+pub use permission::{PERMISSIONS, Permission, Permissions, RoleRule, usual_of};
 pub use prepared::{Prepared, Turn};
+pub use rate::{RATE_RULES_MAX, Rate, RatePer, RateRule};
+pub use receive::Receive;
 pub use room_type::{
-    Compression, CompressionMode, Delivery, Devices, HistoryRule, QueueRule, RoomType, Slow,
+    Compression, CompressionMode, Delivery, Devices, HistoryRule, QueueRule, RoomType, Sanitize, Slow,
 };
 pub use stats::{Stats, Wire};
 pub use time::Now;
-pub use view::{ConnectionRow, HomeQuestion, Question, ReaderRow, RoomRow, Rows, UserRow};
+pub use view::{
+    ConnectionRow, ConnectionState, HealthRow, HomeQuestion, Quality, Question, ReaderRow, RoomRow, Rows,
+    UserRow,
+};

@@ -106,6 +106,15 @@ pub enum ToHome {
     Park(RoomName, Vec<RoomName>),
     /// Whether all of a shard's members of a room who could follow its shared context do.
     InStep(RoomName, ShardId, bool),
+    /// A shard has counted a user's command by these rules (bit `n`: the rule `n`).
+    Spent {
+        /// The user's own room.
+        room: RoomName,
+        /// Where it was counted.
+        from: ShardId,
+        /// The rules.
+        rules: u32,
+    },
     /// A user's message was given up.
     Bury(Box<DeadLetter>),
     /// Somebody wants to know what only this room's home knows.
@@ -161,6 +170,8 @@ pub struct CatchUp {
     pub member: Option<Member>,
     /// In a user's own room: what services have told in the rooms of its role and of all.
     pub brought: Vec<Body>,
+    /// As what it joins, where roles do not get everything.
+    pub role: Option<Box<str>>,
 }
 
 impl CatchUp {
@@ -353,6 +364,8 @@ pub enum ToLocal {
     Receipt(ConnectionId, Box<Receipt>),
     /// Kept messages for an HTTP request, as a JSON object.
     Kept(RequestId, Bytes),
+    /// Another shard has counted a user's command by these rules.
+    Spent(RoomName, u32),
     /// A room's shared context has ended without a message.
     ContextEnded(RoomName),
     /// A message for the members on this shard.

@@ -7,6 +7,7 @@ use crate::fact::Watch;
 use crate::hook::Hooks;
 use crate::id::ShardId;
 use crate::permission::{Permission, Permissions, RoleRule, permissions_of};
+use crate::rate::RateRule;
 use crate::room_type::{CompressionMode, Memory, RoomType};
 use crate::service::ServiceOptions;
 
@@ -35,6 +36,8 @@ pub struct Options {
     pub roles: Vec<RoleRule>,
     /// What can be set about services.
     pub services: ServiceOptions,
+    /// How fast commands of some types may come; at most [`crate::RATE_RULES_MAX`].
+    pub rates: Vec<RateRule>,
     /// What somebody wants to hear of.
     pub watch: Watch,
     /// When a backend is asked, if ever.
@@ -58,6 +61,11 @@ pub struct Limits {
     pub commands_per_minute: u32,
     /// Commands that may come at once.
     pub burst: u32,
+    /// A connection whose command is refused by one of [`Options::rates`] for the so-many-times-its-burst-th time within a
+    /// minute is closed; 0: none is.
+    pub rate_violations: u32,
+    /// Users of one shard whose use of [`Options::rates`] is remembered; beyond it their commands are not counted together.
+    pub rate_users: usize,
     /// Bytes of the largest message a client may send (told in `welcome`).
     pub message_bytes: usize,
     /// Bytes that may wait for one connection that reads too slowly.
@@ -99,6 +107,22 @@ pub struct Heartbeat {
     pub idle_ms: u64,
     /// A connection has so long to send its token.
     pub auth_ms: u64,
+    /// Who is sent numbered pings, which the program behind the connection answers.
+    pub application: Application,
+    /// A round trip that takes so long is told as [`crate::FactKind::Slow`].
+    pub slow_ms: u64,
+}
+
+/// Who is sent numbered pings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Application {
+    /// Nobody.
+    Off,
+    /// Connections that asked for it.
+    #[default]
+    Asked,
+    /// All.
+    All,
 }
 
 /// What a room has to know of its type at every message, so that the type need not be looked up.
@@ -198,6 +222,8 @@ impl Default for Options {
                 rooms_per_shard: 1_000_000,
                 commands_per_minute: 600,
                 burst: 100,
+                rate_violations: 10,
+                rate_users: 100_000,
                 message_bytes: 65_536,
                 backlog_bytes: 1 << 20,
                 history_bytes: 256 << 20,
@@ -218,6 +244,8 @@ impl Default for Options {
                 grace_ms: 10_000,
                 idle_ms: 3_600_000,
                 auth_ms: 5_000,
+                application: Application::Asked,
+                slow_ms: 1_000,
             },
             room_types: Vec::new(),
             default_type: RoomType::open("default"),
@@ -226,6 +254,7 @@ impl Default for Options {
             broadcast_roles: vec!["admin".into(), "service".into()],
             roles: Vec::new(),
             services: ServiceOptions::default(),
+            rates: Vec::new(),
             watch: Watch::default(),
             hooks: None,
         }

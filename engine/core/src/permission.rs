@@ -1,5 +1,7 @@
 //! What roles may do.
 
+use crate::receive::Receive;
+
 /// One thing that a role may be allowed to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Permission {
@@ -59,18 +61,30 @@ pub struct RoleRule {
     pub name: Box<str>,
     /// What it may.
     pub permissions: Permissions,
+    /// What it gets.
+    pub receive: Receive,
 }
 
 /// Roles that may everything where no rule says otherwise.
 const ALMIGHTY: [&str; 2] = ["admin", "service"];
 
+/// The rule that a role follows: its own, or the one for all others.
+pub(crate) fn rule_of<'r>(rules: &'r [RoleRule], role: &str) -> Option<&'r RoleRule> {
+    let named = |name: &str| rules.iter().find(|rule| *rule.name == *name);
+    named(role).or_else(|| if ALMIGHTY.contains(&role) { None } else { named("*") })
+}
+
 /// What a role may by these rules.
 pub(crate) fn permissions_of(rules: &[RoleRule], role: &str) -> Permissions {
-    let named = |name: &str| rules.iter().find(|rule| *rule.name == *name).map(|rule| rule.permissions);
-    named(role).unwrap_or_else(|| match role {
-        role if ALMIGHTY.contains(&role) => Permissions::ALL,
-        _ => named("*").unwrap_or(Permissions::USUAL),
-    })
+    match rule_of(rules, role) {
+        Some(rule) => rule.permissions,
+        None => usual_of(role),
+    }
+}
+
+/// What a role may that no rule is for.
+pub fn usual_of(role: &str) -> Permissions {
+    if ALMIGHTY.contains(&role) { Permissions::ALL } else { Permissions::USUAL }
 }
 
 #[cfg(test)]
@@ -80,7 +94,11 @@ mod tests {
     #[test]
     fn a_rule_of_its_own_beats_the_rule_for_all() {
         let read = Permissions::NONE.with(Permission::Join);
-        let rule = |name: &str, permissions| RoleRule { name: name.into(), permissions };
+        let rule = |name: &str, permissions| RoleRule {
+            name: name.into(),
+            permissions,
+            receive: Receive::default(),
+        };
         assert_eq!(permissions_of(&[], "nurse"), Permissions::USUAL);
         assert_eq!(permissions_of(&[], "admin"), Permissions::ALL);
         let rules = [rule("observer", read), rule("*", Permissions::NONE)];

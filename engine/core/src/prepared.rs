@@ -1,7 +1,7 @@
 //! A message's finished bytes: one frame for each class that has a receiver, made once, shared by all.
 
 use bytes::Bytes;
-use fanfare_protocol::{Encoding, RoomName};
+use fanfare_protocol::{Encoding, EventName, RoomName};
 use smallvec::SmallVec;
 
 use crate::class::Class;
@@ -19,6 +19,8 @@ pub struct Prepared {
     pub offset: u64,
     /// When not empty: only connections with one of these roles get it.
     pub roles: Vec<Box<str>>,
+    /// Its event, when some role may not receive it.
+    pub withheld: Option<EventName>,
     /// The publisher, when it asked to be left out.
     pub exclude: Option<Address>,
     /// When the publish command was read.

@@ -28,6 +28,8 @@ pub struct RoomType {
     pub devices: Devices,
     /// Whether an answered publish is on disk.
     pub durable: bool,
+    /// What becomes of characters that can hide or forge text.
+    pub sanitize: Sanitize,
     /// How its messages are compressed.
     pub compression: Compression,
     /// Whether members are told who comes and goes.
@@ -85,6 +87,18 @@ pub enum Devices {
     Any,
     /// That device alone: each (told apart by its client id) gets everything.
     Each,
+}
+
+/// What becomes of characters in published `data` that can hide or forge text: see [`fanfare_protocol::sanitize`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sanitize {
+    /// They pass, like everything.
+    #[default]
+    Off,
+    /// They are taken out.
+    Strip,
+    /// The publish is refused.
+    Refuse,
 }
 
 /// What becomes of a member for whom more waits than may.
@@ -177,6 +191,7 @@ impl RoomType {
             queue: QueueRule::NONE,
             devices: Devices::default(),
             durable: false,
+            sanitize: Sanitize::Off,
             compression: Compression::default(),
             presence: false,
             private: false,

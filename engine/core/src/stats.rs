@@ -21,6 +21,7 @@ pub struct Stats {
     pub inquiries_denied: u64,
     pub inquiries_unanswered: u64,
     pub inquiries_waiting: u64,
+    pub rate_users: u64,
     pub published: u64,
     pub repeated: u64,
     pub recovered: u64,

@@ -16,6 +16,8 @@ pub enum Question {
         user_id: Option<Box<str>>,
         /// Only with this client id.
         client_id: Option<Box<str>>,
+        /// Only in this state; none: those that are welcomed and not closing.
+        state: Option<ConnectionState>,
         /// At most so many rows from each shard.
         limit: u32,
     },
@@ -129,6 +131,98 @@ pub struct ConnectionRow {
     pub commands: u64,
     /// Bytes that wait for it.
     pub backlog_bytes: usize,
+    /// Where it is in its life.
+    pub state: ConnectionState,
+    /// When anything came last, in milliseconds since 1970.
+    pub last_activity_unix_ms: u64,
+    /// Milliseconds since its last command.
+    pub idle_ms: u64,
+    /// What numbered pings have measured, where it asked for them.
+    pub health: Option<HealthRow>,
+}
+
+/// Where a connection is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionState {
+    /// Upgraded, without a token so far.
+    Connecting,
+    /// Its token is good, and it is about to be welcomed.
+    Authenticated,
+    /// Welcomed.
+    Connected,
+    /// Welcomed, and reading too slowly: something waits for it.
+    Slow,
+    /// It was said goodbye to.
+    Closing,
+}
+
+impl ConnectionState {
+    /// Every state, in order.
+    pub const ALL: [Self; 5] =
+        [Self::Connecting, Self::Authenticated, Self::Connected, Self::Slow, Self::Closing];
+
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Authenticated => "authenticated",
+            Self::Connected => "connected",
+            Self::Slow => "slow",
+            Self::Closing => "closing",
+        }
+    }
+}
+
+/// What numbered pings have measured of a connection. Times in microseconds; none before the first answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HealthRow {
+    /// The last ping's number.
+    pub sequence_number: u64,
+    /// The last round trip.
+    pub last_us: Option<u64>,
+    /// The shortest.
+    pub min_us: Option<u64>,
+    /// The mean of all.
+    pub mean_us: Option<u64>,
+    /// The longest.
+    pub max_us: Option<u64>,
+    /// When the last answer came, in milliseconds since 1970.
+    pub last_pong_unix_ms: Option<u64>,
+}
+
+/// How good a connection is, by its last round trip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quality {
+    /// Below 100 ms.
+    Excellent,
+    /// Below 300 ms.
+    Good,
+    /// Below a second.
+    Fair,
+    /// A second or more.
+    Poor,
+}
+
+impl Quality {
+    /// By a round trip in microseconds.
+    pub const fn of(round_trip_us: u64) -> Self {
+        match round_trip_us {
+            0..100_000 => Self::Excellent,
+            100_000..300_000 => Self::Good,
+            300_000..1_000_000 => Self::Fair,
+            _ => Self::Poor,
+        }
+    }
+
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Excellent => "excellent",
+            Self::Good => "good",
+            Self::Fair => "fair",
+            Self::Poor => "poor",
+        }
+    }
 }
 
 /// One user.

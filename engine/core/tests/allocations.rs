@@ -66,6 +66,7 @@ impl Shard {
             resume: None,
             identity: Some(identity),
             bare: false,
+            health: false,
         };
         let id = self.core.open(self.now, opening, &mut self.effects);
         let join = Join { room: room(), recover: None, last: None };

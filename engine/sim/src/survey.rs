@@ -88,7 +88,7 @@ fn members(world: &mut World, people: &[Person]) {
         }
     }
     assert_eq!(found, expected, "members at the rooms' homes, and people in them");
-    let question = Question::Connections { user_id: None, client_id: None, limit: u32::MAX };
+    let question = Question::Connections { user_id: None, client_id: None, state: None, limit: u32::MAX };
     let mut open: Vec<(String, Vec<String>)> = Vec::new();
     for rows in ask_all(world, question) {
         let Rows::Connections(rows) = rows else { panic!("other rows") };

@@ -219,6 +219,7 @@ impl World {
             resume: None,
             identity: Some(identity),
             bare: false,
+            health: false,
         };
         change(&mut opening);
         let id = self.cores[shard].open(self.now, opening, &mut self.effects[shard]);

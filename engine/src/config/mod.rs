@@ -9,6 +9,7 @@ mod inspector;
 mod notification;
 mod operations;
 mod problem;
+mod rates;
 mod roles;
 mod room_types;
 mod section;
@@ -22,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fanfare_core::service::ServiceOptions;
-use fanfare_core::{FactKind, Options, RoleRule, RoomType};
+use fanfare_core::{Application, FactKind, Options, RateRule, RoleRule, RoomType};
 use sha2::{Digest, Sha256};
 
 use crate::cli::ServeArgs;
@@ -72,6 +73,8 @@ pub struct Config {
     pub roles: Vec<RoleRule>,
     /// What can be set about services.
     pub services: ServiceOptions,
+    /// How fast commands of some types may come.
+    pub rates: Vec<RateRule>,
     /// Where durable rooms are kept, if anywhere.
     pub store: Option<PathBuf>,
     /// Who is told of what happens.
@@ -145,6 +148,12 @@ pub struct Limits {
     pub compressors: usize,
     /// Different roles connected to one shard at a time.
     pub roles: u16,
+    /// A connection is closed when so many times a rule's burst of its commands were refused within a minute; 0: never.
+    pub rate_violations: u32,
+    /// Users whose use of the rates is remembered.
+    pub rate_users: usize,
+    /// Connections that ended and are remembered, with why.
+    pub ended_connections: usize,
     /// Bytes of the largest HTTP body.
     pub http_body: usize,
     /// Bytes of the largest HTTP head.
@@ -164,6 +173,10 @@ pub struct Heartbeat {
     pub grace: Duration,
     /// A connection that sent no command for so long is closed.
     pub idle: Duration,
+    /// Who is sent numbered pings that the program behind the connection answers.
+    pub application: Application,
+    /// A round trip that takes so long is logged.
+    pub slow: Duration,
 }
 
 /// Patience with peers.
@@ -260,6 +273,8 @@ impl Config {
                 services: self.limits.services / usize::from(shards),
                 commands_per_minute: self.limits.commands_per_minute,
                 burst: self.limits.burst,
+                rate_violations: self.limits.rate_violations,
+                rate_users: self.limits.rate_users / usize::from(shards),
                 message_bytes: self.limits.message_size,
                 backlog_bytes: self.limits.backlog,
                 history_bytes: self.limits.history / usize::from(shards),
@@ -280,6 +295,8 @@ impl Config {
                 grace_ms: ms(self.heartbeat.grace),
                 idle_ms: ms(self.heartbeat.idle),
                 auth_ms: ms(self.timeouts.auth),
+                application: self.heartbeat.application,
+                slow_ms: ms(self.heartbeat.slow),
             },
             room_types: self.room_types.clone(),
             default_type: self.default_room_type.clone(),
@@ -288,6 +305,7 @@ impl Config {
             broadcast_roles: self.auth.broadcast_roles.clone(),
             roles: self.roles.clone(),
             services: self.services.clone(),
+            rates: self.rates.clone(),
             watch: fanfare_core::Watch {
                 messages: self.audit.publishes
                     || self.inspector.enabled

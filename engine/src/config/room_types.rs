@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fanfare_core::{Compression, Delivery, Devices, HistoryRule, QueueRule, RoomType, Slow};
+use fanfare_core::{Compression, Delivery, Devices, HistoryRule, QueueRule, RoomType, Sanitize, Slow};
 
 use super::problem::Problems;
 use super::section::Section;
@@ -67,6 +67,7 @@ fn room_type(mut section: Section<'_>, compression: Compression) -> Option<RoomT
         queue,
         devices,
         durable,
+        sanitize: sanitize(&mut section),
         compression: Compression {
             mode: section.choice("compression", compression.mode, &MODES),
             level: section.number("compression_level", compression.level, 1..=9),
@@ -86,8 +87,14 @@ fn room_type(mut section: Section<'_>, compression: Compression) -> Option<RoomT
 /// `[inbox]`: users' own rooms.
 pub(super) fn inbox(mut section: Section<'_>, compression: Compression) -> RoomType {
     let (delivery, queue, devices, durable) = keeping(&mut section, QueueRule::USUAL);
+    let sanitize = sanitize(&mut section);
     section.finish();
-    RoomType { delivery, queue, devices, durable, compression, ..RoomType::inbox() }
+    RoomType { delivery, queue, devices, durable, sanitize, compression, ..RoomType::inbox() }
+}
+
+fn sanitize(section: &mut Section<'_>) -> Sanitize {
+    let rules = [("off", Sanitize::Off), ("strip", Sanitize::Strip), ("refuse", Sanitize::Refuse)];
+    section.choice("sanitize", Sanitize::Off, &rules)
 }
 
 /// Longest time that anything is kept or waited for.

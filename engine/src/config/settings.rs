@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use fanfare_core::service::ServiceOptions;
-use fanfare_core::{CompressionMode, RoomType};
+use fanfare_core::{Application, CompressionMode, RoomType};
 
 use super::file::{Input, Table};
 use super::problem::{Problems, StartError};
 use super::section::Section;
 use super::{
     Compression, Config, Driver, Heartbeat, Limits, Log, LogFormat, Timeouts, audit, inspector, notification,
-    operations, roles, room_types, security, webhooks,
+    operations, rates, roles, room_types, security, webhooks,
 };
 
 /// The type of the rooms that the live page shows first: in development mode they keep presence.
@@ -22,6 +22,9 @@ const DAY_MS: u64 = 86_400_000;
 /// How rooms may be compressed.
 pub(super) const MODES: [(&str, CompressionMode); 3] =
     [("shared", CompressionMode::Shared), ("alone", CompressionMode::Alone), ("off", CompressionMode::Off)];
+/// Who may be sent numbered pings.
+const APPLICATIONS: [(&str, Application); 3] =
+    [("off", Application::Off), ("asked", Application::Asked), ("all", Application::All)];
 /// Messages after which a shared context may begin anew.
 pub(super) const RESET_EVERY: RangeInclusive<u64> = 1..=65_536;
 
@@ -65,6 +68,7 @@ fn top(table: Table, input: &Input<'_>, digest: String, problems: &Problems) -> 
         notification: notification::read(top.section("notification")),
         operation: operations::read(top.section("operations"), top.sections("operation_kind"), problems),
     };
+    let rates = rates::read(top.sections("rate"), problems);
     if store.is_none() {
         let (room_types, default) = &types;
         for room_type in room_types.iter().chain([default, &inbox]).filter(|room_type| room_type.durable) {
@@ -106,6 +110,7 @@ fn top(table: Table, input: &Input<'_>, digest: String, problems: &Problems) -> 
         inbox,
         roles,
         services,
+        rates,
         store,
         webhooks,
         hooks,
@@ -124,6 +129,9 @@ fn limits(mut section: Section<'_>) -> Limits {
         fragments: section.number("fragments", 1_024, 1..=1 << 20),
         commands_per_minute: section.number("commands_per_minute", 600, 0..=60_000_000),
         burst: section.number("burst", 100, 1..=1_000_000),
+        rate_violations: section.number("rate_violations", 10, 0..=1_000_000),
+        rate_users: section.number("rate_users", 100_000, 1..=100_000_000),
+        ended_connections: section.number("ended_connections", 1_000, 0..=1_000_000),
         backlog: section.size("backlog", 1 << 20, 65_536..=1 << 30),
         history: section.size("history", 256 << 20, 0..=1 << 40),
         room_history: section.size("room_history", 16 << 20, 1_024..=1 << 40),
@@ -157,6 +165,8 @@ fn heartbeat(mut section: Section<'_>) -> Heartbeat {
         interval: section.duration("interval", Duration::from_secs(30), 100..=DAY_MS),
         grace: section.duration("grace", Duration::from_secs(10), 100..=DAY_MS),
         idle: section.duration("idle", Duration::from_secs(3_600), 1_000..=30 * DAY_MS),
+        application: section.choice("application", Application::Asked, &APPLICATIONS),
+        slow: section.duration("slow", Duration::from_secs(1), 1..=DAY_MS),
     };
     section.finish();
     heartbeat

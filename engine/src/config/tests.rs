@@ -1,4 +1,7 @@
-use fanfare_core::{CompressionMode, Delivery, Devices, QueueRule};
+use fanfare_core::{
+    Application, CompressionMode, Delivery, Devices, Permission, Permissions, QueueRule, Rate, RatePer,
+    RoomPattern, Sanitize,
+};
 
 use super::*;
 
@@ -338,4 +341,65 @@ fn hooks_are_off_until_they_are_given_and_deny_unless_told_otherwise() {
         _ => None,
     };
     assert!(Config::parse("", &|_| None, &env).unwrap().hooks.unwrap().connect);
+}
+
+#[test]
+fn rates_roles_and_characters_are_read() {
+    let config = parse(
+        r#"
+        [heartbeat]
+        application = "all"
+        slow = "250ms"
+        [inbox]
+        sanitize = "strip"
+        [[room_type]]
+        name = "chat"
+        sanitize = "refuse"
+        [[role]]
+        name = "display"
+        not_receive = ["emergency_*"]
+        [[role]]
+        name = "deaf"
+        permissions = ["join"]
+        receive = []
+        [[rate]]
+        type = "publish:technique_*"
+        per = "user"
+        per_minute = 60
+        burst = 3
+        roles = ["user"]
+        [[rate]]
+        type = "chat.*"
+        per_minute = 5
+        "#,
+    )
+    .unwrap();
+    assert_eq!(config.heartbeat.application, Application::All);
+    assert_eq!((config.inbox.sanitize, config.room_types[0].sanitize), (Sanitize::Strip, Sanitize::Refuse));
+    let [display, deaf] = &config.roles[..] else { panic!("two roles") };
+    assert_eq!((display.permissions, &display.receive.only), (Permissions::USUAL, &None));
+    assert_eq!(display.receive.never[0].as_str(), "emergency_*");
+    assert_eq!(deaf.receive.only, Some(Vec::new()));
+    assert!(!deaf.permissions.has(Permission::Publish));
+    let [technique, chat] = &config.rates[..] else { panic!("two rules") };
+    assert_eq!((technique.per, technique.rate), (RatePer::User, Rate { per_minute: 60, burst: 3 }));
+    assert_eq!((technique.command.as_str(), &technique.roles[..]), ("publish", &["user".to_owned()][..]));
+    assert_eq!(technique.event.as_ref().map(RoomPattern::as_str), Some("technique_*"));
+    assert_eq!((chat.command.as_str(), chat.per, chat.rate.burst), ("chat.*", RatePer::Connection, 10));
+    let many = "[[rate]]\ntype = \"join\"\nper_minute = 1\n".repeat(33);
+    for (text, field) in [
+        ("[heartbeat]\napplication = \"some\"", "heartbeat.application"),
+        ("[[rate]]\nper_minute = 1", "rate.type"),
+        ("[[rate]]\ntype = \"join:x\"\nper_minute = 1", "rate.type"),
+        ("[[rate]]\ntype = \"publish:\"\nper_minute = 1", "rate.type"),
+        ("[[rate]]\ntype = \"join\"", "rate.per_minute"),
+        ("[[rate]]\ntype = \"join\"\nper_minute = 1\nper = \"room\"", "rate.per"),
+        (&many, "at most 32"),
+        ("[[role]]\nname = \"a\"\nreceive = [\"\"]", "role.receive"),
+        ("[[room_type]]\nname = \"a\"\nsanitize = \"maybe\"", "room_type.sanitize"),
+        ("[limits]\nended_connections = -1", "limits.ended_connections"),
+    ] {
+        let told = problems(text);
+        assert!(told.contains(field), "{text}: {told}");
+    }
 }

@@ -108,6 +108,7 @@ fn decide(process: &Process, request: &Head) -> Result<Accepted, Refused> {
         resume: None,
         identity: None,
         bare: echo || is_tail,
+        health: false,
     };
     let mut visitor = process.audit.visitor(request);
     if echo || is_tail {
@@ -243,6 +244,13 @@ fn with_query(mut opening: Opening, query: &str) -> Result<Opening, Refused> {
                 } else {
                     opening.rooms.push(Join { room, recover: Some(position), last: None });
                 }
+            }
+            "health" => {
+                opening.health = match value.as_str() {
+                    "1" | "true" => true,
+                    "0" | "false" => false,
+                    _ => return Err(bad("`health` must be 1 or 0")),
+                };
             }
             "resume" => {
                 let (client_id, word) = value.rsplit_once('.').unwrap_or((&value, ""));

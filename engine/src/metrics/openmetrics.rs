@@ -126,6 +126,9 @@ fn of_shards(snapshots: &[Snapshot]) -> Vec<Family> {
         family("commands", "Commands read", None, false, |of| of.stats.commands),
         family("refused", "Commands refused", None, false, |of| of.stats.refused),
         family("rate_limited", "Commands over the rate", None, false, |of| of.stats.rate_limited),
+        family("rate_users", "Users whose use of the rates is remembered", None, true, |of| {
+            of.stats.rate_users
+        }),
         family("inquiries", "Questions of connections to a backend", None, false, |of| of.stats.inquiries),
         family("inquiries_waiting", "Of these, without an answer yet", None, true, |of| {
             of.stats.inquiries_waiting
@@ -246,6 +249,7 @@ fn of_process(process: &Process) -> Vec<Family> {
     let mut families = vec![
         by("handshake_failures", "Requests and upgrades refused", &metrics.handshakes_failed),
         by("auth_failures", "Tokens refused", &metrics.auth_failed),
+        one("ended_connections", "Ended connections remembered", None, true, process.ended.len() as u64),
         one("http_connections", "HTTP connections now", None, true, http),
         one(
             "accept_errors",

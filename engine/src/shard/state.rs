@@ -374,6 +374,7 @@ impl State {
             socket::shutdown(socket.fd.as_raw_fd());
             self.process.connections.fetch_sub(1, Ordering::Relaxed);
         }
+        self.process.ended.note(self.shard, now, &self.effects.facts);
         if let Some(watch) = &mut self.watch {
             watch.note(now, &self.effects);
         }

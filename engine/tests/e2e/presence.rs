@@ -100,6 +100,11 @@ fn without_presence_connections_are_counted_and_roles_may_be_kept_from_seeing() 
     assert!(guest.join("ward:1").get("state").is_none());
     let refused = guest.ask(json!({"type": "presence", "room": "ward:1"}));
     assert_eq!(refused["name"], "FORBIDDEN", "{refused}");
+    let mut ben = Client::join_server(&server, "ben", "user");
+    ben.join("ward:1");
+    ada.join("ward:1");
+    expect_change(&mut ben, "joined", "ada");
+    guest.expect_nothing();
     assert_eq!(api(&server, "GET", "/v1/rooms/ward:1/presence?limit=0", None).0, 400);
     let set = json!({"type": "presence.set", "room": "ward:1", "data": {"status": 7}});
     assert_eq!(ada.ask(set)["details"]["field"], "status");

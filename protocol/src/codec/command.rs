@@ -15,6 +15,12 @@ pub(crate) fn command(fields: &Fields<'_>) -> Result<Command, Fault> {
     Ok(match check::name("type", &fields.kind)? {
         "publish" => Command::Publish(Box::new(publish(fields)?)),
         "heartbeat" => Command::Heartbeat { data: body(fields) },
+        "heartbeat_pong" => {
+            let number = check::number("sequence_number", &fields.sequence_number, (0, u64::MAX))?;
+            Command::HeartbeatPong {
+                sequence_number: number.ok_or_else(|| Fault::missing("sequence_number"))?,
+            }
+        }
         "ack" => {
             let room = check::room_or_inbox(&fields.room)?;
             let offset = check::number("offset", &fields.offset, (0, u64::MAX))?;

@@ -18,6 +18,10 @@ pub(crate) trait Object {
     fn objects(&mut self, name: &'static str, objects: &[&[u8]]);
     /// A member that is an object of at most one text.
     fn object(&mut self, name: &'static str, member: Option<(&'static str, &str)>);
+    /// A member that is an object of one number.
+    fn counts(&mut self, name: &'static str, member: &'static str, number: u64);
+    /// A member that is a number of milliseconds with a fraction, from microseconds.
+    fn milliseconds(&mut self, name: &'static str, us: u64);
     /// A member that is a time, as RFC 3339 text.
     fn time(&mut self, name: &'static str, unix_ms: u64);
     /// Ends the object.

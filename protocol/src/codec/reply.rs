@@ -1,5 +1,6 @@
 //! Which members replies and messages have, in which order.
 
+use crate::Code;
 use crate::codec::object::Object;
 use crate::wire::{CommandId, Message, Position, Reply};
 
@@ -108,6 +109,27 @@ pub(crate) fn write_reply(reply: &Reply<'_>, id: Option<&CommandId>, mut object:
             object.text("message", message);
             object.object("details", field.map(|field| ("field", field)));
         }
+        Reply::Limited { message, retry_after_ms } => {
+            let code = Code::RateLimitExceeded;
+            object.unsigned("code", u64::from(code.number()));
+            object.text("name", code.name());
+            object.text("message", message);
+            object.counts("details", "retry_after_ms", retry_after_ms);
+        }
+        Reply::HeartbeatPing { sequence_number, timestamp_unix_ms } => {
+            object.unsigned("sequence_number", sequence_number);
+            object.time("timestamp", timestamp_unix_ms);
+        }
+        Reply::Health { sequence_number, round_trip_us, quality, timestamp_unix_ms } => {
+            object.unsigned("sequence_number", sequence_number);
+            object.milliseconds("rtt_ms", round_trip_us);
+            object.text("quality", quality);
+            object.time("timestamp", timestamp_unix_ms);
+        }
+        Reply::ConnectionTimeout { reason, timestamp_unix_ms } => {
+            object.text("reason", reason);
+            object.time("timestamp", timestamp_unix_ms);
+        }
     }
     object.end();
 }
@@ -130,6 +152,9 @@ const fn name(reply: &Reply<'_>) -> &'static str {
         Reply::History { .. } => "history",
         Reply::Presence { .. } => "presence",
         Reply::HeartbeatAck { .. } => "heartbeat_ack",
-        Reply::Error { .. } => "error",
+        Reply::Error { .. } | Reply::Limited { .. } => "error",
+        Reply::HeartbeatPing { .. } => "heartbeat_ping",
+        Reply::Health { .. } => "connection_health",
+        Reply::ConnectionTimeout { .. } => "connection_timeout",
     }
 }

@@ -1,7 +1,17 @@
 //! What somebody meant who wrote a command that does not exist.
 
-const COMMANDS: [&str; 9] =
-    ["auth", "join", "leave", "publish", "ack", "history", "presence", "heartbeat", "refresh"];
+const COMMANDS: [&str; 10] = [
+    "auth",
+    "join",
+    "leave",
+    "publish",
+    "ack",
+    "history",
+    "presence",
+    "heartbeat",
+    "heartbeat_pong",
+    "refresh",
+];
 
 /// Other systems' words for ours.
 const OTHER_WORDS: [(&str, &str); 14] = [

@@ -84,6 +84,18 @@ impl Object for JsonObject<'_> {
         object.end();
     }
 
+    fn counts(&mut self, name: &'static str, member: &'static str, number: u64) {
+        self.name(name);
+        let mut object = JsonObject::new(self.out);
+        object.unsigned(member, number);
+        object.end();
+    }
+
+    fn milliseconds(&mut self, name: &'static str, us: u64) {
+        self.name(name);
+        serde_json::to_writer(&mut *self.out, &(us as f64 / 1_000.0)).expect("invariant: it is a number");
+    }
+
     fn time(&mut self, name: &'static str, unix_ms: u64) {
         self.name(name);
         self.out.push(b'"');

@@ -1,6 +1,6 @@
 //! Writing one MessagePack map into a buffer.
 
-use rmp::encode::{write_array_len, write_bool, write_sint, write_str, write_uint};
+use rmp::encode::{write_array_len, write_bool, write_f64, write_sint, write_str, write_uint};
 
 use super::transcode::from_json;
 use crate::codec::object::Object;
@@ -78,6 +78,18 @@ impl Object for MsgpackObject<'_> {
             object.text(name, text);
         }
         object.end();
+    }
+
+    fn counts(&mut self, name: &'static str, member: &'static str, number: u64) {
+        self.name(name);
+        let mut object = MsgpackObject::new(self.out);
+        object.unsigned(member, number);
+        object.end();
+    }
+
+    fn milliseconds(&mut self, name: &'static str, us: u64) {
+        self.name(name);
+        written(write_f64(self.out, us as f64 / 1_000.0));
     }
 
     fn time(&mut self, name: &'static str, unix_ms: u64) {

@@ -44,6 +44,11 @@ impl<'a> MsgpackSource<'a> {
         Self { bytes, at: 0 }
     }
 
+    /// How many bytes were read.
+    pub(crate) const fn position(&self) -> usize {
+        self.at
+    }
+
     /// Refuses a container inside `depth` others.
     pub(crate) fn check_depth(&self, depth: usize) -> Result<(), Malformed> {
         let container = matches!(self.marker()?, Shape::Array | Shape::Object);

@@ -53,6 +53,11 @@ pub enum Command {
         /// What the client says about itself.
         data: Option<Body>,
     },
+    /// Answers a `heartbeat_ping`.
+    HeartbeatPong {
+        /// The ping's number.
+        sequence_number: u64,
+    },
     /// Asks a service for something.
     Call(Box<Call>),
     /// Replaces the token before it runs out.
@@ -60,6 +65,25 @@ pub enum Command {
         /// A JWT of the same user.
         token: Box<str>,
     },
+}
+
+impl Command {
+    /// Its `type` on the wire.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Auth { .. } => "auth",
+            Self::Join(_) => "join",
+            Self::Leave { .. } => "leave",
+            Self::Publish(_) => "publish",
+            Self::Ack(_) => "ack",
+            Self::History(_) => "history",
+            Self::Presence { .. } => "presence",
+            Self::Heartbeat { .. } => "heartbeat",
+            Self::HeartbeatPong { .. } => "heartbeat_pong",
+            Self::Call(call) => &call.name,
+            Self::Refresh { .. } => "refresh",
+        }
+    }
 }
 
 /// A place in a room's stream.

@@ -108,6 +108,38 @@ pub enum Reply<'a> {
         /// What the client sent along, given back.
         data: Option<&'a Body>,
     },
+    /// Asks the client for a sign of life, with a number (`heartbeat_ping`).
+    HeartbeatPing {
+        /// 1, 2, 3 … of this connection.
+        sequence_number: u64,
+        /// Milliseconds since 1970, on the wire as RFC 3339 text.
+        timestamp_unix_ms: u64,
+    },
+    /// How good the connection is (`connection_health`).
+    Health {
+        /// The ping that was answered.
+        sequence_number: u64,
+        /// From the ping to its answer, by the server's clock, in microseconds; on the wire in milliseconds.
+        round_trip_us: u64,
+        /// What that means.
+        quality: &'a str,
+        /// Milliseconds since 1970, on the wire as RFC 3339 text.
+        timestamp_unix_ms: u64,
+    },
+    /// Nothing came for too long; a close follows (`connection_timeout`).
+    ConnectionTimeout {
+        /// A sentence for people.
+        reason: &'a str,
+        /// Milliseconds since 1970, on the wire as RFC 3339 text.
+        timestamp_unix_ms: u64,
+    },
+    /// A command came too soon (`error` of [`Code::RateLimitExceeded`]).
+    Limited {
+        /// A sentence for people.
+        message: &'a str,
+        /// Milliseconds until it may be tried again; on the wire in `details`.
+        retry_after_ms: u64,
+    },
     /// A refused command, or the reason of a close that follows (`error`).
     Error {
         /// What kind.

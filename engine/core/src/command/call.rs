@@ -80,13 +80,30 @@ fn read(
     Ok(Calling { spec, room: call.room.clone(), args, caller, origin })
 }
 
-/// Sends a command on, or answers its origin why not.
-pub(crate) fn send(
+/// A command over HTTP.
+pub(crate) fn over_http(
     local: &mut Local,
+    now: Now,
     calling: Calling,
     patterns: Option<&Arc<[RoomPattern]>>,
     out: &mut Effects,
 ) {
+    let user = calling.caller.user.clone().filter(|_| !local.options.rates.is_empty());
+    let paced = user.map(|user| {
+        let role = calling.caller.role.clone();
+        local.paced_user(now, &user, &role, (calling.spec.name, None), out)
+    });
+    match paced {
+        Some(Err(refusal)) => {
+            let answer = ToLocal::Answered(calling.origin, Err(Box::new(refusal)));
+            out.send(local.shard, Mesh::Local(answer));
+        }
+        _ => send(local, calling, patterns, out),
+    }
+}
+
+/// Sends a command on, or answers its origin why not.
+fn send(local: &mut Local, calling: Calling, patterns: Option<&Arc<[RoomPattern]>>, out: &mut Effects) {
     let origin = calling.origin.clone();
     if let Err(refusal) = route(local, calling, patterns, out) {
         out.send(local.shard, Mesh::Local(ToLocal::Answered(origin, Err(Box::new(refusal)))));

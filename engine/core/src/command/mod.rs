@@ -19,7 +19,7 @@ pub(crate) use inquire::verdict;
 use crate::close::Close;
 use crate::effect::Effects;
 use crate::id::ConnectionId;
-use crate::local::{Held, Local, State};
+use crate::local::{Held, Limited, Local, State};
 use crate::rate::Rate;
 use crate::time::Now;
 
@@ -47,11 +47,8 @@ impl Local {
         if connection.bucket.take(now.mono_ms(), rate) {
             return true;
         }
-        self.stats.rate_limited += 1;
-        let per_minute = rate.per_minute;
-        let message = format!("more than {per_minute} commands a minute (at once: {})", rate.burst);
-        let refusal = Refusal { id: command.cloned(), code: Code::RateLimitExceeded, message, field: None };
-        self.refuse(id, &refusal);
+        let limited = Limited::of(rate, "commands", connection.bucket.wait_ms(now.mono_ms(), rate));
+        self.limit(id, command, &limited);
         false
     }
 }
@@ -69,7 +66,13 @@ pub(crate) fn handle(local: &mut Local, now: Now, id: ConnectionId, request: Req
         }
         State::Admitting | State::Open => {}
     }
-    if !local.allowed(now, id, request.id.as_ref()) {
+    if let Command::HeartbeatPong { sequence_number } = request.command
+        && local.ponged(now, id, request.id.as_ref(), sequence_number, out)
+    {
+        // There are no more of these than pings: they count as nothing, not as activity either.
+        return;
+    }
+    if !local.allowed(now, id, request.id.as_ref()) || !local.paced(now, id, &request, out) {
         return;
     }
     let connection = local.connections.get_mut(id).expect("invariant: just seen");
@@ -110,6 +113,10 @@ fn perform(local: &mut Local, now: Now, id: ConnectionId, request: Request, out:
         Command::Join(join) => join::join(local, now, id, command, join, false, out),
         Command::Leave { room } => leave::leave(local, id, command, &room, out),
         Command::Publish(publish) => publish::publish(local, now, id, command, publish, false, out),
+        Command::HeartbeatPong { .. } => {
+            let message = "`sequence_number` is of no ping that waits for its answer";
+            local.refuse(id, &Refusal::invalid(command, Some("sequence_number"), message));
+        }
         Command::Heartbeat { data } => {
             heartbeat::heartbeat(local, now, id, command.as_ref(), data.as_ref(), out)
         }

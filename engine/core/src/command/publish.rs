@@ -1,7 +1,7 @@
 //! `publish`: a message for a room, or for a target that is a room underneath.
 
 use fanfare_protocol::wire::{CommandId, Position};
-use fanfare_protocol::{Code, Command, Publish, Refusal, Reply, Request, RoomName, Target};
+use fanfare_protocol::{Code, Command, Publish, Refusal, Reply, Request, RoomName, Target, sanitize};
 
 use crate::effect::Effects;
 use crate::fact::FactKind;
@@ -9,9 +9,10 @@ use crate::hook::About;
 use crate::id::{Address, ConnectionId};
 use crate::identity::covers;
 use crate::local::Local;
-use crate::mesh::{Mesh, Origin, Placed, Publication, ToHome};
-use crate::options::lists;
+use crate::mesh::{Mesh, Origin, Placed, Publication, ToHome, ToLocal};
+use crate::options::{Options, lists};
 use crate::permission::Permission;
+use crate::room_type::{RoomType, Sanitize};
 use crate::time::Now;
 
 /// A connection's command. A backend that is to be asked was, if so told.
@@ -20,16 +21,17 @@ pub(crate) fn publish(
     now: Now,
     id: ConnectionId,
     command: Option<CommandId>,
-    publish: Box<Publish>,
+    mut publish: Box<Publish>,
     asked: bool,
     out: &mut Effects,
 ) {
     let connection = local.connections.get(id).expect("invariant: the caller holds it");
     let role = local.roles.name(connection.role);
+    let room_type = type_of(&local.options, &publish.target);
     let may = match &publish.target {
         Target::Room(room) => {
             covers(connection.patterns.as_deref(), room.as_str())
-                && lists(&local.options.type_of(room).publish, role)
+                && lists(&room_type.publish, role)
                 && local.options.permits(role, Permission::Publish)
         }
         _ => lists(&local.options.broadcast_roles, role),
@@ -42,6 +44,10 @@ pub(crate) fn publish(
         let refusal =
             Refusal { id: command, code: Code::Forbidden, message: message.to_owned(), field: None };
         local.deny(id, FactKind::PublishDenied, subject(&publish.target), &refusal, out);
+        return;
+    }
+    if let Err(refusal) = clean(room_type.sanitize, &mut publish) {
+        local.refuse(id, &Refusal { id: command, ..refusal });
         return;
     }
     if !asked && local.options.hooks.as_ref().is_some_and(|hooks| hooks.asks_publish(&publish)) {
@@ -57,8 +63,60 @@ pub(crate) fn publish(
     send(local, now, &publish, Some(user), exclude, origin, out);
 }
 
+/// An item of an HTTP request, which may publish.
+pub(crate) fn over_http(
+    local: &mut Local,
+    now: Now,
+    publish: &mut Publish,
+    user: Option<(RoomName, Box<str>)>,
+    origin: Origin,
+    out: &mut Effects,
+) {
+    let paced = match &user {
+        Some((user, role)) if !local.options.rates.is_empty() => {
+            local.paced_publish(now, user, role, publish, out)
+        }
+        _ => Ok(()),
+    };
+    let room_type = type_of(&local.options, &publish.target);
+    match paced.and_then(|()| clean(room_type.sanitize, publish)) {
+        Ok(()) => send(local, now, publish, user.map(|(user, _)| user), None, origin, out),
+        Err(refusal) => {
+            let refused = ToLocal::Published(origin, Err(Box::new(refusal)));
+            out.send(local.shard, Mesh::Local(refused));
+        }
+    }
+}
+
+/// The type that the room underneath a target follows.
+fn type_of<'o>(options: &'o Options, target: &Target) -> &'o RoomType {
+    match target {
+        Target::Room(room) => options.type_of(room),
+        Target::User(_) | Target::Users(_) => &options.inbox,
+        Target::Role(_) | Target::Client(_) | Target::All => &options.default_type,
+    }
+}
+
+/// Takes characters out of a message that its room does not want, or refuses it.
+fn clean(rule: Sanitize, publish: &mut Publish) -> Result<(), Refusal> {
+    match rule {
+        Sanitize::Off => {}
+        Sanitize::Refuse if sanitize::is_clean(&publish.body) => {}
+        Sanitize::Refuse => {
+            let message = "`data` must hold no control characters but tab and newline, and none that turn the direction of text";
+            return Err(Refusal::invalid(None, Some("data"), message));
+        }
+        Sanitize::Strip => {
+            if let Some(body) = sanitize::strip(&publish.body) {
+                publish.body = body;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Sends a message to the home of its room; to several users: one each, of which the first is answered.
-pub(crate) fn send(
+fn send(
     local: &mut Local,
     now: Now,
     publish: &Publish,

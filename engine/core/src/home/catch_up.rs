@@ -3,7 +3,10 @@
 //! The answer to the join and what is replayed travel in one message, and live messages follow it in the same
 //! queue: so there is no gap at the seam and nothing comes twice.
 
+use std::sync::Arc;
+
 use crate::class::Class;
+use crate::entry::Entry;
 use crate::home::HomeRooms;
 use crate::home::log::Kept;
 use crate::mesh::{CatchUp, Replay};
@@ -18,10 +21,13 @@ impl HomeRooms {
         let nothing_missed = since == Some(stands);
         // More than this would end in the policy against slow readers.
         let bytes_max = self.options.limits.replay_bytes;
+        let (options, role) = (Arc::clone(&self.options), wanted.role.as_deref());
+        let is_wanted = |of: &Entry| role.is_none_or(|role| options.may_receive(role, &of.event));
         let recovered = self.with_log(number, now, |rooms, log| {
             let since = since.filter(|since| log.reaches_back_to(*since, stands))?;
-            let replay =
-                rooms.frames(number, class, &epoch, |frame| log.frames_after(since, now, bytes_max, frame));
+            let replay = rooms.frames(number, class, &epoch, |frame| {
+                log.frames_after(since, now, bytes_max, is_wanted, frame)
+            });
             replay.recovered.then_some(replay)
         });
         if let Some(replay) = recovered.flatten() {
@@ -36,7 +42,9 @@ impl HomeRooms {
         let last = u64::from(wanted.last.unwrap_or(0));
         let since = stands.saturating_sub(last);
         let latest = self.with_log(number, now, |rooms, log| {
-            rooms.frames(number, class, &epoch, |frame| log.frames_after(since, now, bytes_max, frame))
+            rooms.frames(number, class, &epoch, |frame| {
+                log.frames_after(since, now, bytes_max, is_wanted, frame)
+            })
         });
         Replay {
             recovered: false,

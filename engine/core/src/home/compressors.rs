@@ -109,7 +109,8 @@ impl HomeRooms {
         }
         // Who is left out falls out of step until it begins anew: where they are few, that costs more than it saves.
         let costs = is_excluding && audience.members() <= context.left(rule);
-        let goes_through = context.is_on() && !may_move && entry.roles.is_empty() && !costs;
+        let is_for_all = entry.roles.is_empty() && !options.withholds(&entry.event);
+        let goes_through = context.is_on() && !may_move && is_for_all && !costs;
         let waiting = !may_move && (!context.is_on() || context.is_awaited(audience));
         let manner = Manner { rule, context: goes_through.then_some(&mut **context), waiting };
         let frames = encoder.prepare(&entry.message(name, &text), audience.classes(), manner);

@@ -61,9 +61,9 @@ impl HomeRooms {
         let since = same_epoch.map_or(0, |since| since.offset);
         let limit = history.limit.unwrap_or(LIMIT).min(LIMIT_MAX) as usize;
         let bytes_max = self.options.limits.replay_bytes;
-        let messages = self.with_log(number, now, |_, log| {
-            let for_role =
-                |kept: &&Kept| kept.is_fresh(now) && role.is_none_or(|role| kept.entry.is_for(role));
+        let messages = self.with_log(number, now, |rooms, log| {
+            let is_for = |kept: &Kept| role.is_none_or(|role| kept.entry.is_for(role, &rooms.options));
+            let for_role = |kept: &&Kept| kept.is_fresh(now) && is_for(kept);
             let write = |kept: &Kept| encode(kept, &history.room, &epoch, encoding);
             let mut bytes = 0;
             let fits = |message: &Vec<u8>| {

@@ -176,7 +176,7 @@ impl Log {
         self.kept.range(self.index_after(offset)..)
     }
 
-    /// The newest fresh messages after `offset` whose frames fit into `bytes_max`, oldest first, with the roles each is
+    /// The newest fresh and wanted messages after `offset` whose frames fit into `bytes_max`, oldest first, with the roles each is
     /// for; and whether these are all. Frames that were made for this count from now on; none is made beyond the
     /// first that does not fit.
     pub(crate) fn frames_after(
@@ -184,11 +184,13 @@ impl Log {
         offset: u64,
         now: Now,
         bytes_max: usize,
+        is_wanted: impl Fn(&Entry) -> bool,
         mut frame: impl FnMut(&mut Kept) -> (Bytes, usize),
     ) -> Replay {
         let (mut frames, mut bytes, mut recovered) = (Vec::new(), 0, true);
         let from = self.index_after(offset);
-        for kept in self.kept.range_mut(from..).rev().filter(|kept| kept.is_fresh(now)) {
+        let is_wanted = |kept: &&mut Kept| kept.is_fresh(now) && is_wanted(&kept.entry);
+        for kept in self.kept.range_mut(from..).rev().filter(is_wanted) {
             let (frame, added) = frame(kept);
             self.bytes += added;
             bytes += frame.len();
@@ -282,7 +284,7 @@ mod tests {
         let now = Now { mono_us: 0, unix_ms: 0 };
         let mut frames = |log: &mut Log| {
             let frame = |kept: &mut Kept| kept.frame(&room, "e", class, &mut encoder, Compression::default());
-            let replay = log.frames_after(5, now, usize::MAX, frame);
+            let replay = log.frames_after(5, now, usize::MAX, |_| true, frame);
             replay
                 .frames
                 .iter()

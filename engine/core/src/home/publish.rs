@@ -140,6 +140,7 @@ impl HomeRooms {
                 epoch,
                 offset: entry.offset,
                 roles: entry.roles.clone(),
+                withheld: self.options.withholds(&entry.event).then(|| entry.event.clone()),
                 exclude,
                 received_us,
                 key: conflates,

@@ -80,7 +80,7 @@ impl HomeRooms {
             self.note_cursor(number, &subscriber);
         }
         let reader = Reader { subscriber, role };
-        let replay = self.waiting(now, number, class, start, Some(&reader));
+        let replay = self.waiting(now, number, class, start, Some(&reader), None);
         let is_sure = known.is_some() || (!is_new && recover.is_none());
         let replay = Replay { recovered: replay.recovered && is_sure, ..replay };
         self.recovered += u64::from(replay.recovered);
@@ -183,9 +183,10 @@ impl HomeRooms {
         }
         self.readers.acknowledged += 1;
         self.note_cursor(number, &subscriber);
-        let receipts = self.with_log(number, now, |_, log| {
+        let receipts = self.with_log(number, now, |rooms, log| {
             let settled = log.after(before).take_while(|kept| kept.entry.offset <= offset);
-            let owed = settled.filter(|kept| kept.entry.is_owed_to(&subscriber.user, &role));
+            let is_owed = |kept: &Kept| kept.entry.is_owed_to(&subscriber.user, &role, &rooms.options);
+            let owed = settled.filter(|kept| is_owed(kept));
             let told = |kept: &Kept| Some((kept.receipts?, receipt(kept, name, epoch_of_room, &subscriber)));
             owed.filter_map(told).collect::<Vec<_>>()
         });
@@ -249,7 +250,7 @@ impl HomeRooms {
         let mut cursors = Vec::new();
         self.with_log(check.number, now, |rooms, log| {
             for (subscriber, of) in subscribers.iter_mut().filter(|(_, of)| of.is_here()) {
-                let owed = |kept: &&Kept| of.is_owed(subscriber, kept, now);
+                let owed = |kept: &&Kept| of.is_owed(subscriber, kept, now, &rooms.options);
                 let Some(first) = log.after(of.cursor).find(owed) else { continue };
                 let due_ms = first.entry.at_ms.max(of.sent_ms) + check.ack_wait_ms;
                 if due_ms > now.mono_ms() {
@@ -292,7 +293,7 @@ impl HomeRooms {
         let mut last = of.cursor;
         for kept in log.after(of.cursor).take_while(is_over) {
             last = kept.entry.offset;
-            if !of.is_owed(subscriber, kept, now) {
+            if !of.is_owed(subscriber, kept, now, &self.options) {
                 continue;
             }
             let letter = DeadLetter {
@@ -331,7 +332,7 @@ impl HomeRooms {
             let (mut frames, mut bytes, mut grown) = (Vec::new(), 0, 0);
             let is_over = |kept: &&mut Kept| kept.entry.at_ms + check.ack_wait_ms <= now.mono_ms();
             for kept in log.after_mut(of.cursor).take_while(is_over) {
-                if !of.is_owed(subscriber, kept, now) {
+                if !of.is_owed(subscriber, kept, now, &self.options) {
                     continue;
                 }
                 let (frame, added) = kept.frame(&check.name, &text, *class, &mut self.encoder, rule);

@@ -140,6 +140,7 @@ impl HomeRooms {
             ToHome::Publish(publication) => self.publish(now, *publication, out),
             ToHome::History(lookup) => self.look_up(now, *lookup, out),
             ToHome::InStep(room, shard, all) => self.in_step(&room, shard, all),
+            ToHome::Spent { room, from, rules } => self.spent(&room, from, rules, out),
             ToHome::Ack(ack) => self.acknowledge(now, *ack, out),
             ToHome::Bury(letter) => self.bury(now, *letter),
             ToHome::Call(called) => self.call(now, called, out),
@@ -149,6 +150,14 @@ impl HomeRooms {
             }
         }
         self.store.hand_over(out);
+    }
+
+    /// A user's command was counted on one shard: the others that hold its connections count it too.
+    fn spent(&self, room: &RoomName, from: ShardId, rules: u32, out: &mut Effects) {
+        let Some(found) = self.rooms.find(room).and_then(|number| self.rooms.get(number)) else { return };
+        for shard in found.audience.shards().filter(|shard| *shard != from) {
+            out.send(shard, Mesh::Local(ToLocal::Spent(room.clone(), rules)));
+        }
     }
 
     pub(super) fn decide_join(

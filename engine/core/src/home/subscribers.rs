@@ -10,6 +10,7 @@ use crate::class::Class;
 use crate::durable::{Cursor, Subscriber};
 use crate::home::log::Kept;
 use crate::id::Address;
+use crate::options::Options;
 use crate::time::Now;
 
 /// One subscriber of one room.
@@ -44,8 +45,8 @@ impl Subscription {
     }
 
     /// Whether a kept message must get to it.
-    pub(crate) fn is_owed(&self, who: &Subscriber, kept: &Kept, now: Now) -> bool {
-        kept.entry.is_owed_to(&who.user, &self.role) && kept.is_fresh(now)
+    pub(crate) fn is_owed(&self, who: &Subscriber, kept: &Kept, now: Now, options: &Options) -> bool {
+        kept.entry.is_owed_to(&who.user, &self.role, options) && kept.is_fresh(now)
     }
 
     /// Everything up to `offset` is settled. False when it was already.

@@ -35,7 +35,8 @@ impl HomeRooms {
             return known.is_some().then(|| Replay { recovered: true, ..Replay::default() });
         }
         self.note_settled(number);
-        Some(self.waiting(now, number, class, from, None))
+        let role = wanted.and_then(|wanted| wanted.role.as_deref());
+        Some(self.waiting(now, number, class, from, None, role))
     }
 
     /// A message came: the owner of the inbox is there and has been sent it, or else it waits.
@@ -65,7 +66,7 @@ impl HomeRooms {
     }
 
     /// Everything after `from` that a reader (none: anybody) must get, as far as it may wait: of more than that the oldest of
-    /// the lowest priority is left out. What is left out, or kept no longer, is told.
+    /// the lowest priority is left out, and so is what its role may not receive. What is left out, or kept no longer, is told.
     pub(super) fn waiting(
         &mut self,
         now: Now,
@@ -73,6 +74,7 @@ impl HomeRooms {
         class: Class,
         from: u64,
         reader: Option<&Reader>,
+        role: Option<&str>,
     ) -> Replay {
         let room = self.rooms.get(number).expect("invariant: just entered");
         let (name, epoch, stands) = (room.name.clone(), room.epoch, room.offset);
@@ -85,8 +87,10 @@ impl HomeRooms {
             let (mut waits, mut grown) = (Vec::new(), 0);
             for kept in log.after_mut(from) {
                 let offset = kept.entry.offset;
-                let owed = |of: &Reader| kept.entry.is_owed_to(&of.subscriber.user, &of.role);
-                let is_for_it = reader.is_none_or(owed) && kept.is_fresh(now);
+                let options = &rooms.options;
+                let owed = |of: &Reader| kept.entry.is_owed_to(&of.subscriber.user, &of.role, options);
+                let may = role.is_none_or(|role| options.may_receive(role, &kept.entry.event));
+                let is_for_it = reader.is_none_or(owed) && may && kept.is_fresh(now);
                 if is_for_it {
                     let (frame, added) = kept.frame(&name, &text, class, &mut rooms.encoder, rule);
                     grown += added;

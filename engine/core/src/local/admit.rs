@@ -30,7 +30,7 @@ impl Local {
         self.roles.exit(std::mem::replace(&mut connection.role, role));
         connection.state = State::Admitting;
         connection.user = RoomName::of_user(&identity.user_id);
-        connection.expires_ms = identity.expires_ms(now);
+        connection.until_ms = identity.expires_ms(now);
         connection.patterns = identity.rooms;
         connection.joins_pending = 3;
         let (client, class) = (connection.client.clone(), connection.class);
@@ -54,12 +54,13 @@ impl Local {
         connection.joins_pending = 1;
         let (room, class) = (connection.user.clone(), connection.class);
         let reader = self.reader_of(id, &room);
+        let role = self.filtered_role(id);
         let held = self.connections.get_mut(id).and_then(|of| of.held.as_mut());
         let (recover, brought) =
             held.map(|held| (held.inbox.take(), std::mem::take(&mut held.brought))).unwrap_or_default();
-        let says_more = reader.is_some() || recover.is_some() || !brought.is_empty();
+        let says_more = reader.is_some() || recover.is_some() || !brought.is_empty() || role.is_some();
         let catch_up =
-            says_more.then(|| Box::new(CatchUp { reader, recover, brought, ..CatchUp::default() }));
+            says_more.then(|| Box::new(CatchUp { reader, recover, brought, role, ..CatchUp::default() }));
         let from = Address { shard: self.shard, connection: id };
         let to = self.home_of(&room);
         let join = ToHome::Join { room, from, class, owner: 0, catch_up, kind: JoinKind::Admission };
@@ -76,6 +77,12 @@ impl Local {
         let device = (room_type.devices == Devices::Each).then(|| connection.client_id().into());
         let subscriber = Subscriber { user: connection.user.clone(), device };
         Some(Reader { subscriber, role: self.roles.name(connection.role).into() })
+    }
+
+    /// A connection's role, where roles do not get everything.
+    pub(crate) fn filtered_role(&self, id: ConnectionId) -> Option<Box<str>> {
+        let connection = self.connections.get(id).filter(|_| self.options.filters())?;
+        Some(self.roles.name(connection.role).into())
     }
 
     /// Who a connection is to the services of a room, where they want to know.
@@ -120,5 +127,6 @@ impl Local {
         self.stats.welcomed += 1;
         self.reply(id, None, &welcome);
         self.note(id, FactKind::Connected, Label::Nothing, out);
+        self.ping(now, id);
     }
 }

@@ -10,6 +10,8 @@ use fanfare_protocol::{Body, Request, RoomName};
 use crate::RoomPattern;
 use crate::class::Class;
 use crate::local::backlog::Backlog;
+use crate::local::health::Health;
+use crate::local::pace::Counters;
 use crate::local::roles::RoleId;
 use crate::rate::Bucket;
 
@@ -71,6 +73,15 @@ pub(crate) struct Held {
     pub(crate) brought: Vec<Body>,
 }
 
+/// What only some connections have.
+#[derive(Debug, Default)]
+pub(crate) struct Extra {
+    /// Where the client asked for it.
+    pub(crate) health: Option<Box<Health>>,
+    /// Where rules for its commands have counted some.
+    pub(crate) counters: Counters,
+}
+
 /// Kept small: ten thousand idle ones must fit in ten megabytes together with all they own.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -96,20 +107,22 @@ pub(crate) struct Connection {
     pub(crate) memberships: Vec<Membership>,
     pub(crate) held: Option<Box<Held>>,
     pub(crate) backlog: Option<Box<Backlog>>,
+    pub(crate) extra: Option<Box<Extra>>,
     /// Index of its outgoing buffer in this tick, plus one; 0: none.
     pub(crate) outgoing: u32,
     pub(crate) commands: u32,
     pub(crate) bucket: Bucket,
     pub(crate) opened_unix_ms: u64,
-    /// When the token runs out, by the steady clock, so that a wall clock that is set cannot end (or keep)
-    /// anybody; `u64::MAX` where no token counts. All in milliseconds.
-    pub(crate) expires_ms: u64,
+    /// When the token runs out; before there is one, when it is refused without; once it closes, when it is cut. By the
+    /// steady clock, so that a wall clock that is set cannot end (or keep) anybody. All in milliseconds.
+    pub(crate) until_ms: u64,
     /// When anything came last, and when a command did.
     pub(crate) received_ms: u64,
     pub(crate) command_ms: u64,
-    /// When a closing connection is cut, or one without a token is refused.
-    pub(crate) deadline_ms: u64,
 }
+
+const CONNECTION_BYTES_MAX: usize = 168;
+const _: () = assert!(size_of::<Connection>() <= CONNECTION_BYTES_MAX, "ten thousand fit in ten megabytes");
 
 impl Connection {
     pub(crate) fn user_id(&self) -> &str {

@@ -238,7 +238,8 @@ impl Local {
         for (index, group) in room.groups.iter_mut().enumerate() {
             let wanted = prepared.roles.is_empty()
                 || prepared.roles.iter().any(|role| **role == *self.roles.name(group.role));
-            if !wanted || group.is_empty() {
+            let may = |event| self.options.may_receive(self.roles.name(group.role), event);
+            if !wanted || group.is_empty() || !prepared.withheld.as_ref().is_none_or(may) {
                 continue;
             }
             let Some(frame) = prepared.frame(group.class) else {

@@ -18,18 +18,20 @@ use crate::fact::{Fact, FactKind, Label};
 use crate::id::{ConnectionId, Epoch, Random, ShardId};
 use crate::input::Opening;
 use crate::local::backlog::Backlog;
-use crate::local::connection::{Connection, Held, State};
+use crate::local::connection::{Connection, Extra, Held, State};
 use crate::local::connections::Connections;
 use crate::local::flush::Flush;
 use crate::local::group::Tick;
+use crate::local::health::Health;
 use crate::local::inquiries::Inquiries;
 use crate::local::outgoing::Outgoing;
+use crate::local::pace::Payers;
 use crate::local::roles::Roles;
 use crate::local::room::LocalRoom;
 use crate::local::wheel::Wheel;
 use crate::mesh::Whisper;
 use crate::names::Names;
-use crate::options::Options;
+use crate::options::{Application, Options};
 use crate::rate::Bucket;
 use crate::stats::{Stats, Wire};
 use crate::time::Now;
@@ -61,6 +63,8 @@ pub(crate) struct Local {
     /// Commands refused in this turn, where somebody watches.
     pub(crate) refusals: Vec<(ConnectionId, u16)>,
     pub(crate) inquiries: Inquiries,
+    /// What users have used of their rates.
+    pub(super) payers: Payers,
     pub(crate) stats: Stats,
 }
 
@@ -77,6 +81,7 @@ impl Local {
             shard,
             options,
             hasher: hasher.clone(),
+            payers: Payers::new(hasher.clone()),
             random,
             connections: Connections::default(),
             rooms: Names::new(hasher),
@@ -101,7 +106,8 @@ impl Local {
 
     /// A connection was upgraded.
     pub(crate) fn open(&mut self, now: Now, opening: Opening, out: &mut Effects) -> ConnectionId {
-        let Opening { head, encoding, window, client_id, rooms, inbox, resume, identity, bare } = opening;
+        let Opening { head, encoding, window, client_id, rooms, inbox, resume, identity, bare, health } =
+            opening;
         let client_of = |token: &str| token.rsplit_once('.').map(|(client_id, _)| client_id.into());
         let client_id = resume.as_deref().and_then(client_of).or(client_id);
         let is_held = !rooms.is_empty() || inbox.is_some() || resume.is_some();
@@ -110,6 +116,12 @@ impl Local {
             Box::new(Held { rooms, requests, inbox, resume, ..Held::default() })
         });
         let client_id = client_id.unwrap_or_else(|| self.random.client_id().into());
+        let measured = match self.options.heartbeat.application {
+            Application::Off => false,
+            Application::Asked => health,
+            Application::All => true,
+        };
+        let health = (measured && !bare).then(|| Box::new(Health::new()));
         let role = self.roles.enter("", u16::MAX).expect("invariant: the empty role always has a place");
         let now_ms = now.mono_ms();
         let id = self.connections.insert(Connection {
@@ -127,14 +139,14 @@ impl Local {
             memberships: Vec::new(),
             held,
             backlog: None,
+            extra: health.map(|health| Box::new(Extra { health: Some(health), ..Extra::default() })),
             outgoing: 0,
             commands: 0,
             bucket: Bucket::new(now_ms),
             opened_unix_ms: now.unix_ms,
-            expires_ms: u64::MAX,
+            until_ms: now_ms + self.options.heartbeat.auth_ms,
             received_ms: now_ms,
             command_ms: now_ms,
-            deadline_ms: now_ms + self.options.heartbeat.auth_ms,
         });
         self.stats.opened += 1;
         self.schedule(now, id);
@@ -207,6 +219,9 @@ impl Local {
     /// Something that a service has to say to this connection alone.
     pub(crate) fn whisper(&mut self, now: Now, id: ConnectionId, whisper: &Whisper) {
         let Some(connection) = self.connections.get(id) else { return };
+        if !self.options.may_receive(self.roles.name(connection.role), &whisper.event) {
+            return;
+        }
         let message = Message {
             event: whisper.event.as_str(),
             room: whisper.room.as_str(),
@@ -306,10 +321,12 @@ impl Local {
         self.stats.closed(close.number);
         let connection = self.connections.get_mut(id).expect("invariant: still held");
         connection.state = State::Closing;
-        connection.deadline_ms = now.mono_ms() + CLOSING_MS;
+        connection.until_ms = now.mono_ms() + CLOSING_MS;
         connection.held = None;
         self.farewells.push(id);
-        self.note_code(id, FactKind::Closed, Label::Nothing, close.number, close.reason, out);
+        let says = connection.peer_closed && close.reason.is_empty();
+        let reason = if says { "the client closed it".into() } else { close.reason };
+        self.note_code(id, FactKind::Closed, Label::Nothing, close.number, reason, out);
         self.reschedule(now, id);
     }
 

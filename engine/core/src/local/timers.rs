@@ -8,6 +8,8 @@ use crate::effect::Effects;
 use crate::id::ConnectionId;
 use crate::local::connection::{Connection, State};
 use crate::local::flush::STALLED_MS;
+use crate::local::health::Due;
+use crate::local::pace;
 use crate::local::shard::Local;
 use crate::options::Heartbeat;
 use crate::time::Now;
@@ -31,6 +33,7 @@ impl Local {
             self.schedule(now, id);
             self.look(now, id, out);
         }
+        pace::sweep(self, now);
     }
 
     fn look(&mut self, now: Now, id: ConnectionId, out: &mut Effects) {
@@ -40,9 +43,9 @@ impl Local {
         let silent_ms = now_ms.saturating_sub(connection.received_ms);
         let stalled = |progress_ms| now_ms.saturating_sub(progress_ms) >= STALLED_MS;
         match connection.state {
-            State::Closing if now_ms >= connection.deadline_ms => self.release(now, id, out),
+            State::Closing if now_ms >= connection.until_ms => self.release(now, id, out),
             State::Closing => {}
-            State::AwaitingToken if now_ms >= connection.deadline_ms => {
+            State::AwaitingToken if now_ms >= connection.until_ms => {
                 let close = Close::code(Code::AuthenticationFailed, "no token came in time");
                 self.close(now, id, close, out);
             }
@@ -53,7 +56,7 @@ impl Local {
             State::Bare => {}
             State::Admitting | State::Open => {
                 let idle_ms = now_ms.saturating_sub(connection.command_ms);
-                if now_ms >= connection.expires_ms {
+                if now_ms >= connection.until_ms {
                     let close =
                         Close::code(Code::TokenExpired, "the token ran out; reconnect with a new one");
                     self.close(now, id, close, out);
@@ -61,6 +64,12 @@ impl Local {
                     self.close_slow(now, id, out);
                 } else if idle_ms >= heartbeat.idle_ms {
                     self.close(now, id, Close::code(Code::IdleTimeout, "no command came for too long"), out);
+                } else if let Some(due) = connection.health_due(now_ms, heartbeat) {
+                    match due {
+                        Due::Nothing => {}
+                        Due::Ping => self.ping(now, id),
+                        Due::End => self.time_out(now, id, out),
+                    }
                 } else if connection.pinged && silent_ms >= heartbeat.interval_ms + heartbeat.grace_ms {
                     let close = Close::code(Code::HeartbeatTimeout, "no answer to a ping");
                     self.close(now, id, close, out);
@@ -77,15 +86,14 @@ impl Local {
 /// When a connection must be looked at next, at the latest.
 fn next_look(connection: &Connection, heartbeat: Heartbeat) -> u64 {
     match connection.state {
-        State::Closing | State::AwaitingToken => connection.deadline_ms,
+        State::Closing | State::AwaitingToken => connection.until_ms,
         State::Bare => connection.received_ms + heartbeat.idle_ms,
         State::Admitting | State::Open => {
             let grace_ms = if connection.pinged { heartbeat.grace_ms } else { 0 };
             let stalled = connection.backlog.as_ref().map_or(u64::MAX, |b| b.progress_ms + STALLED_MS);
-            (connection.received_ms + heartbeat.interval_ms + grace_ms)
-                .min(connection.command_ms + heartbeat.idle_ms)
-                .min(connection.expires_ms)
-                .min(stalled)
+            let silent = connection.received_ms + heartbeat.interval_ms + grace_ms;
+            let alive = connection.health_ms(heartbeat).unwrap_or(silent);
+            alive.min(connection.command_ms + heartbeat.idle_ms).min(connection.until_ms).min(stalled)
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The HTTP API: one endpoint, or one kind of endpoint, a file.
 
 mod access;
+mod connections;
 pub(crate) mod console;
 pub(crate) mod describe;
 pub(crate) mod health;

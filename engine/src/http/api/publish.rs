@@ -56,7 +56,7 @@ async fn perform(handle: &Handle, process: &Process, head: &Head, caller: &Calle
         let request = state.request(outcomes.iter().filter(|outcome| outcome.is_ok()).count());
         let user = match caller {
             Caller::Key(_) => None,
-            Caller::User(identity) => Some(RoomName::of_user(&identity.user_id)),
+            Caller::User(identity) => Some((RoomName::of_user(&identity.user_id), identity.role.clone())),
         };
         let state = &mut *state;
         for (index, publish) in (0..).zip(&outcomes).filter_map(|(i, o)| Some((i, o.as_ref().ok()?))) {

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use fanfare_core::{Answer, ConnectionRow, Input, Question, Rows};
+use fanfare_core::{Answer, ConnectionRow, ConnectionState, Input, Question, Rows};
 use fanfare_protocol::Code;
 use fanfare_protocol::name::check_id;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::http::api::access;
-use crate::http::api::{history, inspector, receipts, wait, webhooks};
+use crate::http::api::{connections, history, inspector, receipts, wait, webhooks};
 use crate::http::head::Head;
 use crate::http::respond::Response;
 use crate::http::route::not_allowed;
@@ -64,30 +64,45 @@ async fn look_up(handle: &Handle, process: &Process, head: &Head, segments: &[&s
         return Some(Response::refused(status, code, &error.to_string(), Some(field)));
     }
     let get = head.method == Method::GET || head.method == Method::HEAD;
-    let connections = |user_id: Option<&str>, client_id: Option<&str>| Question::Connections {
-        user_id: user_id.map(Into::into),
-        client_id: client_id.map(Into::into),
+    let of = |user_id: Option<&str>, client_id: Option<&str>| {
+        let (user_id, client_id) = (user_id.map(Into::into), client_id.map(Into::into));
+        Question::Connections { user_id, client_id, state: None, limit }
+    };
+    let in_state = |state: Option<ConnectionState>| Question::Connections {
+        user_id: None,
+        client_id: None,
+        state,
         limit,
     };
     Some(match *segments {
         ["statistics"] if get => crate::metrics::statistics(process),
         ["webhooks"] if get => webhooks::answer(process),
-        ["connections"] if get => list(ask(handle, process, connections(None, None)).await, limit),
-        ["connections", client_id] if get => {
-            one(ask(handle, process, connections(None, Some(client_id))).await)
+        ["connections"] if get => match connections::state(&head.uri) {
+            Ok(state) => list(ask(handle, process, in_state(state)).await, limit),
+            Err(response) => response,
+        },
+        ["connections", "ended"] if get => connections::ended(process, &head.uri, limit),
+        ["connections", "ended"] => not_allowed("GET"),
+        ["connections", client_id, "health"] if get => {
+            match ask(handle, process, of(None, Some(client_id))).await {
+                Some(answers) => connections::health(process, client_id, &connection_rows(answers)),
+                None => late(),
+            }
         }
+        ["connections", client_id] if get => one(ask(handle, process, of(None, Some(client_id))).await),
         ["connections", client_id] if head.method == Method::DELETE => {
             disconnect(handle, process, client_id).await
         }
         ["connections", _] => not_allowed("GET, DELETE"),
         ["users", "active"] if get => users(ask(handle, process, Question::Users { limit }).await, limit),
         ["users", user_id, "connections"] if get => {
-            list(ask(handle, process, connections(Some(user_id), None)).await, limit)
+            list(ask(handle, process, of(Some(user_id), None)).await, limit)
         }
         ["rooms"] if get => rooms(ask(handle, process, Question::Rooms { limit }).await, limit),
         ["statistics" | "webhooks" | "connections" | "rooms"]
         | ["users", "active"]
-        | ["users", _, "connections"] => not_allowed("GET"),
+        | ["users", _, "connections"]
+        | ["connections", _, "health"] => not_allowed("GET"),
         _ => return None,
     })
 }
@@ -116,19 +131,6 @@ pub(super) fn late() -> Response {
     Response::error(StatusCode::SERVICE_UNAVAILABLE, "a shard did not answer in time")
 }
 
-fn connection(row: &ConnectionRow) -> Value {
-    json!({
-        "client_id": row.client_id,
-        "user_id": row.user_id,
-        "role": row.role,
-        "shard": row.shard,
-        "connected_at_unix_ms": row.connected_at_unix_ms,
-        "rooms": row.rooms,
-        "commands": row.commands,
-        "backlog_bytes": row.backlog_bytes,
-    })
-}
-
 fn connection_rows(answers: Vec<Rows>) -> Vec<ConnectionRow> {
     let rows = answers.into_iter().flat_map(|rows| match rows {
         Rows::Connections(rows) => rows,
@@ -140,14 +142,14 @@ fn connection_rows(answers: Vec<Rows>) -> Vec<ConnectionRow> {
 fn list(answers: Option<Vec<Rows>>, limit: u32) -> Response {
     let Some(answers) = answers else { return late() };
     let rows = connection_rows(answers);
-    let listed: Vec<Value> = rows.iter().take(limit as usize).map(connection).collect();
+    let listed: Vec<Value> = rows.iter().take(limit as usize).map(connections::row).collect();
     Response::json(StatusCode::OK, &json!({ "connections": listed }))
 }
 
 fn one(answers: Option<Vec<Rows>>) -> Response {
     let Some(answers) = answers else { return late() };
     match connection_rows(answers).first() {
-        Some(row) => Response::json(StatusCode::OK, &connection(row)),
+        Some(row) => Response::json(StatusCode::OK, &connections::row(row)),
         None => Response::error(StatusCode::NOT_FOUND, "no connection has this client id"),
     }
 }

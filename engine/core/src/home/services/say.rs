@@ -97,6 +97,7 @@ impl HomeRooms {
             epoch,
             offset: 0,
             roles: entry.roles,
+            withheld: self.options.withholds(&entry.event).then_some(entry.event),
             exclude,
             received_us: now.mono_us,
             key: conflates,

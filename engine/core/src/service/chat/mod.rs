@@ -191,7 +191,7 @@ impl Chat {
             self.reactions.remove(offset, emoji, &user)
         } else {
             let role = context.caller.map_or("", |caller| &*caller.role);
-            let entry = context.kept(offset).filter(|entry| entry.is_for(role));
+            let entry = context.kept(offset).filter(|entry| entry.is_for(role, context.options));
             if is_deleted(entry.ok_or_else(not_kept)?) {
                 return Err(not_kept());
             }
