@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use fanfare_core::{Fact, FactKind, Now, ShardId};
+use fanfare_core::{Fact, FactKind, Label, Now, ShardId};
 
 /// Those of the whole process, oldest first. A shard takes the lock once in a turn in which something ended.
 pub(crate) struct EndedConnections {
@@ -15,10 +15,10 @@ pub(crate) struct EndedConnections {
 /// A connection that ended.
 #[derive(Clone, Debug)]
 pub(crate) struct Ended {
-    pub(crate) client_id: String,
+    pub(crate) client_id: Label,
     /// Empty where no token came.
-    pub(crate) user_id: String,
-    pub(crate) role: String,
+    pub(crate) user_id: Label,
+    pub(crate) role: Label,
     pub(crate) shard: u8,
     /// The code of the close frame; 1006: there was none.
     pub(crate) code: u16,
@@ -56,9 +56,9 @@ impl EndedConnections {
                 rows.pop_front();
             }
             rows.push_back(Ended {
-                client_id: fact.client_id.to_string(),
-                user_id: fact.user_id.to_string(),
-                role: fact.role.to_string(),
+                client_id: fact.client_id.clone(),
+                user_id: fact.user_id.clone(),
+                role: fact.role.clone(),
                 shard: shard.0,
                 code: fact.code.unwrap_or_default(),
                 reason: fact.reason.clone(),
@@ -101,7 +101,7 @@ mod tests {
             client_id: client.into(),
             user_id: "ada".into(),
             role: "user".into(),
-            subject: "".into(),
+            subject: Label::Nothing,
             code: Some(code),
             reason: "".into(),
             opened_unix_ms: Some(1),

@@ -109,9 +109,9 @@ pub(super) fn ended(process: &Process, uri: &Uri, limit: u32) -> Response {
 
 fn of_ended(ended: &Ended) -> Value {
     json!({
-        "client_id": ended.client_id,
-        "user_id": ended.user_id,
-        "role": ended.role,
+        "client_id": &*ended.client_id,
+        "user_id": &*ended.user_id,
+        "role": &*ended.role,
         "shard": ended.shard,
         "code": ended.code,
         "name": name(ended.code),
