@@ -8,12 +8,12 @@
 pub struct RoomPattern(Box<str>);
 
 impl RoomPattern {
-    /// Longest pattern, in bytes: as long as a room's name may be.
-    pub const BYTES_MAX: usize = 128;
+    /// Longest pattern, in characters: as long as a room's name may be.
+    pub const CHARS_MAX: usize = 128;
 
-    /// Takes a pattern of 1 to [`BYTES_MAX`](Self::BYTES_MAX) bytes; `None` for any other length.
+    /// Takes a pattern of 1 to [`CHARS_MAX`](Self::CHARS_MAX) characters; `None` for any other length.
     pub fn new(pattern: &str) -> Option<Self> {
-        (1..=Self::BYTES_MAX).contains(&pattern.len()).then(|| Self(pattern.into()))
+        (1..=Self::CHARS_MAX).contains(&pattern.chars().count()).then(|| Self(pattern.into()))
     }
 
     /// The pattern as it was given.

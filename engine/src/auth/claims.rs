@@ -88,8 +88,9 @@ impl Written {
             Some(rooms) => {
                 let patterns: Option<Box<[_]>> = rooms.iter().map(|room| RoomPattern::new(room)).collect();
                 Some(
-                    patterns
-                        .ok_or_else(|| wrong("the token's `rooms` must be patterns of 1 to 128 bytes"))?,
+                    patterns.ok_or_else(|| {
+                        wrong("the token's `rooms` must be patterns of 1 to 128 characters")
+                    })?,
                 )
             }
         };

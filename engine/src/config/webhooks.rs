@@ -213,7 +213,7 @@ fn patterns(section: &mut Section<'_>, key: &'static str) -> Vec<RoomPattern> {
     found.filter(|found| (1..=PATTERNS_MAX).contains(&found.len())).unwrap_or_else(|| {
         section.problem(
             key,
-            format!("must be 1 to {PATTERNS_MAX} patterns of 1 to {} bytes", RoomPattern::BYTES_MAX),
+            format!("must be 1 to {PATTERNS_MAX} patterns of 1 to {} characters", RoomPattern::CHARS_MAX),
         );
         Vec::new()
     })

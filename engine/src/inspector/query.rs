@@ -116,11 +116,12 @@ impl Query {
         match name {
             "room" => {
                 let pattern = RoomPattern::new(value).filter(|_| check_id("room", value).is_ok());
-                filter.room =
-                    Some(pattern.ok_or("`room` must be a room or a pattern like chat:*, 1 to 128 bytes")?);
+                filter.room = Some(
+                    pattern.ok_or("`room` must be a room or a pattern like chat:*, 1 to 128 characters")?,
+                );
             }
-            "type" if value.is_empty() || value.len() > EVENT_NAME_BYTES_MAX => {
-                return Err(format!("`type` must be 1 to {EVENT_NAME_BYTES_MAX} bytes long"));
+            "type" if value.is_empty() || value.chars().count() > EVENT_NAME_BYTES_MAX => {
+                return Err(format!("`type` must be 1 to {EVENT_NAME_BYTES_MAX} characters long"));
             }
             "type" => filter.what = Some(value.into()),
             "user" => filter.user_id = id("user")?,

@@ -61,7 +61,10 @@ fn settings(document: &Value) -> String {
             name(of)
         )
     };
-    bounded.map(setting).collect()
+    // Of an array of messages the good ones are published and the others refused, each on its own.
+    let of_publish = "[[operations]]\ninclude-operation-id = \"publish\"\n\
+                      [operations.checks.negative_data_rejection]\nexpected-statuses = [\"4xx\", \"5xx\", 207]\n";
+    bounded.map(setting).chain([of_publish.to_owned()]).collect()
 }
 
 #[test]

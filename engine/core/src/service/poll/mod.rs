@@ -8,7 +8,6 @@ use fanfare_protocol::{Code, Refusal, RoomName};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::args::invalid;
 use super::{Args, Context, Kind, Saying, Service, Spec, To};
 use crate::options::Options;
 
@@ -139,7 +138,7 @@ impl Polls {
             return Err(conflict("`poll_id`: this poll is closed"));
         }
         let chosen = poll.options.iter().position(|of| of == option);
-        let chosen = chosen.ok_or_else(|| invalid("option", "`option` must be one of the poll's options"))?;
+        let chosen = chosen.ok_or_else(no_option)?;
         let is_full = poll.voters.len() >= VOTERS_MAX;
         match poll.voters.get_mut(user) {
             Some(before) => poll.votes[std::mem::replace(before, chosen)] -= 1,
@@ -168,6 +167,11 @@ impl Polls {
         context.message("$poll_closed", tally.clone());
         Ok(tally)
     }
+}
+
+fn no_option() -> Refusal {
+    let message = "`option` must be one of the poll's options".to_owned();
+    Refusal { id: None, code: Code::RoomNotFound, message, field: Some("option") }
 }
 
 fn not_found() -> Refusal {

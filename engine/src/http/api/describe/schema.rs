@@ -51,7 +51,6 @@ fn rule(rule: &Rule) -> Value {
         Rule::Text(max) => json!({ "type": "string", "minLength": 1, "maxLength": max, "pattern": TEXT }),
         Rule::Name => json!({ "type": "string", "pattern": NAME }),
         Rule::Id => json!({ "type": "string", "minLength": 1, "maxLength": 128, "pattern": ID }),
-        Rule::Whole(min, max) if *max > 1 << 53 => json!({ "type": "integer", "minimum": min }),
         Rule::Whole(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Rule::Number(min, max) => json!({ "type": "number", "minimum": min, "maximum": max }),
         Rule::Flag => json!({ "type": "boolean" }),
