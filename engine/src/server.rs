@@ -50,6 +50,8 @@ pub struct Running {
     store: Option<store::Running>,
     audit: Option<audit::Running>,
     webhooks: webhook::Running,
+    /// Caught from before anybody can know that the server listens.
+    signals: Signals,
 }
 
 /// Descriptors beside those of connections: listeners, rings, logs.
@@ -123,6 +125,7 @@ pub fn start(config: Config) -> Result<Running, String> {
         options,
         config,
     });
+    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(|error| format!("signals: {error}"))?;
     let mut address = process.config.listen;
     let send_buffer_bytes = process.config.limits.send_buffer;
     let listen_options = ListenOptions { backlog: LISTEN_BACKLOG, send_buffer_bytes };
@@ -141,7 +144,7 @@ pub fn start(config: Config) -> Result<Running, String> {
         threads.push(thread.map_err(|error| format!("a shard's thread: {error}"))?);
     }
     let audit = audit_running;
-    Ok(Running { address, process, shards: threads, store, audit, webhooks })
+    Ok(Running { address, process, shards: threads, store, audit, webhooks, signals })
 }
 
 impl Running {
@@ -149,9 +152,9 @@ impl Running {
     /// ends the process at once.
     ///
     /// # Errors
-    /// Signals cannot be caught.
+    /// The thread that waits for signals cannot be started.
     pub fn wait(self) -> std::io::Result<()> {
-        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+        let mut signals = self.signals;
         let process = Arc::clone(&self.process);
         let signalled_ms = Arc::new(OnceLock::new());
         let signalled = Arc::clone(&signalled_ms);
