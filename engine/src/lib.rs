@@ -4,15 +4,18 @@
 //! made in `fanfare-protocol`; system calls are in `fanfare-sys`; here is what connects them.
 #![forbid(unsafe_code)]
 
+mod addresses;
 mod audit;
 pub mod auth;
 pub mod cli;
 mod clock;
 pub mod config;
+mod drain;
 mod ended;
 mod hook;
 mod http;
 mod inspector;
+mod live;
 mod log;
 mod metrics;
 mod percent;
@@ -22,4 +25,4 @@ mod shard;
 mod store;
 mod webhook;
 
-pub use log::start as start_log;
+pub use log::{set_level as set_log_level, start as start_log};

@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         },
         Cli::Token(args) => cli::token::run(&args),
         Cli::Check(args) => cli::check::run(&args),
+        Cli::Admin(args) => cli::admin::run(&args),
         Cli::Store(args) => cli::store::run(&args),
         Cli::Audit(args) => cli::audit::run(&args),
         Cli::VerifyAudit(args) => cli::verify_audit::run(&args),

@@ -1,16 +1,19 @@
 //! What all shards of one process share. Nothing here is touched for a message.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use fanfare_core::{Identity, Options};
 
+use crate::addresses::Addresses;
 use crate::audit::{Audit, Outcome, Record};
-use crate::auth::{ApiKeys, VerifiedCache, Verifier};
+use crate::auth::{Denials, Rejection, VerifiedCache};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::drain::Drain;
 use crate::ended::EndedConnections;
 use crate::inspector::Inspector;
+use crate::live::{Live, Lives};
 use crate::metrics::Metrics;
 use crate::shard::exchange::Exchange;
 use crate::store::Status;
@@ -31,14 +34,16 @@ const PANICS_MS: u64 = 60_000;
 
 /// Made once at start.
 pub struct Process {
-    /// The checked configuration.
+    /// The configuration as it was at the start; of what can be changed since, see [`Process::live`].
     pub config: Config,
-    /// What the core needs of it.
+    /// What the core was started with; the same holds.
     pub options: Arc<Options>,
-    /// Reads and checks tokens.
-    pub verifier: Verifier,
-    /// Keys of the HTTP API.
-    pub api_keys: ApiKeys,
+    /// What may change while the process runs.
+    pub(crate) live: Lives,
+    /// Who is kept out.
+    pub denials: Denials,
+    /// Connections by address, where that is limited.
+    pub(crate) addresses: Addresses,
     /// Counts of all shards.
     pub metrics: Metrics,
     /// io_uring or epoll.
@@ -49,10 +54,8 @@ pub struct Process {
     pub connections: AtomicUsize,
     /// HTTP connections that are no WebSockets (yet), over all shards.
     pub http_connections: AtomicUsize,
-    /// The process is about to end.
-    pub draining: AtomicBool,
-    /// Shards whose connections have all gone, while draining.
-    pub(crate) drained: AtomicUsize,
+    /// Whether new connections are wanted.
+    pub(crate) drain: Drain,
     /// The latest connections that ended.
     pub(crate) ended: EndedConnections,
     pub(crate) exchange: Arc<Exchange>,
@@ -77,33 +80,47 @@ impl std::fmt::Debug for Process {
 }
 
 impl Process {
-    /// Whether the process is about to end.
+    /// Whether the process takes no more connections and tells those that it has to go.
     pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+        self.drain.is_on()
+    }
+
+    /// What counts now of all that may change. To be asked for once a request or a connection, and not for a message.
+    pub fn live(&self) -> Arc<Live> {
+        self.live.get()
     }
 
     /// Checks a token. The text of the error is for the client and holds nothing of the token.
-    pub fn identify(&self, token: &str, unix_ms: u64) -> Result<Identity, String> {
+    ///
+    /// # Errors
+    /// It is not accepted, or its user is banned.
+    pub fn identify(&self, token: &str, unix_ms: u64) -> Result<Identity, Rejection> {
         thread_local! {
             static VERIFIED: std::cell::RefCell<VerifiedCache> = std::cell::RefCell::new(VerifiedCache::default());
         }
-        let checked = VERIFIED.with_borrow_mut(|cache| cache.verify(&self.verifier, token, unix_ms / 1_000));
+        let live = self.live();
+        let checked = VERIFIED.with_borrow_mut(|cache| cache.verify(&live.verifier, token, unix_ms / 1_000));
+        let checked = checked.map_err(|error| (error.reason, error.into())).and_then(|claims| {
+            let key_id = live.verifier.key_id(claims.key);
+            self.denials.check(&claims, key_id, self.clock.now().mono_ms()).map(|()| claims)
+        });
         match checked {
             Ok(claims) => {
-                let leeway_ms = self.config.auth.leeway.as_millis() as u64;
+                let leeway_ms = live.config.auth.leeway.as_millis() as u64;
                 Ok(Identity {
                     user_id: claims.user_id,
                     role: claims.role,
                     rooms: claims.rooms.map(Into::into),
+                    key: claims.key,
                     expires_at_unix_ms: claims
                         .expires_at_unix_s
                         .saturating_mul(1_000)
                         .saturating_add(leeway_ms),
                 })
             }
-            Err(error) => {
-                self.metrics.auth_failed(error.reason.label());
-                Err(error.to_string())
+            Err((reason, rejection)) => {
+                self.metrics.auth_failed(reason.label());
+                Err(rejection)
             }
         }
     }
@@ -116,18 +133,16 @@ impl Process {
         let mut recent = self.recent_panics.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         recent.rotate_left(1);
         recent[PANICS_MAX - 1] = Some(now_ms);
-        if recent[0].is_some_and(|first_ms| now_ms - first_ms <= PANICS_MS)
-            && !self.draining.swap(true, Ordering::Relaxed)
-        {
+        if recent[0].is_some_and(|first_ms| now_ms - first_ms <= PANICS_MS) && !self.drain.ends() {
             tracing::error!("{PANICS_MAX} panics within a minute: draining");
             self.audit.write(|| Record::new("drain", Outcome::Failed).because("too many panics"));
-            self.exchange.signal_all();
+            self.begin_drain(true, None);
         }
     }
 
     /// Counts one more WebSocket, unless there are as many as may be.
     pub fn take_connection(&self) -> bool {
-        let max = self.config.limits.connections;
+        let max = self.live().config.limits.connections;
         let taken = self.connections.fetch_add(1, Ordering::Relaxed);
         if taken >= max {
             self.connections.fetch_sub(1, Ordering::Relaxed);

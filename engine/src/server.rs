@@ -2,25 +2,29 @@
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use fanfare_core::service::{DenialChange, access};
 use fanfare_core::{Options, ShardId};
 use fanfare_sys::socket::{ListenOptions, listen};
 use fanfare_sys::{Flusher, cpu, process as sys};
 use monoio::{FusionDriver, LegacyDriver, RuntimeBuilder};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::addresses::Addresses;
 use crate::audit::{self, Outcome, Record};
-use crate::auth::{ApiKeys, Verifier};
+use crate::auth::Denials;
 use crate::clock::Clock;
-use crate::config::{Config, Driver};
+use crate::config::{Change, Config, Driver};
+use crate::drain::Drain;
 use crate::ended::EndedConnections;
 use crate::inspector::Inspector;
+use crate::live::{Live, Lives};
 use crate::metrics::Metrics;
 use crate::process::{DriverChoice, Process};
 use crate::shard;
@@ -46,6 +50,8 @@ pub struct Running {
     store: Option<store::Running>,
     audit: Option<audit::Running>,
     webhooks: webhook::Running,
+    /// Caught from before anybody can know that the server listens.
+    signals: Signals,
 }
 
 /// Descriptors beside those of connections: listeners, rings, logs.
@@ -82,6 +88,13 @@ pub fn start(config: Config) -> Result<Running, String> {
     let store = store.map(|opened| store::start(opened, Arc::clone(&exchange), clock, &options));
     let store = store.transpose().map_err(|error| format!("the store's thread: {error}"))?;
     let (store, store_status) = store.unzip();
+    let denials = Denials::default();
+    for state in restored.iter().flatten().flat_map(|of| &of.states).filter(|of| *of.service == *access::NAME)
+    {
+        access::denials(&state.bytes)
+            .into_iter()
+            .for_each(|denial| denials.apply(DenialChange::Deny(denial)));
+    }
     let mut restored = restored.into_iter().flatten();
     let (audit, audit_running) = audit::start(&config.audit)?;
     let run = webhook::run_word();
@@ -93,8 +106,10 @@ pub fn start(config: Config) -> Result<Running, String> {
     let hooks = hooks.map_err(|error| format!("a hook's thread: {error}"))?;
     let process = Arc::new(Process {
         audit,
-        verifier: Verifier::new(&config.auth),
-        api_keys: ApiKeys::new(&config.auth),
+        live: Lives::new(Live::new(config.clone(), Arc::clone(&options))),
+        denials,
+        addresses: Addresses::default(),
+        drain: Drain::default(),
         metrics: Metrics::new(shards),
         driver,
         clock,
@@ -103,15 +118,14 @@ pub fn start(config: Config) -> Result<Running, String> {
         hooks,
         connections: AtomicUsize::new(0),
         http_connections: AtomicUsize::new(0),
-        draining: AtomicBool::new(false),
         recent_panics: Mutex::default(),
-        drained: AtomicUsize::new(0),
         ended: EndedConnections::new(config.limits.ended_connections),
         exchange,
         inspector: config.inspector.enabled.then(|| Arc::new(Inspector::new(config.inspector))),
         options,
         config,
     });
+    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(|error| format!("signals: {error}"))?;
     let mut address = process.config.listen;
     let send_buffer_bytes = process.config.limits.send_buffer;
     let listen_options = ListenOptions { backlog: LISTEN_BACKLOG, send_buffer_bytes };
@@ -130,7 +144,7 @@ pub fn start(config: Config) -> Result<Running, String> {
         threads.push(thread.map_err(|error| format!("a shard's thread: {error}"))?);
     }
     let audit = audit_running;
-    Ok(Running { address, process, shards: threads, store, audit, webhooks })
+    Ok(Running { address, process, shards: threads, store, audit, webhooks, signals })
 }
 
 impl Running {
@@ -138,24 +152,29 @@ impl Running {
     /// ends the process at once.
     ///
     /// # Errors
-    /// Signals cannot be caught.
+    /// The thread that waits for signals cannot be started.
     pub fn wait(self) -> std::io::Result<()> {
-        let mut signals = Signals::new([SIGTERM, SIGINT])?;
+        let mut signals = self.signals;
         let process = Arc::clone(&self.process);
         let signalled_ms = Arc::new(OnceLock::new());
         let signalled = Arc::clone(&signalled_ms);
         std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-            for (count, signal) in signals.forever().enumerate() {
-                if count > 0 {
+            let mut ends = false;
+            for signal in signals.forever() {
+                if signal == SIGHUP {
+                    reload(&process);
+                    continue;
+                }
+                if std::mem::replace(&mut ends, true) {
                     tracing::warn!(signal, "second signal: ending at once");
                     std::process::exit(130);
                 }
                 let name = if signal == SIGTERM { "SIGTERM" } else { "SIGINT" };
                 process.audit.write(|| Record::new("drain", Outcome::Ok).because(name));
                 let _ = signalled.set(process.clock.now().mono_ms());
-                process.draining.store(true, Ordering::Relaxed);
-                process.exchange.signal_all();
-                tracing::info!(signal, grace = ?process.config.timeouts.drain, "draining; once more ends at once");
+                process.begin_drain(true, None);
+                let grace = process.live().config.timeouts.drain;
+                tracing::info!(signal, ?grace, "draining; once more ends at once");
             }
         })?;
         for shard in self.shards {
@@ -174,6 +193,26 @@ impl Running {
         }
         tracing::info!("drained");
         Ok(())
+    }
+}
+
+/// Reads the configuration again upon a signal, and tells the log what came of it.
+fn reload(process: &Process) {
+    match process.reload(false) {
+        Ok(changes) => {
+            let names: Vec<&str> = changes.iter().map(|change| change.setting.as_str()).collect();
+            let names = names.join(" ");
+            process
+                .audit
+                .write(|| Record::new("reload", Outcome::Ok).because("SIGHUP").with("changes", names));
+            for Change { setting, old, new, at_once } in changes {
+                tracing::info!(setting, old, new, at_once, "a setting has changed");
+            }
+        }
+        Err(error) => {
+            process.audit.write(|| Record::new("reload", Outcome::Failed).because("SIGHUP"));
+            tracing::error!("the configuration stays as it is: {error}");
+        }
     }
 }
 

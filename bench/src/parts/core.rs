@@ -32,6 +32,7 @@ impl Shard {
             user_id: "u-42".into(),
             role: "user".into(),
             rooms: None,
+            key: 0,
             expires_at_unix_ms: u64::MAX,
         };
         let opening = Opening {

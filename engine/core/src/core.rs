@@ -11,6 +11,7 @@ use crate::close::Close;
 use crate::command;
 use crate::durable::{DeadLetter, StoredId, StoredRoom, StoredState};
 use crate::effect::{Answer, Effects};
+use crate::ending::{Ending, Search, Who};
 use crate::fact::{FactKind, Label};
 use crate::home::HomeRooms;
 use crate::hook::Inquirer;
@@ -22,7 +23,7 @@ use crate::mesh::{Asker, Lookup, Mesh, Origin, ToHome, ToLocal};
 use crate::options::Options;
 use crate::stats::Stats;
 use crate::time::Now;
-use crate::view::Question;
+use crate::view::{Question, Rows};
 
 /// One shard: the rooms it orders and the connections it holds.
 #[derive(Debug)]
@@ -97,14 +98,20 @@ impl Core {
                 let called = command::call::Calling { spec, room, args, caller, origin };
                 command::call::over_http(&mut self.local, now, called, patterns.as_ref(), out);
             }
+            Input::End(ending) => self.end_everywhere(ending, out),
+            Input::Found(search, found) => self.found(now, &search, &found, out),
             Input::Tick => {
                 self.local.tick(now, out);
                 self.local.give_up_inquiries(now, out);
+                if self.local.options.mode.sheds_connections() {
+                    self.local.shed_most_indebted(now, out);
+                }
                 self.home.look_after_readers(now, out);
                 self.home.look_after_services(now, out);
                 self.home.sweep(now, out);
             }
             Input::Drain { connections } => self.drain(now, connections, out),
+            Input::Undrain => self.drained = 0,
         }
         self.settle(now, out);
         self.deciding = false;
@@ -174,6 +181,16 @@ impl Core {
                     out.answers.push((request, Answer::Published(index, outcome)));
                 }
             },
+            Mesh::Local(ToLocal::End(ending)) => self.end(now, &ending, None, out),
+            Mesh::Local(ToLocal::Options(options)) => {
+                self.home.set_options(Arc::clone(&options));
+                self.local.options = options;
+            }
+            Mesh::Local(ToLocal::Ask(from, request, Question::Disconnect(ending)))
+                if matches!(ending.who, Who::Network(_)) =>
+            {
+                self.end(now, &ending, Some((from, request)), out);
+            }
             Mesh::Local(ToLocal::Ask(from, request, question)) => {
                 let rows = crate::survey::rows(&mut self.local, &self.home, now, &question, out);
                 out.send(from, Mesh::Local(ToLocal::Answer(request, rows)));
@@ -195,6 +212,34 @@ impl Core {
         for shard in 0..self.local.options.shards {
             let ask = ToLocal::Ask(self.shard, request, question.clone());
             out.send(ShardId(shard), Mesh::Local(ask));
+        }
+    }
+
+    fn end_everywhere(&self, ending: Ending, out: &mut Effects) {
+        let ending = Arc::new(ending);
+        for shard in 0..self.local.options.shards {
+            out.send(ShardId(shard), Mesh::Local(ToLocal::End(Arc::clone(&ending))));
+        }
+    }
+
+    fn end(
+        &mut self,
+        now: Now,
+        ending: &Arc<Ending>,
+        asker: Option<(ShardId, RequestId)>,
+        out: &mut Effects,
+    ) {
+        if let Who::Network(network) = ending.who {
+            out.searches.push(Search { network, ending: Arc::clone(ending), asker });
+        } else {
+            self.local.end(now, ending, out);
+        }
+    }
+
+    fn found(&mut self, now: Now, search: &Search, found: &[ConnectionId], out: &mut Effects) {
+        let count = self.local.end_these(now, found, &search.ending, out);
+        if let Some((to, request)) = search.asker {
+            out.send(to, Mesh::Local(ToLocal::Answer(request, Rows::Disconnected(count))));
         }
     }
 

@@ -6,10 +6,12 @@ use bytes::Bytes;
 use fanfare_protocol::{Body, Refusal};
 
 use crate::durable::Write;
+use crate::ending::Search;
 use crate::fact::Fact;
 use crate::hook::{Inquiry, Verdict};
 use crate::id::{ConnectionId, RequestId, ShardId};
 use crate::mesh::{Mesh, Placed};
+use crate::service::DenialChange;
 use crate::view::Rows;
 
 /// Filled by [`crate::Core`], performed by the shell once a tick.
@@ -33,6 +35,10 @@ pub struct Effects {
     pub facts: Vec<Fact>,
     /// What a backend is asked. Each is answered by [`Mesh::Verdict`], or given up when its time is over.
     pub inquiries: Vec<Inquiry>,
+    /// Connections whose addresses only the shell knows; each is answered with [`crate::Input::Found`].
+    pub searches: Vec<Search>,
+    /// Who is kept out from now on, and who no longer: to be noted first, and then to end connections ([`DenialChange::ending`]).
+    pub denials: Vec<DenialChange>,
     /// What must survive the process, in order. To be handed to the store before [`Effects::mesh`] is sent.
     pub writes: Vec<Write>,
 }
@@ -50,6 +56,8 @@ impl Effects {
             writable: Vec::new(),
             facts: Vec::new(),
             inquiries: Vec::new(),
+            searches: Vec::new(),
+            denials: Vec::new(),
             writes: Vec::new(),
         }
     }
@@ -67,6 +75,8 @@ impl Effects {
             && self.writable.is_empty()
             && self.facts.is_empty()
             && self.inquiries.is_empty()
+            && self.searches.is_empty()
+            && self.denials.is_empty()
             && self.writes.is_empty()
     }
 }

@@ -124,6 +124,8 @@ pub enum FactKind {
     HistoryDenied,
     /// A service's command was not allowed.
     CallDenied,
+    /// An operator's command was taken: what a service offers to those only who have the permission for it.
+    Commanded,
     /// A command was refused for another reason.
     Refused,
     /// A round trip of a connection took too long, for the first time or again.
@@ -150,6 +152,7 @@ impl FactKind {
             Self::HistoryRead => "history",
             Self::HistoryDenied => "history_denied",
             Self::CallDenied => "call_denied",
+            Self::Commanded => "command",
             Self::Refused => "refused",
             Self::Slow => "slow",
             Self::Published => "publish",

@@ -14,6 +14,8 @@ pub struct Identity {
     pub role: Box<str>,
     /// The rooms this token may enter; nothing: as the room types say.
     pub rooms: Option<Arc<[RoomPattern]>>,
+    /// The number of the key that signed it; 0: none that could be taken away.
+    pub key: u16,
     /// When it runs out, leeway included, in milliseconds since 1970.
     pub expires_at_unix_ms: u64,
 }

@@ -6,6 +6,7 @@ use fanfare_protocol::wire::{CommandId, History, Join, Position};
 use fanfare_protocol::{Encoding, Publish, Refusal, Request, RoomName};
 
 use crate::close::Close;
+use crate::ending::{Ending, Search};
 use crate::id::{ConnectionId, RequestId};
 use crate::identity::Identity;
 use crate::mesh::Mesh;
@@ -102,6 +103,10 @@ pub enum Input {
         /// The rooms that its token covers; nothing: as the room types say.
         patterns: Option<Arc<[RoomPattern]>>,
     },
+    /// Connections on all shards are to be ended.
+    End(Ending),
+    /// The connections that a [`Search`] of this shard was about.
+    Found(Search, Vec<ConnectionId>),
     /// Time has passed.
     Tick,
     /// Tells some more connections that the server restarts.
@@ -109,4 +114,6 @@ pub enum Input {
         /// At most so many.
         connections: u32,
     },
+    /// The server does not restart after all.
+    Undrain,
 }

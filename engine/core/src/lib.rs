@@ -29,6 +29,7 @@ mod core;
 mod durable;
 mod effect;
 mod encoder;
+mod ending;
 mod entry;
 mod fact;
 mod home;
@@ -39,7 +40,9 @@ mod input;
 mod latency;
 mod local;
 mod mesh;
+mod mode;
 mod names;
+mod network;
 mod options;
 mod pattern;
 mod permission;
@@ -58,6 +61,7 @@ pub use close::Close;
 pub use core::Core;
 pub use durable::{Cursor, DeadLetter, StoredId, StoredRoom, StoredState, Subscriber, Write};
 pub use effect::{Answer, Effects};
+pub use ending::{Ending, Search, Who};
 pub use entry::Entry;
 pub use fact::{Fact, FactKind, Label, Told, Watch};
 pub use hook::{About, Changes, Hooks, Inquirer, Inquiry, Verdict};
@@ -70,6 +74,8 @@ pub use mesh::{
     Acknowledgement, Asker, Called, CatchUp, JoinKind, Lookup, Mesh, Origin, Placed, Publication, Reader,
     Receipt, Replay, Report, ToHome, ToLocal,
 };
+pub use mode::{Mode, SHED_MAX};
+pub use network::{Network, NoNetwork};
 pub use options::{Application, Heartbeat, Limits, Options};
 pub use pattern::RoomPattern;
 pub use permission::{PERMISSIONS, Permission, Permissions, RoleRule, usual_of};

@@ -10,8 +10,10 @@ use fanfare_protocol::{Body, Encoding, EventName, Publish, Refusal, RoomName};
 
 use crate::class::Class;
 use crate::durable::{DeadLetter, Subscriber};
+use crate::ending::Ending;
 use crate::hook::{Inquirer, Verdict};
 use crate::id::{Address, ConnectionId, Epoch, RequestId, ShardId};
+use crate::options::Options;
 use crate::prepared::Prepared;
 use crate::service::{Args, Caller, Member, Spec};
 use crate::view::{HomeQuestion, Question, Rows};
@@ -380,6 +382,10 @@ pub enum ToLocal {
     Answered(Origin, Result<Body, Box<Refusal>>),
     /// A publish got its place or was refused.
     Published(Origin, Result<Box<Placed>, Box<Refusal>>),
+    /// Connections are to be ended.
+    End(Arc<Ending>),
+    /// Other options count from now on.
+    Options(Arc<Options>),
     /// A question to every shard.
     Ask(ShardId, RequestId, Question),
     /// One shard's answer.

@@ -6,12 +6,14 @@ use foldhash::quality::FixedState;
 use crate::fact::Watch;
 use crate::hook::Hooks;
 use crate::id::ShardId;
+use crate::mode::Mode;
 use crate::permission::{Permission, Permissions, RoleRule, permissions_of};
 use crate::rate::RateRule;
 use crate::room_type::{CompressionMode, Memory, RoomType};
 use crate::service::ServiceOptions;
 
-/// Set once at start, shared by all shards.
+/// Shared by all shards. The shell may give them others while they run ([`crate::ToLocal::Options`]), but for what the layout of rooms
+/// depends on: shards, seed, the list of room types and what they keep, and sizes of what is made once.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// How many shards there are (1 to 64).
@@ -42,6 +44,8 @@ pub struct Options {
     pub watch: Watch,
     /// When a backend is asked, if ever.
     pub hooks: Option<Hooks>,
+    /// What an operator has set for an emergency.
+    pub mode: Mode,
 }
 
 /// Bounds. Where 0 means "no limit", the field says so.
@@ -257,6 +261,7 @@ impl Default for Options {
             rates: Vec::new(),
             watch: Watch::default(),
             hooks: None,
+            mode: Mode::default(),
         }
     }
 }

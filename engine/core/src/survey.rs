@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use fanfare_protocol::{Code, RoomName};
+use fanfare_protocol::RoomName;
 
-use crate::close::Close;
 use crate::effect::Effects;
 use crate::home::HomeRooms;
 use crate::id::ConnectionId;
@@ -48,14 +47,7 @@ pub(crate) fn rows(
             Rows::Users(users.into_iter().map(row).collect())
         }
         Question::Rooms { limit } => Rows::Rooms(home.rows(*limit as usize)),
-        Question::Disconnect { client_id } => {
-            let found = members(local, &RoomName::of_client(client_id));
-            for id in &found {
-                let close = Close::code(Code::DisconnectedByAdmin, "an operator ended this connection");
-                local.close(now, *id, close, out);
-            }
-            Rows::Disconnected(found.len() as u32)
-        }
+        Question::Disconnect(ending) => Rows::Disconnected(local.end(now, ending, out)),
     }
 }
 

@@ -1,10 +1,12 @@
 //! Questions that need every shard, and one shard's rows.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use fanfare_protocol::RoomName;
 
 use crate::durable::{DeadLetter, Subscriber};
+use crate::ending::Ending;
 use crate::id::Epoch;
 
 /// What is asked.
@@ -31,11 +33,8 @@ pub enum Question {
         /// At most so many rows from each shard.
         limit: u32,
     },
-    /// Ends the connections with this client id.
-    Disconnect {
-        /// The client id.
-        client_id: Box<str>,
-    },
+    /// Ends connections, or counts them.
+    Disconnect(Arc<Ending>),
 }
 
 /// What only the home of a room knows.

@@ -213,6 +213,7 @@ fn a_newer_token_is_asked_about_as_well_so_that_it_brings_no_more_than_the_first
         user_id: "ben".into(),
         role: "admin".into(),
         rooms: None,
+        key: 0,
         expires_at_unix_ms: world.now.unix_ms + 7_200_000,
     };
     let command = Some(fanfare_protocol::wire::CommandId::Number(9));

@@ -207,6 +207,7 @@ impl World {
             user_id: user.into(),
             role: role.into(),
             rooms: None,
+            key: 0,
             expires_at_unix_ms: self.now.unix_ms + 3_600_000,
         };
         let mut opening = Opening {
@@ -290,11 +291,16 @@ impl World {
         self.answers.append(&mut effects.answers);
         let effects = &mut self.effects[shard];
         self.inquiries.extend(effects.inquiries.drain(..).map(|inquiry| (shard, inquiry)));
+        let denials = std::mem::take(&mut effects.denials);
         effects.facts.clear();
         effects.finished.clear();
         if !writes.is_empty() {
             let core = &self.cores[shard];
             self.disk.ask(shard, core.store_failures(), core.written(), writes);
+        }
+        // As the shell does, which notes them first.
+        for ending in denials.iter().filter_map(|change| change.ending(|_| Vec::new())) {
+            self.input(shard, Input::End(ending));
         }
     }
 

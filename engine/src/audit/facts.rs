@@ -26,7 +26,7 @@ pub(super) fn record(shard: ShardId, now: Now, fact: &Fact) -> Record {
     record.client_id = text(&fact.client_id);
     record.user_id = text(&fact.user_id);
     record.role = text(&fact.role);
-    if fact.kind == FactKind::CallDenied {
+    if matches!(fact.kind, FactKind::CallDenied | FactKind::Commanded) {
         record = record.with("command", &*fact.subject);
     } else {
         record.room = text(&fact.subject);

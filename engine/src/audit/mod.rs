@@ -27,6 +27,7 @@ use std::sync::{Arc, PoisonError};
 
 use fanfare_core::{ConnectionId, Fact, FactKind, Identity, Now, ShardId};
 
+use crate::auth::Rejection;
 use crate::config::{self, OnFull};
 use chain::Chain;
 pub(crate) use chain::Key;
@@ -128,7 +129,7 @@ impl Audit {
         shard: ShardId,
         id: ConnectionId,
         token: &str,
-        checked: &Result<Identity, String>,
+        checked: &Result<Identity, Rejection>,
     ) {
         let (Some(file), Ok(identity)) = (&self.file, checked) else { return };
         let (kid, jti_sha256) = token::shown(token);

@@ -8,6 +8,9 @@ use super::record::{CHOSEN_BYTES_MAX, Outcome, PATH_BYTES_MAX, Record, clip, tex
 use super::{Audit, token};
 use crate::http::Head;
 
+/// What an operator asked for, in words: the names of all settings that changed fit.
+const ABOUT_BYTES_MAX: usize = 1_024;
+
 /// Who asks for a WebSocket, as far as it is told once: in the `handshake` line.
 #[derive(Debug)]
 pub(crate) struct Visitor {
@@ -116,6 +119,30 @@ impl Audit {
             let code = status.as_u16();
             self.write(|| call(head, event, actor, outcome).code(code).with("command", command));
         }
+    }
+
+    /// An operator asked for something: which command, and about whom or what, in words that hold no secret.
+    pub(crate) fn operated(
+        &self,
+        head: &Head,
+        actor: &str,
+        status: StatusCode,
+        command: &'static str,
+        about: &[(&'static str, String)],
+    ) {
+        self.write(|| {
+            let record = call(head, "admin", actor, outcome(status)).code(status.as_u16());
+            let mut record = record.with("command", command);
+            for (name, what) in about {
+                let what = clip(what, ABOUT_BYTES_MAX);
+                match *name {
+                    "user_id" => record.user_id = text(&what),
+                    "client_id" => record.client_id = text(&what),
+                    name => record = record.with(name, &*what),
+                }
+            }
+            record
+        });
     }
 
     /// Messages of one request to publish were refused to their publisher.

@@ -19,6 +19,8 @@ type Hash = [u8; 32];
 pub struct VerifiedCache {
     claims: HashMap<Hash, Claims>,
     order: VecDeque<Hash>,
+    /// Of which verifier.
+    generation: u64,
 }
 
 impl VerifiedCache {
@@ -30,6 +32,11 @@ impl VerifiedCache {
         // With a shared secret, checking is as fast as looking up.
         if matches!(read_header(token)?.alg, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512) {
             return verifier.verify(token, now_unix_s);
+        }
+        if std::mem::replace(&mut self.generation, verifier.generation()) != verifier.generation() {
+            // Other keys may count now.
+            self.claims.clear();
+            self.order.clear();
         }
         let hash: Hash = Sha256::digest(token.as_bytes()).into();
         if let Some(claims) = self.claims.get(&hash) {

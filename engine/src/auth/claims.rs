@@ -3,6 +3,7 @@
 use fanfare_core::RoomPattern;
 use fanfare_protocol::name::check_id;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{AuthError, AuthReason};
 
@@ -22,6 +23,12 @@ pub struct Claims {
     pub rooms: Option<Box<[RoomPattern]>>,
     /// `exp`, in seconds since 1970.
     pub expires_at_unix_s: u64,
+    /// `jti`, where there is one.
+    pub token_id: Option<Box<str>>,
+    /// `iat`, in seconds since 1970, where there is one.
+    pub issued_at_unix_s: Option<u64>,
+    /// The number of the key that signed it.
+    pub key: u16,
 }
 
 /// The claims as they are written. Times must be whole numbers: a reader that takes text or rounds is how
@@ -40,6 +47,11 @@ pub(super) struct Written {
     pub(super) aud: Option<Names>,
     #[serde(default)]
     pub(super) iss: Option<String>,
+    // Only revocations ask for these two; what is no text and no number is not there.
+    #[serde(default)]
+    jti: Option<Value>,
+    #[serde(default)]
+    iat: Option<Value>,
 }
 
 /// One name or several (RFC 7519 §4.1.3).
@@ -59,9 +71,14 @@ impl Names {
     }
 }
 
+/// A time in seconds; a fraction is cut off (RFC 7519 §2 allows one).
+fn seconds(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_f64().filter(|seconds| *seconds >= 0.0).map(|seconds| seconds as u64))
+}
+
 impl Written {
     /// Checks times and names.
-    pub(super) fn check(self, now_unix_s: u64, leeway_s: u64) -> Result<Claims, AuthError> {
+    pub(super) fn check(self, key: u16, now_unix_s: u64, leeway_s: u64) -> Result<Claims, AuthError> {
         if self.exp.saturating_add(leeway_s) <= now_unix_s {
             return Err(AuthError::new(AuthReason::Expired, "the token has expired"));
         }
@@ -94,6 +111,14 @@ impl Written {
                 )
             }
         };
-        Ok(Claims { user_id: self.sub.into(), role: role.into(), rooms, expires_at_unix_s: self.exp })
+        Ok(Claims {
+            user_id: self.sub.into(),
+            role: role.into(),
+            rooms,
+            expires_at_unix_s: self.exp,
+            token_id: self.jti.as_ref().and_then(Value::as_str).map(Into::into),
+            issued_at_unix_s: self.iat.as_ref().and_then(seconds),
+            key,
+        })
     }
 }

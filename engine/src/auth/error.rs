@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use fanfare_protocol::Code;
+
 /// A refusal: what is counted and what is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthError {
@@ -32,6 +34,10 @@ pub enum AuthReason {
     Issuer,
     /// A claim is missing or wrong.
     Claims,
+    /// It was revoked.
+    Revoked,
+    /// Its user is banned.
+    Banned,
 }
 
 impl AuthReason {
@@ -47,6 +53,8 @@ impl AuthReason {
             Self::Audience => "audience",
             Self::Issuer => "issuer",
             Self::Claims => "claims",
+            Self::Revoked => "revoked",
+            Self::Banned => "banned",
         }
     }
 }
@@ -64,3 +72,18 @@ impl fmt::Display for AuthError {
 }
 
 impl std::error::Error for AuthError {}
+
+/// Why a token's bearer is not let in, as it is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// 4001, or 4011 for who is banned.
+    pub code: Code,
+    /// A sentence; holds nothing of the token.
+    pub message: String,
+}
+
+impl From<AuthError> for Rejection {
+    fn from(error: AuthError) -> Self {
+        Self { code: Code::AuthenticationFailed, message: error.to_string() }
+    }
+}

@@ -3,6 +3,7 @@
 mod api_key;
 mod cache;
 mod claims;
+mod denials;
 mod error;
 pub mod origin;
 pub mod token;
@@ -11,7 +12,8 @@ mod verifier;
 pub use api_key::ApiKeys;
 pub use cache::VerifiedCache;
 pub use claims::Claims;
-pub use error::{AuthError, AuthReason};
+pub use denials::Denials;
+pub use error::{AuthError, AuthReason, Rejection};
 pub use verifier::Verifier;
 
 #[cfg(test)]

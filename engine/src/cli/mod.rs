@@ -1,5 +1,6 @@
 //! The command line.
 
+pub mod admin;
 pub mod audit;
 pub mod check;
 pub mod doctor;
@@ -24,6 +25,7 @@ const EXAMPLES: &str = "Examples:
   fanfare store inspect fanfare.redb             look into a store
   fanfare audit --user ada audit.jsonl           who did what
   fanfare verify-audit audit.jsonl               whether that log is whole
+  fanfare admin ban --user eve --for 1h          keep somebody out
   fanfare tail --room 'chat:*'                   watch what passes through a running server
 
 Settings: flags over environment (FANFARE_LISTEN, FANFARE_LIMITS_CONNECTIONS, …) over the file over defaults.";
@@ -44,6 +46,8 @@ pub enum Cli {
     Serve(ServeArgs),
     /// Make a token, or a key for the HTTP API.
     Token(TokenArgs),
+    /// Do to a running server what an operator does: bans, keys, drains, emergencies.
+    Admin(admin::AdminArgs),
     /// Find everything that is wrong with a configuration.
     Check(CheckArgs),
     /// Look into, check or compact the file of a store.

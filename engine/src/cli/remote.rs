@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use http::{HeaderValue, StatusCode, Uri, header};
+use serde_json::Value;
 use tungstenite::WebSocket;
 use tungstenite::client::IntoClientRequest as _;
 
@@ -25,20 +26,65 @@ pub(super) struct Remote {
     #[arg(long, value_name = "URL", env = "FANFARE_URL", default_value = "http://127.0.0.1:8080")]
     url: Uri,
     /// An API key, or a token of a role that may use the HTTP API; without one, a token that development mode takes.
-    #[arg(long, value_name = "TOKEN", env = "FANFARE_TOKEN", hide_env_values = true)]
+    #[arg(
+        long,
+        visible_alias = "api-key",
+        value_name = "TOKEN",
+        env = "FANFARE_TOKEN",
+        hide_env_values = true
+    )]
     token: Option<String>,
+}
+
+/// What a server said instead of doing it.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) message: String,
+    /// The member `details` of what it said; null where it said nothing.
+    pub(super) details: Value,
+}
+
+impl From<String> for Refused {
+    fn from(message: String) -> Self {
+        Self { message, details: Value::Null }
+    }
 }
 
 impl Remote {
     /// The body of `GET path`.
     pub(super) fn get(&self, path: &str) -> Result<Vec<u8>, String> {
+        match self.request("GET", path, None)? {
+            (StatusCode::OK, body) => Ok(body),
+            (status, body) => Err(self.refusal(status, &body)),
+        }
+    }
+
+    /// What a call with a JSON body, or with none, is answered. The error is what the server said.
+    pub(super) fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, Refused> {
+        let text = body.map(Value::to_string);
+        let (status, body) = self.request(method, path, text.as_deref())?;
+        let answer: Option<Value> = serde_json::from_slice(&body).ok();
+        match answer {
+            Some(answer) if status.is_success() => Ok(answer),
+            answer => {
+                let message = self.refusal(status, &body);
+                Err(Refused { message, details: answer.map_or(Value::Null, |of| of["details"].clone()) })
+            }
+        }
+    }
+
+    fn request(&self, method: &str, path: &str, body: Option<&str>) -> Result<(StatusCode, Vec<u8>), String> {
         let (mut stream, authority) = self.connect()?;
         let lost = |error: std::io::Error| format!("{authority}: {error}");
         stream.set_read_timeout(Some(PATIENCE)).map_err(lost)?;
         // HTTP/1.0: the answer is never sent in chunks and ends where the connection does.
         let request = format!(
-            "GET {path} HTTP/1.0\r\nHost: {authority}\r\nAuthorization: Bearer {}\r\n\r\n",
-            self.token()?
+            "{method} {path} HTTP/1.0\r\nHost: {authority}\r\nAuthorization: Bearer {}\r\n{}\r\n{}",
+            self.token()?,
+            body.map_or_else(String::new, |body| {
+                format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len())
+            }),
+            body.unwrap_or_default(),
         );
         stream.write_all(request.as_bytes()).map_err(lost)?;
         let mut answer = Vec::new();
@@ -49,9 +95,8 @@ impl Remote {
         let head = String::from_utf8_lossy(&answer);
         let status = head.split(' ').nth(1).and_then(|status| StatusCode::from_bytes(status.as_bytes()).ok());
         match status {
-            Some(StatusCode::OK) if length(&head).is_none_or(|length| length == body.len()) => Ok(body),
-            Some(StatusCode::OK) => Err(format!("{authority}: the answer ended too early")),
-            Some(status) => Err(self.refusal(status, &body)),
+            Some(status) if length(&head).is_none_or(|length| length == body.len()) => Ok((status, body)),
+            Some(_) => Err(format!("{authority}: the answer ended too early")),
             None => Err(format!("{authority}: this is no HTTP")),
         }
     }
@@ -95,7 +140,7 @@ impl Remote {
 
     /// What the server said, and what helps.
     fn refusal(&self, status: StatusCode, body: &[u8]) -> String {
-        let told = serde_json::from_slice::<serde_json::Value>(body).ok();
+        let told = serde_json::from_slice::<Value>(body).ok();
         let told = told.and_then(|body| Some(body["message"].as_str()?.to_owned()));
         let told = told.unwrap_or_else(|| status.to_string());
         if status == StatusCode::UNAUTHORIZED && self.token.is_none() {

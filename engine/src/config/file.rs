@@ -31,6 +31,17 @@ pub(super) struct Table {
     pub(super) entries: Vec<Entry>,
 }
 
+impl Table {
+    /// What tells it from others of its list: its name or id, else its number.
+    pub(super) fn name_or(&self, number: usize) -> String {
+        let named = |entry: &&Entry| matches!(entry.key.as_str(), "name" | "id");
+        match self.entries.iter().find(named).map(|entry| &entry.value) {
+            Some(Value::Text(name)) => name.clone(),
+            _ => number.to_string(),
+        }
+    }
+}
+
 /// One key of a table.
 #[derive(Debug)]
 pub(super) struct Entry {

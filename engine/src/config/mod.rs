@@ -5,11 +5,13 @@
 
 mod audit;
 mod file;
+mod given;
 mod inspector;
 mod notification;
 mod operations;
 mod problem;
 mod rates;
+mod reload;
 mod roles;
 mod room_types;
 mod section;
@@ -28,6 +30,7 @@ use sha2::{Digest, Sha256};
 
 use crate::cli::ServeArgs;
 pub use audit::{Audit, OnFull};
+pub use given::{Change, Given};
 pub use inspector::Inspector;
 pub use problem::{Problem, StartError};
 pub use security::{ApiKey, Auth, Key, Material, Secret};
@@ -81,6 +84,10 @@ pub struct Config {
     pub webhooks: Vec<Webhook>,
     /// Who is asked before it does, if anybody.
     pub hooks: Option<Hooks>,
+    /// Where it was read from, to be read again.
+    pub source: ServeArgs,
+    /// What was given for each setting.
+    pub given: Given,
 }
 
 /// Which driver waits for sockets.
@@ -110,6 +117,10 @@ pub struct Limits {
     pub connections: usize,
     /// Connections of one user; 0: no limit.
     pub connections_per_user: u32,
+    /// WebSocket connections from one address; 0: no limit.
+    pub connections_per_address: u32,
+    /// WebSockets that one address may open in a minute; 0: no limit.
+    pub upgrades_per_minute: u32,
     /// Members of one room; 0: no limit.
     pub members_per_room: u32,
     /// Rooms that one connection may be in.
@@ -230,7 +241,8 @@ impl Config {
             "log.format" => args.log_format.map(|format| format.to_string()),
             _ => None,
         };
-        Self::read(args.config.as_deref(), &flag)
+        let config = Self::read(args.config.as_deref(), &flag)?;
+        Ok(Self { source: args.clone(), ..config })
     }
 
     /// The configuration in a file (or the defaults), under the environment and flags by their full names.
@@ -326,6 +338,7 @@ impl Config {
                 waiting_max: (hooks.queue / usize::from(shards)).max(1),
                 allow_unanswered: hooks.allow_unanswered,
             }),
+            mode: fanfare_core::Mode::default(),
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::fmt;
 
+use super::given::Given;
+
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -37,17 +39,21 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
-/// Problems while they are gathered.
+/// Problems while they are gathered, and what was given.
 #[derive(Debug, Default)]
-pub(super) struct Problems(RefCell<Vec<Problem>>);
+pub(super) struct Problems {
+    found: RefCell<Vec<Problem>>,
+    /// What was given, gathered on the way.
+    pub(super) given: RefCell<Given>,
+}
 
 impl Problems {
     pub(super) fn add(&self, place: impl Into<String>, message: impl Into<String>) {
-        self.0.borrow_mut().push(Problem { place: place.into(), message: message.into() });
+        self.found.borrow_mut().push(Problem { place: place.into(), message: message.into() });
     }
 
     pub(super) fn into_result<T>(self, value: T) -> Result<T, StartError> {
-        let problems = self.0.into_inner();
+        let problems = self.found.into_inner();
         if problems.is_empty() { Ok(value) } else { Err(StartError { problems }) }
     }
 }

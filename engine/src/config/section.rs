@@ -12,6 +12,8 @@ use super::unit;
 pub(super) struct Section<'s> {
     /// `limits`, `auth.key`; empty for the top.
     path: String,
+    /// The same with what tells entries of a list apart: `room_type.chat`, `auth.key.2`.
+    label: String,
     line: usize,
     entries: Vec<Entry>,
     known: Vec<&'static str>,
@@ -35,6 +37,7 @@ impl<'s> Section<'s> {
     ) -> Self {
         Self {
             path: path.to_owned(),
+            label: path.to_owned(),
             line: table.line,
             entries: table.entries,
             known: Vec::new(),
@@ -58,7 +61,8 @@ impl<'s> Section<'s> {
             }
             None => Table::default(),
         };
-        Section::new(&self.full(key), table, self.overrides, self.problems)
+        let label = joined(&self.label, key);
+        Section { label, ..Section::new(&self.full(key), table, self.overrides, self.problems) }
     }
 
     /// The tables under `[[key]]`.
@@ -70,9 +74,12 @@ impl<'s> Section<'s> {
             return Vec::new();
         };
         let mut sections = Vec::new();
-        for item in items {
+        for (number, item) in (1..).zip(items) {
             match item {
-                Value::Table(table) => sections.push(Section::new(&full, table, None, self.problems)),
+                Value::Table(table) => {
+                    let label = joined(&joined(&self.label, key), &table.name_or(number));
+                    sections.push(Section { label, ..Section::new(&full, table, None, self.problems) });
+                }
                 _ => self
                     .problems
                     .add(self.place(key, line), format!("must be a list of tables: write [[{full}]]")),
@@ -188,6 +195,11 @@ impl<'s> Section<'s> {
         })
     }
 
+    /// Notes what is in the file that a setting of this table names.
+    pub(super) fn note_content(&self, key: &str, content: &[u8]) {
+        self.problems.given.borrow_mut().note_content(&joined(&self.label, key), content);
+    }
+
     /// Reports a problem with a setting of this table.
     pub(super) fn problem(&self, key: &str, message: impl Into<String>) {
         // The top has no line of its own, and its settings may have come from elsewhere.
@@ -212,6 +224,7 @@ impl<'s> Section<'s> {
         parse: impl FnOnce(Value) -> Option<T>,
     ) -> T {
         let Some(Given { place, value }) = self.given(key) else { return default };
+        self.problems.given.borrow_mut().note(joined(&self.label, key), &value);
         parse(value).unwrap_or_else(|| {
             self.problems.add(place, rule);
             default
@@ -242,11 +255,15 @@ impl<'s> Section<'s> {
     }
 
     fn full(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+        joined(&self.path, key)
     }
 
     fn place(&self, key: &str, line: usize) -> String {
         let full = self.full(key);
         if line == 0 { full } else { format!("{full} (line {line})") }
     }
+}
+
+fn joined(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }

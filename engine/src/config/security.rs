@@ -36,7 +36,7 @@ pub struct Auth {
 }
 
 /// A key that tokens may be signed with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
     /// The only algorithm it is used with, whatever a token's header says.
     pub algorithm: Algorithm,
@@ -47,7 +47,7 @@ pub struct Key {
 }
 
 /// What a signature is checked with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Material {
     /// Known to who signs and who checks.
     Shared(Secret),
@@ -130,7 +130,10 @@ fn key(mut section: Section<'_>) -> Option<Key> {
             (Some(secret), None, None) => shared("secret", secret),
             (None, Some(path), None) => load(&path).map_or_else(
                 |message| Err(("secret_file", message)),
-                |secret| shared("secret_file", secret.trim_end().to_owned()),
+                |secret| {
+                    section.note_content("secret_file", secret.as_bytes());
+                    shared("secret_file", secret.trim_end().to_owned())
+                },
             ),
             _ => Err((
                 "secret",
@@ -138,7 +141,11 @@ fn key(mut section: Section<'_>) -> Option<Key> {
             )),
         },
         Some(algorithm) => match (secret, secret_file, public_key_file) {
-            (None, None, Some(path)) => public(algorithm, &path),
+            (None, None, Some(path)) => public(algorithm, &path).inspect(|material| {
+                if let Material::Public(pem) = material {
+                    section.note_content("public_key_file", pem);
+                }
+            }),
             _ => Err((
                 "public_key_file",
                 "`public_key_file`, and it alone, is required for this algorithm".into(),
@@ -198,6 +205,9 @@ fn key_from_environment(env: &dyn Fn(&str) -> Option<String>, problems: &Problem
         }
         (None, None) => return None,
     };
+    if let Ok(secret) = &secret {
+        problems.given.borrow_mut().note_content(name, secret.as_bytes());
+    }
     let material = secret.and_then(|secret| shared("secret", secret).map_err(|(_, message)| message));
     let material = material.map_err(|message| problems.add(name, message)).ok()?;
     Some(Key { algorithm: Algorithm::HS256, id: None, material })

@@ -9,12 +9,14 @@ use fanfare_core::service::ServiceOptions;
 use fanfare_core::{Application, CompressionMode, RoomType};
 
 use super::file::{Input, Table};
+use super::given::Given;
 use super::problem::{Problems, StartError};
 use super::section::Section;
 use super::{
     Compression, Config, Driver, Heartbeat, Limits, Log, LogFormat, Timeouts, audit, inspector, notification,
     operations, rates, roles, room_types, security, webhooks,
 };
+use crate::cli::ServeArgs;
 
 /// The type of the rooms that the live page shows first: in development mode they keep presence.
 const DEMO: &str = "demo";
@@ -36,7 +38,8 @@ pub(super) fn read(mut input: Input<'_>, digest: String) -> Result<Config, Start
     let table = std::mem::take(&mut input.table);
     let problems = Problems::default();
     let config = top(table, &input, digest, &problems);
-    problems.into_result(config)
+    let given = problems.given.take();
+    problems.into_result(Config { given, ..config })
 }
 
 fn top(table: Table, input: &Input<'_>, digest: String, problems: &Problems) -> Config {
@@ -114,6 +117,8 @@ fn top(table: Table, input: &Input<'_>, digest: String, problems: &Problems) -> 
         store,
         webhooks,
         hooks,
+        source: ServeArgs::default(),
+        given: Given::default(),
     }
 }
 
@@ -121,6 +126,8 @@ fn limits(mut section: Section<'_>) -> Limits {
     let limits = Limits {
         connections: section.number("connections", 100_000, 1..=10_000_000),
         connections_per_user: section.number("connections_per_user", 0, 0..=1_000_000),
+        connections_per_address: section.number("connections_per_address", 0, 0..=1_000_000),
+        upgrades_per_minute: section.number("upgrades_per_minute", 0, 0..=1_000_000),
         members_per_room: section.number("members_per_room", 0, 0..=10_000_000),
         rooms_per_connection: section.number("rooms_per_connection", 128, 1..=10_000),
         rooms_per_shard: section.number("rooms_per_shard", 1_000_000, 1..=100_000_000),

@@ -20,6 +20,7 @@ fn the_example_says_the_defaults() {
     let example = parse(example).unwrap_or_else(|error| panic!("{error}"));
     let mut defaults = parse("").unwrap();
     defaults.audit.config_sha256.clone_from(&example.audit.config_sha256);
+    defaults.given.clone_from(&example.given);
     assert_eq!(format!("{example:?}"), format!("{defaults:?}"));
     assert!(defaults.development);
 }

@@ -36,10 +36,11 @@ pub(crate) enum End {
 pub(crate) async fn serve(handle: Handle, stream: TcpStream, peer: SocketAddr) {
     let mut connection = Connection { stream, peer, buffer: BytesMut::new() };
     let process = std::sync::Arc::clone(&handle.borrow().process);
-    let timeouts = &process.config.timeouts;
+    let live = process.live();
+    let timeouts = &live.config.timeouts;
     let mut patience = timeouts.handshake;
     loop {
-        let head = match head::read(&mut connection, process.config.limits.http_head, patience).await {
+        let head = match head::read(&mut connection, live.config.limits.http_head, patience).await {
             Ok(head) => head,
             Err(head::Failure::End(End::Gone)) => return,
             Err(head::Failure::End(End::Late)) if connection.buffer.is_empty() => return,

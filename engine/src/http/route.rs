@@ -38,6 +38,9 @@ pub(crate) async fn route(
         }
         _ => {}
     }
+    if path.starts_with("/v1/admin/") {
+        return api::admin::call(handle, process, connection, &head).await;
+    }
     let other_methods = match path.starts_with("/v1/").then(|| api::service::route(&head)) {
         Some(Ok(found)) => return api::service::call(handle, process, connection, &head, found).await,
         Some(Err(methods)) => methods,

@@ -13,8 +13,10 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tungstenite::error::ProtocolError;
 use tungstenite::handshake::server::{create_response, write_response};
 
+use crate::addresses::Place;
 use crate::audit::{Outcome, Visitor};
 use crate::auth;
+use crate::config::{Config, Limits};
 use crate::http::api;
 use crate::http::connection::Connection;
 use crate::http::head::Head;
@@ -78,12 +80,18 @@ fn decide(process: &Process, request: &Head) -> Result<Accepted, Refused> {
         let response = Response::error(StatusCode::SERVICE_UNAVAILABLE, message).with("retry-after", "1");
         return Err(("draining", response));
     }
+    let live = process.live();
+    if live.options.mode.refuses_connections() {
+        return Err(("shed", overloaded(process)));
+    }
+    check_rate(process, &live.config.limits, request)?;
     let mut answer = create_response(&checked(request)).map_err(|error| handshake_error(&error))?;
-    check_origin(process, request)?;
+    check_origin(&live.config, request)?;
     let tail = if is_tail { Some(api::inspector::tail(process, request)?) } else { None };
     let (encoding, subprotocol) = subprotocol(&request.headers)?;
     let encoding = if is_tail { Encoding::Json } else { encoding };
-    let agreed = if is_tail { None } else { deflate(process, &request.headers) };
+    let enabled = live.config.compression.enabled && live.options.mode.compression;
+    let agreed = if is_tail { None } else { deflate(enabled, &request.headers) };
     let headers = answer.headers_mut();
     let speaks = |name: &&str| !echo && (!is_tail || *name == encoding.subprotocol());
     if let Some(subprotocol) = subprotocol.filter(speaks) {
@@ -116,8 +124,16 @@ fn decide(process: &Process, request: &Head) -> Result<Accepted, Refused> {
         return Ok(Accepted { opening, echo, tail, refusal: None, visitor });
     }
     let query = request.uri.query().unwrap_or_default();
+    let opening = with_query(opening, query)?;
     let (identity, refusal) = authenticate(process, &request.headers, query, &mut visitor);
-    let opening = Opening { identity, ..with_query(opening, query)? };
+    let refusal = refusal.or_else(|| {
+        let brought = opening.resume.as_deref().and_then(|resume| resume.rsplit_once('.'));
+        let client_id = brought.map(|(client_id, _)| client_id).or(opening.client_id.as_deref());
+        let now_ms = process.clock.now().mono_ms();
+        let checked = process.denials.check_visitor(client_id, request.peer.ip(), now_ms);
+        checked.err().map(|rejection| (rejection.code, rejection.message))
+    });
+    let opening = Opening { identity, ..opening };
     Ok(Accepted { opening, echo: None, tail: None, refusal, visitor })
 }
 
@@ -159,10 +175,28 @@ fn handshake_error(error: &tungstenite::Error) -> Refused {
     }
 }
 
-fn check_origin(process: &Process, head: &Head) -> Result<(), Refused> {
+/// The more come, the longer they are asked to wait, and not all for the same time.
+fn overloaded(process: &Process) -> Response {
+    let seconds = 2 + process.clock.now().mono_us % 9;
+    let message = "the server sheds load and takes no new connections; try again later";
+    Response::error(StatusCode::SERVICE_UNAVAILABLE, message).with("retry-after", seconds.to_string())
+}
+
+fn check_rate(process: &Process, limits: &Limits, head: &Head) -> Result<(), Refused> {
+    let now_ms = process.clock.now().mono_ms();
+    let per_minute = limits.upgrades_per_minute;
+    if per_minute == 0 || process.addresses.may_open(head.peer.ip(), per_minute, now_ms) {
+        return Ok(());
+    }
+    let message = "this address opens connections too quickly; try again later";
+    let response = Response::error(StatusCode::TOO_MANY_REQUESTS, message);
+    Err(("address_rate", response.with("retry-after", (60 / per_minute).max(1).to_string())))
+}
+
+fn check_origin(config: &Config, head: &Head) -> Result<(), Refused> {
     let text = |name| head.headers.get(name).map(|value| value.to_str().unwrap_or("\u{0}"));
     if head.headers.get_all(header::ORIGIN).iter().count() <= 1
-        && auth::origin::allowed(text(header::ORIGIN), text(header::HOST), &process.config)
+        && auth::origin::allowed(text(header::ORIGIN), text(header::HOST), config)
     {
         return Ok(());
     }
@@ -188,11 +222,10 @@ fn subprotocol(headers: &HeaderMap) -> Result<(Encoding, Option<&'static str>), 
     Ok((Encoding::Json, None))
 }
 
-fn deflate(process: &Process, headers: &HeaderMap) -> Option<(Window, String)> {
+fn deflate(enabled: bool, headers: &HeaderMap) -> Option<(Window, String)> {
     let values = headers.get_all(header::SEC_WEBSOCKET_EXTENSIONS);
     let offers = values.iter().filter_map(|value| value.to_str().ok());
-    let policy = Policy { enabled: process.config.compression.enabled };
-    let (agreed, answer) = negotiate(offers, &policy)?;
+    let (agreed, answer) = negotiate(offers, &Policy { enabled })?;
     let (bits, takeover) = (agreed.server_max_window_bits, !agreed.server_no_context_takeover);
     Some((Window { bits, takeover }, answer))
 }
@@ -215,7 +248,7 @@ fn authenticate(
             }
             (Some(identity), None)
         }
-        Err(message) => (None, Some((Code::AuthenticationFailed, message))),
+        Err(rejection) => (None, Some((rejection.code, rejection.message))),
     }
 }
 
@@ -300,12 +333,23 @@ pub(crate) async fn finish(
         let full = (Code::ServerError, "the audit log cannot be written; come back later".to_owned());
         process.audit.refuses().then_some(full)
     });
+    let live = process.live();
+    let max = live.config.limits.connections_per_address;
+    let address = (max > 0 && refusal.is_none()).then(|| process.addresses.enter(connection.peer.ip(), max));
+    let leave = |place: Option<Option<Place>>| {
+        place.flatten().into_iter().for_each(|place| process.addresses.leave(place));
+    };
     let refusal = refusal.or_else(|| {
         let full = (Code::ConnectionLimit, "the server has as many connections as it may".to_owned());
+        let crowd = (Code::ConnectionLimit, "this address has as many connections as it may".to_owned());
+        if address == Some(None) {
+            return Some(crowd);
+        }
         (!process.take_connection()).then_some(full)
     });
-    let patience = process.config.timeouts.handshake;
+    let patience = live.config.timeouts.handshake;
     if let Some((code, message)) = refusal {
+        leave(address);
         process.metrics.handshake_failed(code.name());
         let why = message.clone();
         process
@@ -321,7 +365,8 @@ pub(crate) async fn finish(
     // The runtime's own descriptor may still be named by a cancelled wait: the shard takes a copy.
     let adopted = socket::duplicate(connection.fd()).and_then(|fd| {
         let mut state = handle.borrow_mut();
-        let adopted = state.adopt(fd, opening, echo, tail, &mut connection.buffer, &visitor);
+        let adopted =
+            state.adopt(fd, opening, echo, tail, address.flatten(), &mut connection.buffer, &visitor);
         state.port.rouse();
         adopted
     });
@@ -329,5 +374,6 @@ pub(crate) async fn finish(
         tracing::debug!(%error, "an upgraded connection could not be taken over");
         process.metrics.handshake_failed("takeover");
         process.connections.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        leave(address);
     }
 }

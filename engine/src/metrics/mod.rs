@@ -2,6 +2,7 @@
 
 mod compression;
 mod inspector;
+mod limits;
 mod openmetrics;
 mod services;
 mod statistics;

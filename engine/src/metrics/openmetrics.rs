@@ -76,6 +76,7 @@ fn collected(process: &Process) -> Collected {
     families.extend(of_process(process));
     families.extend(process.inspector.iter().flat_map(|inspector| super::inspector::families(inspector)));
     families.extend(super::webhooks::families(process));
+    families.extend(super::limits::families(process));
     let mut latency: Vec<(f64, u64)> = Vec::new();
     for snapshot in &snapshots {
         for (index, (upper_us, count)) in snapshot.latency.buckets().enumerate() {
@@ -259,7 +260,13 @@ fn of_process(process: &Process) -> Vec<Family> {
             metrics.accepts_failed.load(Ordering::Relaxed),
         ),
         one("panics", "Panics caught", None, false, metrics.panics.load(Ordering::Relaxed)),
-        one("draining", "1 while the server ends", None, true, u64::from(process.is_draining())),
+        one(
+            "draining",
+            "1 while the server sends its clients away",
+            None,
+            true,
+            u64::from(process.is_draining()),
+        ),
     ];
     families.extend(of_store);
     families.extend(process.audit.status().into_iter().flat_map(of_audit));

@@ -31,7 +31,7 @@ pub(super) fn accept(
                 Ok((stream, peer)) => {
                     exhausted.set(false);
                     let open = process.http_connections.fetch_add(1, Ordering::Relaxed);
-                    if open >= process.config.limits.http_connections {
+                    if open >= process.live().config.limits.http_connections {
                         // Not even a refusal: the flood would be answered with our own work.
                         process.http_connections.fetch_sub(1, Ordering::Relaxed);
                         process.metrics.handshake_failed("overloaded");

@@ -54,6 +54,9 @@ pub(crate) async fn run(
     let mut drain = Drain::default();
     let mut churn = Churn::default();
     loop {
+        if drain.round != process.drain.round() {
+            drain = Drain::new(&handle, &process);
+        }
         if process.is_draining() && drain.step(&handle, &process) {
             handle.borrow_mut().leave();
             return Ok(());
@@ -101,6 +104,8 @@ impl Churn {
 /// the other servers in one moment.
 #[derive(Default)]
 struct Drain {
+    /// Of [`crate::drain::Drain`].
+    round: u32,
     began_ms: Option<u64>,
     stepped_ms: u64,
     share: u32,
@@ -108,16 +113,31 @@ struct Drain {
 }
 
 impl Drain {
-    /// True when nobody is left on any shard or the grace is over: a shard that went before the others would leave the
+    /// Begins with the first connection again.
+    fn new(handle: &Handle, process: &Process) -> Self {
+        let state = &mut *handle.borrow_mut();
+        state.core.handle(state.now(), Input::Undrain, &mut state.effects);
+        Self { round: process.drain.round(), ..Self::default() }
+    }
+
+    /// True when the process may end, because nobody is left on any shard or the grace is over: a shard that went before the others would leave the
     /// connections unanswered that the kernel still gives to its listener.
     fn step(&mut self, handle: &Handle, process: &Process) -> bool {
         let mut state = handle.borrow_mut();
         let now = state.now();
-        let grace_ms = process.config.timeouts.drain.as_millis() as u64;
+        let ends = process.drain.ends();
+        let grace_ms = process.live().config.timeouts.drain.as_millis() as u64;
         let began_ms = *self.began_ms.get_or_insert_with(|| {
             // All are told within two seconds or a third of the grace, whichever is less.
-            let steps = (grace_ms / 3).min(2_000) / DRAIN_STEP.as_millis() as u64;
-            self.share = (state.core.connections() as u64).div_ceil(steps.max(1)).max(16) as u32;
+            let spread_ms = (grace_ms / 3).min(2_000);
+            let spread_ms = match process.drain.spread_ms() {
+                Some(wanted_ms) if ends => wanted_ms.min(grace_ms / 3),
+                Some(wanted_ms) => wanted_ms,
+                None => spread_ms,
+            };
+            let at_once_min = if process.drain.spread_ms().is_some() { 1 } else { 16 };
+            let steps = spread_ms / DRAIN_STEP.as_millis() as u64;
+            self.share = (state.core.connections() as u64).div_ceil(steps.max(1)).max(at_once_min) as u32;
             now.mono_ms()
         });
         if now.mono_ms() >= self.stepped_ms + DRAIN_STEP.as_millis() as u64 && !state.core.is_drained() {
@@ -132,10 +152,13 @@ impl Drain {
             && state.core.connections() == 0
             && !state.core.has_output()
             && state.core.awaits_no_store();
-        if done && !std::mem::replace(&mut self.done, true) {
-            process.drained.fetch_add(1, Ordering::Relaxed);
+        if !ends {
+            return false;
         }
-        let all = process.drained.load(Ordering::Relaxed) >= usize::from(process.options.shards);
+        if done && !std::mem::replace(&mut self.done, true) {
+            process.drain.drained.fetch_add(1, Ordering::Relaxed);
+        }
+        let all = process.drain.drained.load(Ordering::Relaxed) >= usize::from(process.options.shards);
         all || now.mono_ms() >= began_ms + grace_ms
     }
 }

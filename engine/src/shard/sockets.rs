@@ -2,9 +2,12 @@
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-use fanfare_core::ConnectionId;
+use fanfare_core::{ConnectionId, Network};
 use fanfare_protocol::Encoding;
 use fanfare_protocol::ws::MessageReader;
+use fanfare_sys::socket;
+
+use crate::addresses::Place;
 
 /// What the shell keeps of one connection.
 pub(crate) struct Socket {
@@ -12,9 +15,13 @@ pub(crate) struct Socket {
     pub(crate) reader: MessageReader,
     pub(crate) generation: u32,
     pub(crate) encoding: Encoding,
+    /// What stands for its address, where connections of one address are limited.
+    pub(crate) address: Option<Place>,
     /// For `/echo`: the window to compress answers with, 0 for none; otherwise nothing.
     pub(crate) echo: Option<u8>,
 }
+
+const _: () = assert!(size_of::<Socket>() <= 32, "every idle connection pays for it");
 
 /// By slot. Descriptors stand in an array of their own: it is all that the fan-out looks at.
 #[derive(Default)]
@@ -49,6 +56,15 @@ impl Sockets {
     pub(crate) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Socket> {
         let socket = self.sockets.get_mut(id.slot as usize)?.as_mut()?;
         (socket.generation == id.generation).then_some(socket)
+    }
+
+    /// The connections from some addresses. Asks the kernel for each address: nobody else needs them.
+    pub(crate) fn from(&self, network: &Network) -> Vec<ConnectionId> {
+        let sockets = (0..).zip(&self.sockets).filter_map(|(slot, socket)| Some((slot, socket.as_ref()?)));
+        let is_from =
+            |socket: &Socket| socket::peer(&socket.fd).is_some_and(|peer| network.contains(peer.ip()));
+        let found = sockets.filter(|(_, socket)| is_from(socket));
+        found.map(|(slot, socket)| ConnectionId { slot, generation: socket.generation }).collect()
     }
 
     /// The descriptors, by slot.

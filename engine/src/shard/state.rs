@@ -6,13 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
 
-use fanfare_core::{Answer, ConnectionId, Core, Effects, Input, Now, Opening, RequestId, Rest, ShardId};
-use fanfare_protocol::Encoding;
+use fanfare_core::{
+    Answer, Close, ConnectionId, Core, Effects, Input, Now, Opening, RequestId, Rest, ShardId,
+};
+use fanfare_protocol::Code;
 use fanfare_protocol::ws::MessageReader;
 use fanfare_sys::socket::{self, Received, Sent};
 use fanfare_sys::{Flusher, Interest, Readiness, Ready, SendError, Target, Unsent};
 
+use crate::addresses::Place;
 use crate::audit::Visitor;
+use crate::auth::Rejection;
 use crate::clock::Clock;
 use crate::inspector::Tail;
 use crate::process::Process;
@@ -120,6 +124,7 @@ impl State {
         opening: Opening,
         echo: Option<u8>,
         tail: Option<Tail>,
+        address: Option<Place>,
         leftover: &mut [u8],
         visitor: &Visitor,
     ) -> std::io::Result<()> {
@@ -132,7 +137,9 @@ impl State {
             self.core.handle(now, Input::Lost(id), &mut self.effects);
             return Err(error);
         }
-        self.insert(id, fd, encoding, deflate, echo);
+        let reader = MessageReader::new(deflate);
+        let socket = Socket { fd, reader, generation: id.generation, encoding, address, echo };
+        self.sockets.insert(id.slot, socket);
         if let (Some(watch), Some(tail)) = (&mut self.watch, tail) {
             watch.follow(now, id, tail);
         }
@@ -142,11 +149,6 @@ impl State {
         // A connection that ended already must free its slot before the next one opens.
         self.perform(now);
         Ok(())
-    }
-
-    fn insert(&mut self, id: ConnectionId, fd: OwnedFd, encoding: Encoding, deflate: bool, echo: Option<u8>) {
-        let reader = MessageReader::new(deflate);
-        self.sockets.insert(id.slot, Socket { fd, reader, generation: id.generation, encoding, echo });
     }
 
     /// The shard ends: the store's thread and those of webhooks end with the last of them. (Tasks of this thread may keep
@@ -269,7 +271,15 @@ impl State {
                 Event::Token(command, token) => {
                     let checked = self.process.identify(&token, now.unix_ms);
                     self.process.audit.token(self.shard, id, &token, &checked);
-                    Input::Token(id, command, checked)
+                    match checked {
+                        Ok(identity) => Input::Token(id, command, Ok(identity)),
+                        Err(Rejection { code: Code::AuthenticationFailed, message }) => {
+                            Input::Token(id, command, Err(message))
+                        }
+                        Err(Rejection { code, message }) => {
+                            Input::Close(id, Close { reason: message.into(), ..Close::code(code, "") })
+                        }
+                    }
                 }
             };
             self.core.handle(now, input, &mut self.effects);
@@ -373,6 +383,9 @@ impl State {
             let _ = self.readiness.remove(socket.fd.as_raw_fd());
             socket::shutdown(socket.fd.as_raw_fd());
             self.process.connections.fetch_sub(1, Ordering::Relaxed);
+            if let Some(place) = socket.address {
+                self.process.addresses.leave(place);
+            }
         }
         self.process.ended.note(self.shard, now, &self.effects.facts);
         if let Some(watch) = &mut self.watch {
@@ -384,7 +397,26 @@ impl State {
         }
     }
 
+    /// Bans and revocations: noted where connects look before any connection is ended for them, so that nobody slips through between.
+    fn keep_out(&mut self) {
+        let now = self.now();
+        for change in std::mem::take(&mut self.effects.denials) {
+            let ending = change.ending(|key_id| self.process.live().verifier.numbers(key_id));
+            self.process.denials.apply(change);
+            if let Some(ending) = ending {
+                self.core.handle(now, Input::End(ending), &mut self.effects);
+            }
+        }
+        for search in std::mem::take(&mut self.effects.searches) {
+            let found = self.sockets.from(&search.network);
+            self.core.handle(now, Input::Found(search, found), &mut self.effects);
+        }
+    }
+
     fn perform_mesh(&mut self) {
+        if !self.effects.denials.is_empty() || !self.effects.searches.is_empty() {
+            self.keep_out();
+        }
         // First: what another shard does upon a message must not reach the store before this.
         if let Some(store) = self.store.as_ref().filter(|_| !self.effects.writes.is_empty()) {
             let writes = std::mem::take(&mut self.effects.writes);

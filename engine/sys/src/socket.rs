@@ -2,9 +2,9 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 /// Options of a listener; accepted sockets inherit all of them, so no connection costs a system call.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +77,11 @@ pub fn send(fd: RawFd, bytes: &[u8]) -> Sent {
         _ if would_block() => Sent::Blocked,
         _ => Sent::Gone(io::Error::last_os_error().raw_os_error().unwrap_or(0)),
     }
+}
+
+/// Where a connection comes from; nothing once its peer has gone.
+pub fn peer(socket: &impl AsFd) -> Option<SocketAddr> {
+    SockRef::from(socket).peer_addr().ok()?.as_socket()
 }
 
 /// Ends both directions; what the kernel already holds is still delivered.

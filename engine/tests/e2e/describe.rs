@@ -86,6 +86,27 @@ fn http_does_what_its_description_says() {
         &bearer,
     ]);
     suite.args(["--max-examples", &examples, "--phases", "examples,coverage,fuzzing", "--no-color"]);
+    // What an operator does would shut the others out: it has a server of its own.
+    suite.args(["--exclude-path-regex", "^/v1/admin/"]);
+    succeeds(suite.current_dir(target()));
+    assert_eq!(server.metric("fanfare_panics_total"), 0.0);
+}
+
+#[test]
+fn what_an_operator_does_is_what_the_description_says() {
+    let (code, told) = setup();
+    assert!([0, 3].contains(&code), "{told}");
+    // A key, which no ban and no revocation shuts out.
+    let (key, sha256) = ("secret", "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b");
+    let server = Server::with(&format!("[[auth.api_key]]\nname = \"backend\"\nsha256 = \"{sha256}\"\n"));
+    let mut suite = Command::new(target().join("venv/bin/schemathesis"));
+    let bearer = format!("Authorization: Bearer {key}");
+    suite.args(["run", &format!("http://{}/v1/openapi.json", server.address), "--header", &bearer]);
+    suite.args(["--max-examples", "10", "--phases", "examples,coverage,fuzzing", "--no-color"]);
+    // That two members exclude each other is told in words only.
+    suite.args(["--exclude-checks", "positive_data_acceptance"]);
+    // Not the end of the server.
+    suite.args(["--include-path-regex", "^/v1/admin/", "--exclude-path-regex", "/drain$"]);
     succeeds(suite.current_dir(target()));
     assert_eq!(server.metric("fanfare_panics_total"), 0.0);
 }

@@ -3,6 +3,7 @@
 #[allow(dead_code, unused_imports, reason = "`tests/faults` shares it")]
 mod support;
 
+mod admin;
 mod audit;
 mod auth;
 mod bad_frames;

@@ -75,6 +75,7 @@ pub(super) fn refresh(
         local.reply(id, None, &Reply::Left { room: name.as_str() });
     }
     let connection = local.connections.get_mut(id).expect("invariant: still held");
+    connection.key = identity.key;
     connection.until_ms = identity.expires_ms(now);
     connection.patterns = identity.rooms;
     local.note(id, FactKind::Refreshed, Label::Nothing, out);

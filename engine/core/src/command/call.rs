@@ -13,7 +13,7 @@ use crate::hook::About;
 use crate::id::{Address, ConnectionId};
 use crate::local::Local;
 use crate::mesh::{Called, Mesh, Origin, ToHome, ToLocal};
-use crate::service::{self, Args, Caller, Place, Spec};
+use crate::service::{self, Access, Args, Caller, Method, Place, Spec};
 use crate::time::Now;
 
 /// A command whose arguments keep its rules.
@@ -48,6 +48,11 @@ pub(super) fn call(
         let patterns = local.connections.get(id).and_then(|connection| connection.patterns.clone());
         route(local, calling, patterns.as_ref(), out)
     });
+    if let Ok(room) = &outcome
+        && service::find(&call.name).is_some_and(|(_, spec)| spec.access == Access::Admin)
+    {
+        local.note(id, FactKind::Commanded, format!("{} {room}", call.name), out);
+    }
     if let Err(refusal) = outcome {
         let refusal = Refusal { id: command, ..refusal };
         if refusal.code == Code::Forbidden {
@@ -115,18 +120,21 @@ pub(super) fn route(
     calling: Calling,
     patterns: Option<&Arc<[RoomPattern]>>,
     out: &mut Effects,
-) -> Result<(), Refusal> {
+) -> Result<RoomName, Refusal> {
     let Calling { spec, room, args, caller, origin } = calling;
     let mut rooms = places(local, spec, room, &args, &caller)?;
     // The last one is the one that answers; those before it are no more than it is.
-    let last = rooms.back().expect("invariant: a command is about one room at least");
-    caller.check(&local.options, patterns, spec, last)?;
+    let last = rooms.back().expect("invariant: a command is about one room at least").clone();
+    caller.check(&local.options, patterns, spec, &last)?;
+    if spec.method != Method::Get && spec.access != Access::Admin {
+        local.options.mode.takes_change()?;
+    }
     let room = rooms.pop_front().expect("invariant: just seen");
     let (service, _) = service::find(spec.name).expect("invariant: every command is found");
     let to = local.home_of(&room);
     let called = Called { room, rooms, service, spec, args, caller, origin };
     out.send(to, Mesh::Home(ToHome::Call(Box::new(called))));
-    Ok(())
+    Ok(last)
 }
 
 /// The rooms that a command is about, one after the other.
@@ -143,6 +151,9 @@ fn places(
             let room = RoomName::parse(&format!("{kind}:{}", args.word(field)));
             room.map_err(|error| Refusal::invalid(None, Some(field), error.to_string()))?
         }
+        Place::User(field) => RoomName::of_user(args.word(field)),
+        Place::Client(field) => RoomName::of_client(args.word(field)),
+        Place::All => RoomName::of_all(),
         Place::Own => caller.own_room(args)?,
         Place::InTurn(rooms) => return Ok(rooms(args, caller)?.into()),
         Place::Each(rooms, _) => {

@@ -56,6 +56,10 @@ pub(crate) fn publish(
         local.inquire_command(now, id, about, request, out);
         return;
     }
+    if let Err(refusal) = local.options.mode.takes_publish(publish.priority.unwrap_or(0)) {
+        local.refuse(id, &Refusal { id: command, ..refusal });
+        return;
+    }
     let user = connection.user.clone();
     let address = Address { shard: local.shard, connection: id };
     let exclude = publish.exclude_self.then_some(address);

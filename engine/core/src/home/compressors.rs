@@ -14,6 +14,7 @@ use crate::home::rooms::seconds;
 use crate::id::ShardId;
 use crate::mesh::{Mesh, ToLocal};
 use crate::prepared::{Frames, Turn};
+use crate::room_type::{Compression, CompressionMode};
 use crate::time::Now;
 
 /// A room that nobody published to for so long gives its compressors back.
@@ -89,6 +90,17 @@ impl HomeRooms {
         let room = rooms.get_mut(number).expect("invariant: just seen");
         let rule = options.by(room.rules).compression;
         let text = room.epoch.to_string();
+        if !options.mode.compression {
+            let rule = Compression { mode: CompressionMode::Off, ..rule };
+            let more = room.more.as_deref_mut();
+            let context = more.and_then(|more| more.context.as_mut()).filter(|context| context.is_on());
+            let turn = context.map_or(Turn::Same, |context| {
+                compressors.holders.remove(&number);
+                context.end(compressors)
+            });
+            let message = entry.message(&room.name, &text);
+            return (encoder.prepare(&message, room.audience.classes(), Manner::alone(rule)), turn);
+        }
         // What may overtake must mean the same wherever it stands.
         let may_move = overtakes > 0;
         if !room.rules.shares || room.audience.followers().next().is_none() {

@@ -90,6 +90,11 @@ impl HomeRooms {
         }
     }
 
+    /// Other options count from now on.
+    pub(crate) fn set_options(&mut self, options: Arc<Options>) {
+        self.options = options;
+    }
+
     /// The shard that orders a room.
     pub(super) fn home_of(&self, room: &RoomName) -> ShardId {
         ShardId::home_of(&self.hasher, self.options.shards, room)

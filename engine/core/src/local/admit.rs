@@ -30,6 +30,7 @@ impl Local {
         self.roles.exit(std::mem::replace(&mut connection.role, role));
         connection.state = State::Admitting;
         connection.user = RoomName::of_user(&identity.user_id);
+        connection.key = identity.key;
         connection.until_ms = identity.expires_ms(now);
         connection.patterns = identity.rooms;
         connection.joins_pending = 3;

@@ -90,6 +90,8 @@ pub(crate) struct Connection {
     pub(crate) role: RoleId,
     /// Joins on their way, and commands that a backend was asked about: later commands wait for them.
     pub(crate) joins_pending: u16,
+    /// The number of the key that signed its token.
+    pub(crate) key: u16,
     /// A ping was sent and nothing has come since.
     pub(crate) pinged: bool,
     /// Whether it was sent everything of the room it follows since that room's context began anew, and nothing else that

@@ -72,6 +72,7 @@ impl Local {
         // Commands wait from here on, and a refusal can be told whose it is.
         connection.state = State::Admitting;
         connection.user = RoomName::of_user(&identity.user_id);
+        connection.key = identity.key;
         let role = identity.role.to_string();
         let about = About::Connect { is_refresh: false };
         self.inquire(now, id, role, about, Pending::Admission(identity), out);

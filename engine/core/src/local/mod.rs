@@ -6,6 +6,7 @@ mod connection;
 mod connections;
 mod deliver;
 mod due;
+mod ending;
 mod flush;
 mod group;
 mod health;

@@ -145,6 +145,7 @@ impl Local {
             bucket: Bucket::new(now_ms),
             opened_unix_ms: now.unix_ms,
             until_ms: now_ms + self.options.heartbeat.auth_ms,
+            key: 0,
             received_ms: now_ms,
             command_ms: now_ms,
         });

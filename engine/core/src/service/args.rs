@@ -7,6 +7,7 @@ use fanfare_protocol::{Body, Refusal, RoomName, json, timestamp};
 use serde_json::{Map, Value};
 
 use super::spec::{Field, Rule, Spec};
+use crate::network::Network;
 
 /// Arguments that keep the rules of their command. What is null was not given; what no rule names was left out.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -273,6 +274,11 @@ fn check(field: &'static Field, value: Value) -> Result<Value, Refusal> {
             return items.collect::<Result<Vec<_>, _>>().map(Value::Array);
         }
         (Rule::Objects(max, _), _) => return must(format!("a list of at most {max} objects")),
+        (Rule::Network, _) => {
+            if let Err(rule) = value.as_str().unwrap_or_default().parse::<Network>() {
+                return Err(invalid(name, &format!("`{name}` {rule}")));
+            }
+        }
         (Rule::Time, _) => {
             if value.as_str().and_then(timestamp::parse_rfc3339).is_none() {
                 return must("a time in UTC like 2026-11-20T10:30:00Z".to_owned());
@@ -335,6 +341,7 @@ mod tests {
             Field::optional("url", Rule::Link(12), ""),
             Field::optional("from", Rule::Clock, ""),
             Field::optional("part", Rule::Part(&[Field::required("m", Rule::Flag, "")]), ""),
+            Field::optional("network", Rule::Network, ""),
         ],
         answer: &[],
     };
@@ -406,6 +413,8 @@ mod tests {
             (r#"{"id":"x","from":22}"#, "from"),
             (r#"{"id":"x","part":{}}"#, "m"),
             (r#"{"id":"x","part":[]}"#, "part"),
+            (r#"{"id":"x","network":"10.0.0.0/33"}"#, "network"),
+            (r#"{"id":"x","network":7}"#, "network"),
         ] {
             let refusal = read(text).unwrap_err();
             assert_eq!(refusal.field, Some(field), "{text}: {}", refusal.message);

@@ -7,6 +7,7 @@ use fanfare_protocol::RoomName;
 use fanfare_protocol::timestamp::rfc3339;
 use serde_json::Value;
 
+use super::access::DenialChange;
 use super::caller::Caller;
 use crate::entry::Entry;
 use crate::home::{Draft, Log};
@@ -81,6 +82,8 @@ impl Context<'_> {
 /// Something that is done to a room.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Deed {
+    /// Somebody is kept out of the server from now on, or no longer.
+    Deny(DenialChange),
     /// Its kept messages go, and its count begins anew.
     Purge,
     /// Members go: those of one user, or all.

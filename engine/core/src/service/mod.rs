@@ -5,6 +5,7 @@
 //! registered. A room has an instance of a service from the first command that makes one until that is empty again,
 //! so what is not used costs nothing.
 
+pub mod access;
 mod args;
 mod caller;
 mod chat;
@@ -26,6 +27,7 @@ use std::fmt::Debug;
 use fanfare_protocol::{Refusal, RoomName};
 use serde_json::Value;
 
+pub use access::DenialChange;
 pub use args::Args;
 pub use caller::Caller;
 pub(crate) use context::{Context, Deed, Saying, To, told_time};
@@ -159,7 +161,7 @@ pub fn room_types() -> Vec<RoomType> {
 }
 
 /// Every service.
-pub(crate) static SERVICES: [&Kind; 8] = [
+pub(crate) static SERVICES: [&Kind; 9] = [
     &notification::KIND,
     &operation::KIND,
     &poll::KIND,
@@ -168,6 +170,7 @@ pub(crate) static SERVICES: [&Kind; 8] = [
     &chat::KIND,
     &monitor::KIND,
     &score::KIND,
+    &access::KIND,
 ];
 
 /// The place of a command's service in [`SERVICES`], and what the command takes.

@@ -83,6 +83,12 @@ pub enum Place {
     InTurn(Rooms),
     /// The same, in whichever order is the quickest. Exactly one of these arguments says which rooms.
     Each(Rooms, &'static [&'static str]),
+    /// The own room of the user who is named in an argument.
+    User(&'static str),
+    /// The own room of the client that is named in an argument.
+    Client(&'static str),
+    /// The room of all: what is about the whole server.
+    All,
 }
 
 /// The rooms that a command is about, one at least, by its arguments and who asks.
@@ -154,6 +160,8 @@ pub enum Rule {
     Numbers(usize, f64),
     /// A time, as RFC 3339 text in UTC.
     Time,
+    /// An address or a range of addresses: 203.0.113.7, 10.0.0.0/8, 2001:db8::/32.
+    Network,
 }
 
 impl Spec {
@@ -177,7 +185,10 @@ impl Spec {
         }
         match self.place {
             Place::Room => assert!(self.path.contains("/{room}"), "{name}: the path names no room"),
-            Place::Of(_, field) => assert!(self.field(field).is_some_and(|field| field.required), "{name}"),
+            Place::All => {}
+            Place::Of(_, field) | Place::User(field) | Place::Client(field) => {
+                assert!(self.field(field).is_some_and(|field| field.required), "{name}");
+            }
             Place::InTurn(_) => {}
             Place::Each(_, one_of) => {
                 let is_optional = |name: &&str| self.field(name).is_some_and(|field| !field.required);

@@ -1,6 +1,7 @@
 //! Plays of services: some people on some shards ask a service for things, while queues between shards, sockets, time and
 //! the store do as they like. Each service has a [`Part`] that knows what must come of it.
 
+mod access;
 mod chat;
 mod monitor;
 mod notification;
@@ -64,7 +65,8 @@ pub struct Stage {
 }
 
 /// Every part, by name.
-pub const PARTS: [(&str, fn() -> Box<dyn Part>); 8] = [
+pub const PARTS: [(&str, fn() -> Box<dyn Part>); 9] = [
+    ("access", || Box::<access::Bans>::default()),
     ("operation", || Box::<operation::Operations>::default()),
     ("poll", || Box::<poll::Polls>::default()),
     ("presence", || Box::<presence::Presence>::default()),

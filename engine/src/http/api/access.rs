@@ -1,8 +1,10 @@
 //! Who may use the API: an API key, or a JWT whose role may.
 
-use fanfare_core::Identity;
+use fanfare_core::{Identity, Permission};
+use fanfare_protocol::Code;
 use http::{StatusCode, header};
 
+use crate::auth::Rejection;
 use crate::http::head::Head;
 use crate::http::respond::Response;
 use crate::process::Process;
@@ -27,15 +29,38 @@ impl Caller {
 
 /// Finds out who calls, unless nothing may be done now because it could not be written down.
 pub(crate) fn check(process: &Process, head: &Head) -> Result<Caller, Response> {
-    if process.audit.refuses() {
-        let message = "the audit log cannot be written; try again";
-        return Err(Response::error(StatusCode::SERVICE_UNAVAILABLE, message).with("retry-after", "1"));
-    }
+    writable(process)?;
     caller(process, head)
+}
+
+/// Finds out who calls, if it is an operator: a backend with a key, or a user whose role has the permission `admin`.
+pub(crate) fn operator(process: &Process, head: &Head) -> Result<Caller, Response> {
+    writable(process)?;
+    let caller = identify(process, head, presented(process, head)?)?;
+    let live = process.live();
+    match &caller {
+        Caller::User(identity) if !live.options.permissions_of(&identity.role).has(Permission::Admin) => {
+            Err(denied(process, head, identity, "the token's role has not the permission `admin`"))
+        }
+        _ => Ok(caller),
+    }
 }
 
 /// Finds out who calls. Messages go on also when [`check`] lets nobody in.
 pub(crate) fn caller(process: &Process, head: &Head) -> Result<Caller, Response> {
+    admit(process, head, presented(process, head)?)
+}
+
+fn writable(process: &Process) -> Result<(), Response> {
+    if process.audit.refuses() {
+        let message = "the audit log cannot be written; try again";
+        return Err(Response::error(StatusCode::SERVICE_UNAVAILABLE, message).with("retry-after", "1"));
+    }
+    Ok(())
+}
+
+/// The API key or the token of a request.
+fn presented<'h>(process: &Process, head: &'h Head) -> Result<&'h str, Response> {
     let refuse = |message: &str| refuse(process, head, message);
     let value = head.headers.get(header::AUTHORIZATION);
     let Some(value) = value.and_then(|value| value.to_str().ok()) else {
@@ -44,22 +69,39 @@ pub(crate) fn caller(process: &Process, head: &Head) -> Result<Caller, Response>
     let Some(presented) = value.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("bearer ")) else {
         return Err(refuse("`authorization` must be of the scheme Bearer"));
     };
-    admit(process, head, value[presented.len()..].trim())
+    Ok(value[presented.len()..].trim())
 }
 
-/// Whose API key or token this is.
+/// Whose API key or token this is, if the role may use the HTTP API.
 pub(crate) fn admit(process: &Process, head: &Head, presented: &str) -> Result<Caller, Response> {
-    if let Some(name) = process.api_keys.check(presented) {
+    let caller = identify(process, head, presented)?;
+    let live = process.live();
+    match &caller {
+        Caller::User(identity) if !live.config.auth.api_roles.iter().any(|role| **role == *identity.role) => {
+            Err(denied(process, head, identity, "the token's role may not use the HTTP API"))
+        }
+        _ => Ok(caller),
+    }
+}
+
+fn identify(process: &Process, head: &Head, presented: &str) -> Result<Caller, Response> {
+    if let Some(name) = process.live().api_keys.check(presented) {
         return Ok(Caller::Key(name.to_owned()));
     }
-    let identity = process.identify(presented, process.clock.now().unix_ms);
-    let identity = identity.map_err(|message| refuse(process, head, &message))?;
-    if process.config.auth.api_roles.iter().any(|role| **role == *identity.role) {
-        return Ok(Caller::User(identity));
+    match process.identify(presented, process.clock.now().unix_ms) {
+        Ok(identity) => Ok(Caller::User(identity)),
+        Err(Rejection { code: Code::AuthenticationFailed, message }) => Err(refuse(process, head, &message)),
+        Err(Rejection { code, message }) => {
+            process.audit.caller_denied(head, "", StatusCode::FORBIDDEN, "banned");
+            Err(Response::refused(StatusCode::FORBIDDEN, code, &message, None))
+        }
     }
-    let (status, message) = (StatusCode::FORBIDDEN, "the token's role may not use the HTTP API");
+}
+
+fn denied(process: &Process, head: &Head, identity: &Identity, message: &str) -> Response {
+    let status = StatusCode::FORBIDDEN;
     process.audit.caller_denied(head, &identity.user_id, status, message);
-    Err(Response::error(status, message))
+    Response::error(status, message)
 }
 
 /// Tells somebody who showed nothing good.

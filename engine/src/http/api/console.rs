@@ -89,7 +89,7 @@ fn embedded(content_type: &'static str, text: &'static str) -> Response {
 
 /// `/dev/token`: a token for the page; there is none outside development.
 pub(crate) fn token(process: &Process) -> Response {
-    if !process.config.development {
+    if !process.live().config.development {
         return Response::error(StatusCode::NOT_FOUND, "there is nothing at this path");
     }
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

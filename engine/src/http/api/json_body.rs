@@ -22,14 +22,14 @@ pub(super) async fn read(process: &Process, connection: &mut Connection, head: &
     if head.has_body() && !json_type {
         return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "`content-type` must be application/json");
     }
+    let live = process.live();
+    let (max, patience) = (live.config.limits.http_body, live.config.timeouts.http_request);
     let expects = head.headers.get(header::EXPECT);
-    if expects.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
-        let patience = process.config.timeouts.http_request;
-        if connection.send(b"HTTP/1.1 100 Continue\r\n\r\n", patience).await.is_err() {
-            return Err(Next::End);
-        }
+    if expects.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+        && connection.send(b"HTTP/1.1 100 Continue\r\n\r\n", patience).await.is_err()
+    {
+        return Err(Next::End);
     }
-    let (max, patience) = (process.config.limits.http_body, process.config.timeouts.http_request);
     match body::read(connection, head.body, max, patience).await {
         Ok(body) => Ok(body),
         Err(body::Failure::Gone) => Err(Next::End),

@@ -1,6 +1,7 @@
 //! The HTTP API: one endpoint, or one kind of endpoint, a file.
 
 mod access;
+pub(crate) mod admin;
 mod connections;
 pub(crate) mod console;
 pub(crate) mod describe;

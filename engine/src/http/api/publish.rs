@@ -1,6 +1,8 @@
 //! `POST /v1/publish`: one message or an array of them.
 
-use fanfare_core::{Answer, Input};
+use std::sync::Arc;
+
+use fanfare_core::{Answer, Input, Options};
 use fanfare_protocol::{Code, Publish, Refusal, RoomName, Target, json};
 use http::StatusCode;
 use serde_json::{Value, json as object};
@@ -38,9 +40,10 @@ async fn perform(handle: &Handle, process: &Process, head: &Head, caller: &Calle
     json::decode_publishes(body, &mut |item| items.push(item));
     let single = !body.trim_ascii_start().starts_with(b"[");
     let mut denied = Vec::new();
+    let options = Arc::clone(&process.live().options);
     let outcomes: Vec<Result<Publish, Refusal>> = items
         .into_iter()
-        .map(|item| item.and_then(|publish| allowed(process, caller, publish, &mut denied)))
+        .map(|item| item.and_then(|publish| allowed(&options, caller, publish, &mut denied)))
         .collect();
     if let [first, ..] = &denied[..] {
         process.audit.publishes_denied(head, caller.name(), NOT_ALLOWED, first.as_deref(), denied.len());
@@ -77,18 +80,19 @@ const NOT_ALLOWED: &str = "the token does not allow to publish to this target";
 
 /// Whether the caller may send this message.
 fn allowed(
-    process: &Process,
+    options: &Options,
     caller: &Caller,
     publish: Publish,
     denied: &mut Vec<Option<Box<str>>>,
 ) -> Result<Publish, Refusal> {
+    options.mode.takes_publish(publish.priority.unwrap_or(0))?;
     let Caller::User(identity) = caller else { return Ok(publish) };
     let may = match &publish.target {
         Target::Room(room) => {
-            let roles = &process.options.type_of(room).publish;
+            let roles = &options.type_of(room).publish;
             identity.covers(room.as_str()) && roles.iter().any(|role| role == "*" || **role == *identity.role)
         }
-        _ => process.options.broadcast_roles.iter().any(|role| **role == *identity.role),
+        _ => options.broadcast_roles.iter().any(|role| **role == *identity.role),
     };
     if may {
         return Ok(publish);

@@ -1,8 +1,9 @@
 //! `GET /v1/…` and `DELETE /v1/connections/{client_id}`: what is there, over all shards.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use fanfare_core::{Answer, ConnectionRow, ConnectionState, Input, Question, Rows};
+use fanfare_core::{Answer, Close, ConnectionRow, ConnectionState, Ending, Input, Question, Rows, Who};
 use fanfare_protocol::Code;
 use fanfare_protocol::name::check_id;
 use http::{Method, StatusCode};
@@ -154,11 +155,17 @@ fn one(answers: Option<Vec<Rows>>) -> Response {
     }
 }
 
-async fn disconnect(handle: &Handle, process: &Process, client_id: &str) -> Response {
-    let question = Question::Disconnect { client_id: client_id.into() };
-    let Some(answers) = ask(handle, process, question).await else { return late() };
+/// Ends connections on all shards, or counts them; gives how many.
+pub(super) async fn end(handle: &Handle, process: &Process, ending: Ending) -> Option<u32> {
+    let answers = ask(handle, process, Question::Disconnect(Arc::new(ending))).await?;
     let count = |rows: &Rows| if let Rows::Disconnected(count) = rows { *count } else { 0 };
-    let ended: u32 = answers.iter().map(count).sum();
+    Some(answers.iter().map(count).sum())
+}
+
+async fn disconnect(handle: &Handle, process: &Process, client_id: &str) -> Response {
+    let close = Close::code(Code::DisconnectedByAdmin, "an operator ended this connection");
+    let ending = Ending { who: Who::Client(client_id.into()), close, count_only: false };
+    let Some(ended) = end(handle, process, ending).await else { return late() };
     if ended == 0 {
         return Response::error(StatusCode::NOT_FOUND, "no connection has this client id");
     }

@@ -51,7 +51,7 @@ pub(crate) async fn call(
     Next::Respond(response)
 }
 
-async fn perform(
+pub(super) async fn perform(
     handle: &Handle,
     process: &Process,
     caller: Caller,
@@ -67,7 +67,7 @@ async fn perform(
     let (caller, patterns) = match caller {
         Caller::Key(_) => (service::Caller::key(), None),
         Caller::User(identity) => {
-            let permissions = process.options.permissions_of(&identity.role);
+            let permissions = process.live().options.permissions_of(&identity.role);
             let user = Some(RoomName::of_user(&identity.user_id));
             (service::Caller { user, role: identity.role, permissions, address: None }, identity.rooms)
         }
@@ -100,18 +100,22 @@ fn read(head: &Head, path: &Path, body: Bytes) -> Result<(Option<RoomName>, Args
             }
         }
     }
-    let body = match body.trim_ascii() {
-        [] => None,
-        b"null" => return Err(invalid("body", "the body must be an object".to_owned())),
-        _ => {
-            json::check(&body)?;
-            Some(Body::Json(body))
-        }
-    };
-    Ok((room, Args::read(path.spec, body.as_ref(), &given)?))
+    Ok((room, Args::read(path.spec, object(body)?.as_ref(), &given)?))
 }
 
-fn refused(refusal: &Refusal) -> Response {
+/// The arguments in a body, if there is one.
+pub(super) fn object(body: Bytes) -> Result<Option<Body>, Refusal> {
+    match body.trim_ascii() {
+        [] => Ok(None),
+        b"null" => Err(Refusal::invalid(None, Some("body"), "the body must be an object")),
+        _ => {
+            json::check(&body)?;
+            Ok(Some(Body::Json(body)))
+        }
+    }
+}
+
+pub(super) fn refused(refusal: &Refusal) -> Response {
     let status = StatusCode::from_u16(refusal.code.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
     Response::refused(status, refusal.code, &refusal.message, refusal.field)
 }

@@ -152,6 +152,11 @@ impl Server {
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
     }
 
+    /// Writes another text into the file of its configuration, which must have been there at the start.
+    pub(crate) fn reconfigure(&self, text: &str) {
+        std::fs::write(self.config.as_ref().expect("a configuration"), text).unwrap();
+    }
+
     /// Open descriptors.
     pub(crate) fn descriptors(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()

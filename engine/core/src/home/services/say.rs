@@ -54,6 +54,7 @@ impl HomeRooms {
     pub(super) fn perform(&mut self, number: u32, deed: Deed, out: &mut Effects) {
         let room = self.rooms.get(number).expect("invariant: a room whose service acts is kept");
         match deed {
+            Deed::Deny(change) => out.denials.push(change),
             Deed::Purge => self.purge(number, out),
             Deed::Expel { user, reason } => {
                 for shard in room.audience.shards() {

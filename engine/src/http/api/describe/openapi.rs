@@ -5,6 +5,7 @@ use fanfare_protocol::name::RESERVED_EVENTS;
 use serde_json::{Map, Value, json};
 
 use super::schema;
+use crate::http::api::admin;
 
 /// What all have in common.
 const FRAME: &str = include_str!("openapi.json");
@@ -38,7 +39,7 @@ pub(super) fn document() -> Value {
             }
         }
     }
-    for spec in service::commands() {
+    for spec in service::commands().chain(&admin::COMMANDS) {
         document["paths"][spec.path][spec.method.name().to_lowercase()] = operation(spec);
     }
     document

@@ -10,6 +10,10 @@ const NAME: &str = r"^[A-Za-z0-9._:=~+-]{1,64}$";
 const TEXT: &str = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$";
 const LINK: &str = r"^(https?://|/(?!/))[^\u0000-\u001f\u007f-\u009f]*$";
 const CLOCK: &str = r"^([01][0-9]|2[0-3]):[0-5][0-9]$";
+/// Four numbers up to 255 and one up to 32.
+const IPV4_RANGE: &str = r"^((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\.){3}(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])/(3[0-2]|[12]?[0-9])$";
+/// Eight groups written out, and a number up to 128; what is shortened is understood as well.
+const IPV6_RANGE: &str = r"^([0-9a-f]{1,4}:){7}[0-9a-f]{1,4}/(12[0-8]|1[01][0-9]|[1-9]?[0-9])$";
 
 /// That exactly one of these members is given; of one that is true or false, that it is true.
 pub(super) fn one_of(fields: &[&Field]) -> Value {
@@ -86,6 +90,10 @@ fn rule(rule: &Rule) -> Value {
             "maxProperties": count,
             "propertyNames": self::rule(&Rule::Name),
             "additionalProperties": self::rule(&Rule::Number(-bound, *bound)),
+        }),
+        Rule::Network => json!({
+            "type": "string",
+            "anyOf": [{ "format": "ipv4" }, { "pattern": IPV4_RANGE }, { "format": "ipv6" }, { "pattern": IPV6_RANGE }],
         }),
         Rule::Time => json!({ "type": "string", "format": "date-time" }),
     }
