@@ -26,7 +26,7 @@ pub(crate) fn history(
     if !may_join(local, connection, &history.room) || history.room.is_engine_room() {
         let message = "the token does not allow to read this `room`".to_owned();
         let refusal = Refusal { id: command, code: Code::Forbidden, message, field: Some("room") };
-        local.deny(id, FactKind::HistoryDenied, history.room.clone(), &refusal, out);
+        local.deny(id, FactKind::HistoryDenied, history.room, &refusal, out);
         return;
     }
     if !asked && local.asks_outsider(id, &history.room) {

@@ -118,7 +118,7 @@ fn perform(local: &mut Local, now: Now, id: ConnectionId, request: Request, out:
             local.refuse(id, &Refusal::invalid(command, Some("sequence_number"), message));
         }
         Command::Heartbeat { data } => {
-            heartbeat::heartbeat(local, now, id, command.as_ref(), data.as_ref(), out)
+            heartbeat::heartbeat(local, now, id, command.as_ref(), data.as_ref(), out);
         }
         Command::Ack(ack) => ack::ack(local, id, command, ack, out),
         Command::History(history) => history::history(local, now, id, command, history, false, out),

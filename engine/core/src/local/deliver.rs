@@ -88,7 +88,7 @@ impl Local {
             }
             (Err(refusal), JoinKind::Command(command)) => {
                 let refusal = Refusal { id: command, ..*refusal };
-                self.deny(id, FactKind::JoinDenied, room.clone(), &refusal, out);
+                self.deny(id, FactKind::JoinDenied, room, &refusal, out);
             }
         }
         let connection = self.connections.get(id).expect("invariant: still held");

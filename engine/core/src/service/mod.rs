@@ -124,6 +124,9 @@ pub(crate) trait Service: Debug {
     }
 }
 
+/// Makes an instance again from what it gave to be kept.
+pub(crate) type Restore = fn(&[u8], &Options) -> Option<Box<dyn Service>>;
+
 /// A service.
 pub(crate) struct Kind {
     /// What its commands' names begin with.
@@ -133,7 +136,7 @@ pub(crate) struct Kind {
     /// An instance without anything in it.
     pub(crate) new: fn(&Options) -> Box<dyn Service>,
     /// An instance from what [`Service::save`] gave; nothing where that cannot be read.
-    pub(crate) restore: fn(&[u8], &Options) -> Option<Box<dyn Service>>,
+    pub(crate) restore: Restore,
     /// Whether it says itself who may do its commands, so that who is not let into a room is not stopped before.
     pub(crate) guards: bool,
     /// Whether rooms of a type have an instance from the first member on.

@@ -64,8 +64,11 @@ pub struct Stage {
     stores: bool,
 }
 
+/// Makes a part that has not begun.
+pub type Make = fn() -> Box<dyn Part>;
+
 /// Every part, by name.
-pub const PARTS: [(&str, fn() -> Box<dyn Part>); 9] = [
+pub const PARTS: [(&str, Make); 9] = [
     ("access", || Box::<access::Bans>::default()),
     ("operation", || Box::<operation::Operations>::default()),
     ("poll", || Box::<poll::Polls>::default()),
