@@ -1,7 +1,7 @@
 //! Services: state kept over rooms, each a pure state machine at the room's home shard. Commands go in, messages come out.
 //!
 //! A service is a folder here with its commands declared in one table ([`Spec`]), from which arguments are checked, HTTP
-//! paths are routed and the published descriptions of the API are made. [`SERVICES`] is the one place where it is
+//! paths are routed and the published descriptions of the API are made. `SERVICES` is the one place where it is
 //! registered. A room has an instance of a service from the first command that makes one until that is empty again,
 //! so what is not used costs nothing.
 

@@ -78,7 +78,7 @@ pub enum Place {
     Of(&'static str, &'static str),
     /// The caller's own room; over HTTP, with a key, that of the user who is named in the argument `user_id`.
     Own,
-    /// Rooms one after the other, in this order: what one answers the next finds as [`Args::so_far`], and the last one's answer
+    /// Rooms one after the other, in this order: what one answers the next finds as `Args::so_far`, and the last one's answer
     /// is the caller's. The first that refuses is the last.
     InTurn(Rooms),
     /// The same, in whichever order is the quickest. Exactly one of these arguments says which rooms.
