@@ -39,7 +39,8 @@ fn date(days_since_1970: u64) -> (u64, u64, u64) {
     (cycle * 400 + year_of_cycle + u64::from(month <= 2), month, day)
 }
 
-/// The milliseconds since 1970 of an RFC 3339 time from 1970 on, with any offset; fractions beyond milliseconds are cut off.
+/// The milliseconds since 1970 of an RFC 3339 time with any offset; 0 for one before that. Fractions beyond milliseconds are cut
+/// off, and a leap second counts as the one before it.
 ///
 /// ```
 /// use fanfare_protocol::timestamp::parse_rfc3339;
@@ -56,11 +57,13 @@ pub fn parse_rfc3339(text: &str) -> Option<u64> {
     let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
     let marks =
         stands(4, b"-") && stands(7, b"-") && stands(10, b"Tt ") && stands(13, b":") && stands(16, b":");
-    let within = (1_970..=9_999).contains(&year) && hour < 24 && minute < 60 && second < 60;
-    if !marks || !within {
+    if !marks || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    let days = days_since_1970(year, month, day)?;
+    let second = second.min(59);
+    // As a day of a year that is like it: the calendar repeats every 400 years.
+    let is_early = year < 1_970;
+    let days = days_since_1970(if is_early { year + 2_000 } else { year }, month, day)?;
     let (mut at, mut ms) = (19, 0);
     if stands(at, b".") {
         let fraction = text[at + 1..].bytes().take_while(u8::is_ascii_digit).count();
@@ -73,19 +76,20 @@ pub fn parse_rfc3339(text: &str) -> Option<u64> {
         at += 1 + fraction;
     }
     let local = days * MS_PER_DAY + hour * 3_600_000 + minute * 60_000 + second * 1_000 + ms;
-    match &text[at..] {
+    let time = match &text[at..] {
         "Z" | "z" => Some(local),
         zone if zone.len() == 6 && stands(at + 3, b":") => {
             let (hours, minutes) = (number(at + 1, at + 3)?, number(at + 4, at + 6)?);
             let offset = (hours < 24 && minutes < 60).then_some(hours * 3_600_000 + minutes * 60_000)?;
             match text.as_bytes()[at] {
-                b'+' => local.checked_sub(offset),
+                b'+' => Some(local.saturating_sub(offset)),
                 b'-' => Some(local + offset),
                 _ => None,
             }
         }
         _ => None,
-    }
+    };
+    time.map(|unix_ms| if is_early { 0 } else { unix_ms })
 }
 
 /// The inverse of [`date`]; nothing for a day that is none.
@@ -121,6 +125,10 @@ mod tests {
             assert_eq!(parse_rfc3339(&text(unix_ms)), Some(unix_ms));
         }
         assert_eq!(parse_rfc3339("2026-11-20T10:30:00Z"), parse_rfc3339("2026-11-20T12:30:00.0009+02:00"));
+        for early in ["1969-12-31T23:59:59Z", "1970-01-01T00:00:00+01:00", "0001-02-03T04:05:06Z"] {
+            assert_eq!(parse_rfc3339(early), Some(0), "{early}");
+        }
+        assert_eq!(parse_rfc3339("2016-12-31T23:59:60Z"), parse_rfc3339("2016-12-31T23:59:59Z"));
         for bad in [
             "",
             "2026-11-20",
@@ -131,10 +139,9 @@ mod tests {
             "2026-11-31T10:30:00Z",
             "2026-11-20T24:30:00Z",
             "2026-11-20T10:30:61Z",
+            "1900-02-29T10:30:00Z",
             "2026-11-20T10:30:00.Z",
             "2026-11-20T10:30:00+0200",
-            "1969-12-31T23:59:59Z",
-            "1970-01-01T00:00:00+01:00",
             "2026-11-20T10:30:00Zé",
             "éééééééééééééééé",
         ] {
