@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use fanfare_protocol::Refusal;
+use fanfare_protocol::wire::CommandId;
 use fanfare_protocol::wire::History;
 use fanfare_protocol::ws::{OpCode, encode_frame};
-use fanfare_protocol::{Code, Refusal, RoomName};
 use foldhash::quality::FixedState;
 
 use crate::close::Close;
@@ -153,7 +154,8 @@ impl Core {
             Mesh::Local(ToLocal::ContextEnded(room)) => self.local.context_ended(&room, out),
             Mesh::Local(ToLocal::Deliver(prepared)) => self.local.deliver(&prepared, out),
             Mesh::Local(ToLocal::Refused(id, command, refusal)) => {
-                self.local.refuse(id, &Refusal { id: command, ..*refusal });
+                let refusal = Refusal { id: command, ..*refusal };
+                self.local.deny_at_home(id, FactKind::HistoryDenied, &refusal, out);
             }
             Mesh::Local(ToLocal::Expel(room, user, reason)) => {
                 self.local.expel(now, &room, user.as_ref(), &reason, out);
@@ -162,10 +164,10 @@ impl Core {
             Mesh::Local(ToLocal::Answered(origin, outcome)) => match origin {
                 Origin::Silent => {}
                 Origin::Roster(address, command) => {
-                    command::presence::answer(&mut self.local, address.connection, command, outcome);
+                    command::presence::answer(&mut self.local, address.connection, command, outcome, out);
                 }
                 Origin::Connection(address, command) => {
-                    command::call::answer(&mut self.local, address.connection, command, outcome);
+                    command::call::answer(&mut self.local, address.connection, command, outcome, out);
                 }
                 Origin::Http(_, request, _) => {
                     out.answers.push((request, Answer::Done(outcome.map_err(|refusal| *refusal))));
@@ -174,7 +176,7 @@ impl Core {
             Mesh::Local(ToLocal::Published(origin, outcome)) => match origin {
                 Origin::Silent | Origin::Roster(..) => {}
                 Origin::Connection(address, command) => {
-                    command::publish::answer(&mut self.local, address.connection, command, outcome);
+                    command::publish::answer(&mut self.local, address.connection, command, outcome, out);
                 }
                 Origin::Http(_, request, index) => {
                     let outcome = outcome.map(|placed| *placed).map_err(|refusal| *refusal);
@@ -448,10 +450,9 @@ impl Core {
         self.local.latency()
     }
 
-    /// Refuses what may not be published: for callers who are no connection.
-    pub fn may_publish(&self, room: &RoomName, role: &str) -> Result<(), Code> {
-        let allowed = crate::options::lists(&self.local.options.type_of(room).publish, role)
-            && self.local.options.permits(role, crate::Permission::Publish);
-        if allowed { Ok(()) } else { Err(Code::Forbidden) }
+    /// Counts a token that a connection shows against its rate, before anybody looks at it. False: it was refused, or the
+    /// connection has ended. A connection's first token is what it is let in with.
+    pub fn may_show_token(&mut self, now: Now, id: ConnectionId, command: Option<&CommandId>) -> bool {
+        command::may_show_token(&mut self.local, now, id, command)
     }
 }

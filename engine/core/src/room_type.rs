@@ -201,11 +201,6 @@ impl RoomType {
         }
     }
 
-    /// Whether its rooms want to know who their members are.
-    pub(crate) fn knows_members(&self) -> bool {
-        self.presence || self.is_managed()
-    }
-
     /// Whether its rooms can be created, and so have a creator.
     pub fn is_managed(&self) -> bool {
         !self.create.is_empty()

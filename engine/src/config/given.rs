@@ -31,8 +31,8 @@ pub struct Change {
     pub at_once: bool,
 }
 
-/// Ends of names of settings that nobody is shown.
-const SECRETS: [&str; 4] = ["secret", "password", "token", "sha256"];
+/// Ends of names of settings that nobody is shown. An address to call may hold a key in its path or query.
+const SECRETS: [&str; 5] = ["secret", "password", "token", "sha256", "url"];
 
 impl fmt::Debug for Given {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

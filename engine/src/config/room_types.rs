@@ -80,6 +80,14 @@ fn room_type(mut section: Section<'_>, compression: Compression) -> Option<RoomT
         created_only: section.flag("created_only", false),
         cleanup: section.flag("cleanup", false),
     };
+    for (field, is_set) in [("private", room_type.private), ("created_only", room_type.created_only)] {
+        if is_set && room_type.create.is_empty() {
+            section.problem(
+                field,
+                "needs `create`, the roles that may create rooms: without it nobody could be let in",
+            );
+        }
+    }
     section.finish();
     name.map(|_| room_type)
 }

@@ -104,7 +104,12 @@ pub(super) fn read(
             section.problem("key", "two keys have the same id");
         }
     }
-    let api_keys = section.sections("api_key").into_iter().filter_map(api_key).collect();
+    let api_keys: Vec<ApiKey> = section.sections("api_key").into_iter().filter_map(api_key).collect();
+    for (at, key) in api_keys.iter().enumerate() {
+        if api_keys[..at].iter().any(|other| other.name == key.name) {
+            section.problem("api_key", format!("two API keys have the name `{}`", key.name));
+        }
+    }
     section.finish();
     Auth { leeway, audience, issuer, keys, allowed_origins, api_keys, api_roles, broadcast_roles }
 }

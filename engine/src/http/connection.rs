@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -74,7 +75,22 @@ pub(crate) async fn serve(handle: Handle, stream: TcpStream, peer: SocketAddr) {
             Next::End => return,
         }
         patience = timeouts.http_keep_alive;
+        // Requests that are there already must not keep the shard from everything else.
+        yield_now().await;
     }
+}
+
+/// Lets the shard's other work go first.
+async fn yield_now() {
+    let mut yielded = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 impl Connection {
@@ -85,6 +101,9 @@ impl Connection {
     /// Reads some more into the buffer. Nothing is in flight when the time is over, so nothing is lost.
     pub(crate) async fn read(&mut self, patience: Duration) -> Result<(), End> {
         const CHUNK: usize = 4_096;
+        if patience.is_zero() {
+            return Err(End::Late);
+        }
         let deadline = monoio::time::Instant::now() + patience;
         loop {
             let old = self.buffer.len();
@@ -93,7 +112,10 @@ impl Connection {
             let count = if let Received::Bytes(count) = received { count } else { 0 };
             self.buffer.truncate(old + count);
             match received {
-                Received::Bytes(_) => return Ok(()),
+                Received::Bytes(_) => {
+                    yield_now().await;
+                    return Ok(());
+                }
                 Received::Gone => return Err(End::Gone),
                 Received::Blocked => {}
             }

@@ -36,11 +36,12 @@ pub(crate) async fn read(
     patience: Duration,
 ) -> Result<Head, Failure> {
     let deadline = monoio::time::Instant::now() + patience;
-    let mut searched = 0;
+    let (mut searched, mut skipped) = (0, 0);
     loop {
         // Empty lines before a request are allowed (RFC 9112 §2.2).
         while connection.buffer.starts_with(b"\r\n") {
             let _ = connection.buffer.split_to(2);
+            skipped += 2;
         }
         // The end is looked for where it was not looked before, so that a head that dribbles in costs no more
         // than one that comes at once.
@@ -50,7 +51,7 @@ pub(crate) async fn read(
             }
             return decode(connection, end);
         }
-        if connection.buffer.len() > bytes_max {
+        if connection.buffer.len() + skipped > bytes_max {
             return Err(Failure::TooLarge);
         }
         searched = connection.buffer.len().saturating_sub(3);

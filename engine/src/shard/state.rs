@@ -269,6 +269,9 @@ impl State {
             let input = match event {
                 Event::Input(input) => input,
                 Event::Token(command, token) => {
+                    if !self.core.may_show_token(now, id, command.as_ref()) {
+                        continue;
+                    }
                     let checked = self.process.identify(&token, now.unix_ms);
                     self.process.audit.token(self.shard, id, &token, &checked);
                     match checked {

@@ -13,7 +13,8 @@ use crate::hook::About;
 use crate::id::{Address, ConnectionId};
 use crate::local::Local;
 use crate::mesh::{Called, Mesh, Origin, ToHome, ToLocal};
-use crate::service::{self, Access, Args, Caller, Method, Place, Spec};
+use crate::permission::Permission;
+use crate::service::{self, Args, Caller, Method, Place, Spec};
 use crate::time::Now;
 
 /// A command whose arguments keep its rules.
@@ -49,7 +50,7 @@ pub(super) fn call(
         route(local, calling, patterns.as_ref(), out)
     });
     if let Ok(room) = &outcome
-        && service::find(&call.name).is_some_and(|(_, spec)| spec.access == Access::Admin)
+        && service::find(&call.name).is_some_and(|(_, spec)| spec.steers())
     {
         local.note(id, FactKind::Commanded, format!("{} {room}", call.name), out);
     }
@@ -123,10 +124,16 @@ pub(super) fn route(
 ) -> Result<RoomName, Refusal> {
     let Calling { spec, room, args, caller, origin } = calling;
     let mut rooms = places(local, spec, room, &args, &caller)?;
-    // The last one is the one that answers; those before it are no more than it is.
+    // The last one is the one that answers. Of rooms in turn those before it are no more than it is; of a list each counts.
     let last = rooms.back().expect("invariant: a command is about one room at least").clone();
-    caller.check(&local.options, patterns, spec, &last)?;
-    if spec.method != Method::Get && spec.access != Access::Admin {
+    match spec.place {
+        Place::Each(..) => {
+            rooms.iter().try_for_each(|room| caller.check(&local.options, patterns, spec, room))?;
+        }
+        _ => caller.check(&local.options, patterns, spec, &last)?,
+    }
+    let operates = caller.permissions.has(Permission::Admin) && spec.steers();
+    if spec.method != Method::Get && !operates {
         local.options.mode.takes_change()?;
     }
     let room = rooms.pop_front().expect("invariant: just seen");
@@ -172,9 +179,13 @@ pub(crate) fn answer(
     id: ConnectionId,
     command: CommandId,
     outcome: Result<Body, Box<Refusal>>,
+    out: &mut Effects,
 ) {
     match outcome {
         Ok(data) => local.reply(id, Some(&command), &Reply::Done { data: &data }),
-        Err(refusal) => local.refuse(id, &Refusal { id: Some(command), ..*refusal }),
+        Err(refusal) => {
+            let refusal = Refusal { id: Some(command), ..*refusal };
+            local.deny_at_home(id, FactKind::CallDenied, &refusal, out);
+        }
     }
 }

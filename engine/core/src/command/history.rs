@@ -40,7 +40,7 @@ pub(crate) fn history(
     }
     let encoding = connection.class.encoding();
     let role = Some(local.roles.name(connection.role).into());
-    let caller = local.member_of(id, &history.room).map(|member| Box::new(member.who));
+    let caller = Some(Box::new(local.caller(id)));
     let asker = Asker::Connection(Address { shard: local.shard, connection: id }, encoding, command);
     let to = local.home_of(&history.room);
     out.send(to, Mesh::Home(ToHome::History(Box::new(Lookup { history, role, caller, asker }))));

@@ -76,9 +76,9 @@ pub(crate) fn join(
     let kind = JoinKind::Command(command);
     let reader = local.reader_of(id, &room);
     let wants_past = recover.is_some() || last.is_some_and(|last| last > 0) || reader.is_some();
-    let member = local.member_of(id, &room);
+    let member = Some(local.member_of(id));
     let role = wants_past.then(|| local.filtered_role(id)).flatten();
-    let catch_up = (wants_past || member.is_some())
-        .then(|| Box::new(CatchUp { recover, last, reader, member, role, ..CatchUp::default() }));
+    let catch_up = CatchUp { recover, last, reader, member, role, ..CatchUp::default() };
+    let catch_up = Some(Box::new(catch_up));
     out.send(to, Mesh::Home(ToHome::Join { room, from, class, owner: 0, catch_up, kind }));
 }

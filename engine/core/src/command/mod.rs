@@ -11,6 +11,7 @@ mod leave;
 pub(crate) mod presence;
 pub(crate) mod publish;
 
+use fanfare_protocol::wire::CommandId;
 use fanfare_protocol::{Code, Command, Refusal, Reply, Request};
 
 pub(crate) use auth::token;
@@ -33,12 +34,7 @@ impl Local {
     }
 
     /// Counts one command against the connection's rate. False: it was refused.
-    fn allowed(
-        &mut self,
-        now: Now,
-        id: ConnectionId,
-        command: Option<&fanfare_protocol::wire::CommandId>,
-    ) -> bool {
+    fn allowed(&mut self, now: Now, id: ConnectionId, command: Option<&CommandId>) -> bool {
         let rate = self.rate();
         let Some(connection) = self.connections.get_mut(id) else { return false };
         self.stats.commands += 1;
@@ -126,6 +122,20 @@ fn perform(local: &mut Local, now: Now, id: ConnectionId, request: Request, out:
         Command::Presence { room } => presence::presence(local, now, id, command, room, false, out),
         // The shell checks tokens and sends `Input::Token` instead.
         Command::Auth { .. } | Command::Refresh { .. } => local.reply(id, command.as_ref(), &Reply::Ok),
+    }
+}
+
+/// Whether a connection may show a token now.
+pub(crate) fn may_show_token(
+    local: &mut Local,
+    now: Now,
+    id: ConnectionId,
+    command: Option<&CommandId>,
+) -> bool {
+    match local.connections.get(id).map(|connection| connection.state) {
+        None | Some(State::Closing | State::Bare) => false,
+        Some(State::AwaitingToken) => true,
+        Some(State::Admitting | State::Open) => local.allowed(now, id, command),
     }
 }
 

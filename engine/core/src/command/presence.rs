@@ -7,6 +7,7 @@ use fanfare_protocol::{Body, Command, Refusal, Reply, Request, RoomName};
 
 use crate::command::call::{self, Calling};
 use crate::effect::Effects;
+use crate::fact::FactKind;
 use crate::hook::About;
 use crate::id::{Address, ConnectionId};
 use crate::local::Local;
@@ -69,6 +70,7 @@ pub(crate) fn answer(
     id: ConnectionId,
     command: Option<CommandId>,
     outcome: Result<Body, Box<Refusal>>,
+    out: &mut Effects,
 ) {
     match outcome {
         Ok(roster) => {
@@ -78,7 +80,10 @@ pub(crate) fn answer(
             let presence = Reply::Presence { room, count: count.unwrap_or(0), members: &members };
             local.reply(id, command.as_ref(), &presence);
         }
-        Err(refusal) => local.refuse(id, &Refusal { id: command, ..*refusal }),
+        Err(refusal) => {
+            let refusal = Refusal { id: command, ..*refusal };
+            local.deny_at_home(id, FactKind::CallDenied, &refusal, out);
+        }
     }
 }
 

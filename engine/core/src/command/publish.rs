@@ -165,6 +165,7 @@ pub(crate) fn answer(
     id: ConnectionId,
     command: CommandId,
     outcome: Result<Box<Placed>, Box<Refusal>>,
+    out: &mut Effects,
 ) {
     match outcome {
         Ok(placed) => {
@@ -174,7 +175,10 @@ pub(crate) fn answer(
                 Reply::Published { room: room.as_str(), position: &position, message_id: &message_id };
             local.reply(id, Some(&command), &published);
         }
-        Err(refusal) => local.refuse(id, &Refusal { id: Some(command), ..*refusal }),
+        Err(refusal) => {
+            let refusal = Refusal { id: Some(command), ..*refusal };
+            local.deny_at_home(id, FactKind::PublishDenied, &refusal, out);
+        }
     }
 }
 

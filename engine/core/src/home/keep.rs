@@ -57,8 +57,16 @@ impl HomeRooms {
             more.subscribers.begin_anew();
         }
         let name = room.name.clone();
-        if self.is_durable(&name) {
-            self.store.write(Write::Forget { room: name });
+        if !self.is_durable(&name) {
+            return;
+        }
+        self.store.write(Write::Forget { room: name.clone() });
+        // Its readers are readers still: what comes next is for them, also after a restart.
+        let room = self.rooms.get(number).expect("invariant: just seen");
+        let subscribers = room.more.iter().flat_map(|more| more.subscribers.iter());
+        for (subscriber, subscription) in subscribers {
+            let (subscriber, cursor) = (subscriber.clone(), subscription.as_stored());
+            self.store.write(Write::Cursor { room: name.clone(), subscriber, cursor });
         }
     }
 

@@ -224,7 +224,8 @@ impl HomeRooms {
                 self.checks.insert((at_ms, number));
                 break;
             }
-            let room = self.rooms.get_mut(number).expect("invariant: a forgotten room is checked no more");
+            // It may have been forgotten since, or be another one by now, which has nobody to look after.
+            let Some(room) = self.rooms.get_mut(number) else { continue };
             let (name, epoch) = (room.name.clone(), room.epoch);
             let Delivery::AtLeastOnce { ack_wait_ms, max_deliver } = self.options.by(room.rules).delivery
             else {

@@ -1,6 +1,6 @@
 //! Rooms that outlived the process.
 
-use crate::durable::{DeadLetter, StoredId, StoredRoom};
+use crate::durable::{DeadLetter, StoredId, StoredRoom, Write};
 use crate::home::HomeRooms;
 use crate::home::log::{Kept, Log};
 use crate::home::recent::Place;
@@ -13,6 +13,11 @@ use crate::time::Now;
 impl HomeRooms {
     /// A room as the store has it. Bounds may have become tighter since: what is too much now goes.
     pub(crate) fn restore(&mut self, now: Now, stored: StoredRoom) {
+        if !self.is_durable(&stored.room) {
+            // Its type no longer says so. Its places must not be given out again after each start.
+            self.store.write(Write::Forget { room: stored.room });
+            return;
+        }
         let StoredRoom { room, epoch, offset, entries, cursors } = stored;
         let rules = self.options.rules(&room);
         let (memory, ttl_ms) = (rules.memory, self.options.by(rules).queue.ttl_ms);

@@ -143,6 +143,7 @@ impl HomeRooms {
                     answer.give(out);
                 }
                 while self.store.buried.pop_front_if(|(at, _)| *at <= writes).is_some() {}
+                self.settle_states(writes);
                 while self.store.redacted.pop_front_if(|(at, ..)| *at <= writes).is_some() {}
                 while let Some((_, number)) = self.store.pledged.pop_front_if(|(at, _)| *at <= writes) {
                     let room = self.rooms.get_mut(number).expect("invariant: a room with drafts is kept");

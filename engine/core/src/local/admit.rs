@@ -86,13 +86,10 @@ impl Local {
         Some(self.roles.name(connection.role).into())
     }
 
-    /// Who a connection is to the services of a room, where they want to know.
-    pub(crate) fn member_of(&self, id: ConnectionId, room: &RoomName) -> Option<Member> {
-        if !self.options.type_of(room).knows_members() {
-            return None;
-        }
-        let client_id = self.connections.get(id)?.client_id().into();
-        Some(Member { who: self.caller(id), client_id })
+    /// Who a connection is to the services of a room. Whatever its type: somebody may have been kept out of it.
+    pub(crate) fn member_of(&self, id: ConnectionId) -> Member {
+        let connection = self.connections.get(id).expect("invariant: the caller holds it");
+        Member { who: self.caller(id), client_id: connection.client_id().into() }
     }
 
     /// Who a connection is to services.

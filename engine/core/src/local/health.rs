@@ -134,7 +134,9 @@ impl Local {
         let Some(health) = connection.extra.as_mut().and_then(|extra| extra.health.as_mut()) else { return };
         health.number += 1;
         if health.unanswered.len() == UNANSWERED_MAX {
-            health.unanswered.remove(0);
+            // The first since anything came stays: from it the time of silence counts.
+            let keeps_first = health.unanswered[0].1 / 1_000 >= connection.received_ms;
+            health.unanswered.remove(usize::from(keeps_first));
         }
         health.unanswered.push((health.number, now.mono_us));
         health.next_ms = now.mono_ms() + interval_ms;

@@ -264,6 +264,21 @@ impl Local {
         self.tell_refusal(id, refusal);
     }
 
+    /// A room's home has refused a command: whoever watches hears of it if it was not allowed.
+    pub(crate) fn deny_at_home(
+        &mut self,
+        id: ConnectionId,
+        kind: FactKind,
+        refusal: &Refusal,
+        out: &mut Effects,
+    ) {
+        if refusal.code == Code::Forbidden {
+            self.deny(id, kind, Label::Nothing, refusal, out);
+        } else {
+            self.refuse(id, refusal);
+        }
+    }
+
     fn tell_refusal(&mut self, id: ConnectionId, refusal: &Refusal) {
         self.stats.refused += 1;
         let Refusal { id: command, code, message, field } = refusal;

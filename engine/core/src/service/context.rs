@@ -86,6 +86,8 @@ pub(crate) enum Deed {
     Deny(DenialChange),
     /// Its kept messages go, and its count begins anew.
     Purge,
+    /// What the services have of it goes, but for who is there.
+    Clear,
     /// Members go: those of one user, or all.
     Expel {
         /// Whose.

@@ -170,6 +170,12 @@ impl Spec {
         self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
     }
 
+    /// Whether it is one that an auditor wants to hear of: it changes what others may or have.
+    pub fn steers(&self) -> bool {
+        let is_of_room = self.name.starts_with("room.");
+        self.method != Method::Get && (is_of_room || self.access == Access::Admin)
+    }
+
     /// The argument of a name.
     pub fn field(&self, name: &str) -> Option<&'static Field> {
         self.fields.iter().find(|field| field.name == name)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fanfare_core::{Answer, Input, Options};
+use fanfare_core::{Answer, Input, Options, Permission};
 use fanfare_protocol::{Code, Publish, Refusal, RoomName, Target, json};
 use http::StatusCode;
 use serde_json::{Value, json as object};
@@ -90,7 +90,9 @@ fn allowed(
     let may = match &publish.target {
         Target::Room(room) => {
             let roles = &options.type_of(room).publish;
-            identity.covers(room.as_str()) && roles.iter().any(|role| role == "*" || **role == *identity.role)
+            identity.covers(room.as_str())
+                && roles.iter().any(|role| role == "*" || **role == *identity.role)
+                && options.permissions_of(&identity.role).has(Permission::Publish)
         }
         _ => options.broadcast_roles.iter().any(|role| **role == *identity.role),
     };

@@ -28,11 +28,25 @@ pub(crate) async fn answer(handle: &Handle, process: &Process, head: &Head, path
         Err(response) => return Some(response),
     };
     let segments: Vec<String> =
-        path.trim_start_matches("/v1/").split('/').map(crate::percent::decode_path).collect();
+        path.strip_prefix("/v1/").unwrap_or_default().split('/').map(crate::percent::decode_path).collect();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let response = look_up(handle, process, head, &segments).await?;
+    let response = match &*segments {
+        ["rooms", room, "history" | "receipts"] if !covers(&caller, room) => {
+            let message = "the token does not allow to read this `room`";
+            Response::refused(StatusCode::FORBIDDEN, Code::Forbidden, message, Some("room"))
+        }
+        _ => look_up(handle, process, head, &segments).await?,
+    };
     process.audit.called(head, caller.name(), response.status(), &segments);
     Some(response)
+}
+
+/// Whether a token goes for a room. A key goes for all.
+fn covers(caller: &access::Caller, room: &str) -> bool {
+    match caller {
+        access::Caller::Key(_) => true,
+        access::Caller::User(identity) => identity.covers(room),
+    }
 }
 
 async fn look_up(handle: &Handle, process: &Process, head: &Head, segments: &[&str]) -> Option<Response> {

@@ -22,8 +22,14 @@ use crate::shard::Handle;
 /// # Errors
 /// As [`service::route`].
 pub(crate) fn route(head: &Head) -> Result<Path, Vec<&'static str>> {
-    let parts: Vec<String> =
-        head.uri.path().trim_start_matches("/v1/").split('/').map(percent::decode_path).collect();
+    let parts: Vec<String> = head
+        .uri
+        .path()
+        .strip_prefix("/v1/")
+        .unwrap_or_default()
+        .split('/')
+        .map(percent::decode_path)
+        .collect();
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     service::route(head.method.as_str(), &parts)
 }
@@ -45,9 +51,15 @@ pub(crate) async fn call(
         Ok(body) => body,
         Err(next) => return next,
     };
-    let (actor, command) = (caller.name().to_owned(), path.spec.name);
+    let (actor, spec) = (caller.name().to_owned(), path.spec);
+    let about: Vec<(&'static str, String)> =
+        path.room.iter().map(|room| ("room", room.clone())).chain(path.args.clone()).collect();
     let response = perform(handle, process, caller, head, path, body).await;
-    process.audit.service_called(head, &actor, response.status(), command);
+    if spec.steers() {
+        process.audit.operated(head, &actor, response.status(), spec.name, &about);
+    } else {
+        process.audit.service_called(head, &actor, response.status(), spec.name);
+    }
     Next::Respond(response)
 }
 

@@ -10,7 +10,7 @@ use crate::home::rooms::{refusal, seconds};
 use crate::home::store::failed;
 use crate::id::ShardId;
 use crate::mesh::{Called, Mesh, Origin, ToHome, ToLocal};
-use crate::service::{Method, SERVICES};
+use crate::service::{Access, Method, SERVICES};
 use crate::time::Now;
 
 /// What waits for the store.
@@ -63,6 +63,11 @@ impl HomeRooms {
             true => Ok(()),
             false => self.admits(now, &called.room, Some(&called.caller)),
         };
+        // What says something in a room needs a room that takes messages.
+        let admitted = admitted.and_then(|()| match called.spec.access {
+            Access::Write => self.takes(now, &called.room, called.caller.user.as_ref()),
+            _ => Ok(()),
+        });
         let found = admitted.and_then(|()| self.find_or_create(now, &called.room));
         let outcome = found.and_then(|number| {
             let is_new = !self.has_service(number, called.service);

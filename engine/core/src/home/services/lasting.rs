@@ -29,10 +29,9 @@ impl HomeRooms {
                 self.store.write(Write::State { room, service, bytes: Some(bytes.into()) });
             }
         }
-        for (room, service) in std::mem::take(&mut self.services.gone) {
+        for ((room, service), _) in std::mem::take(&mut self.services.gone) {
             if !self.rooms.find(&room).is_some_and(|number| self.has_service(number, service)) {
-                let service = SERVICES[service].name;
-                self.store.write(Write::State { room, service, bytes: None });
+                self.write_state(&room, service, None);
             }
         }
     }

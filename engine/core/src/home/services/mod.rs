@@ -5,7 +5,7 @@ mod lasting;
 mod members;
 mod say;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fanfare_protocol::{Body, Refusal, RoomName};
 use serde_json::Value;
@@ -47,8 +47,8 @@ impl Services {
 #[derive(Debug)]
 pub(crate) struct Attendance {
     checks: BTreeSet<(u64, u32)>,
-    /// What ended while the store failed, and so may be there still.
-    gone: BTreeSet<(RoomName, usize)>,
+    /// What has ended, and the store may have still: until it has so many writes.
+    gone: BTreeMap<(RoomName, usize), u64>,
     counts: [u64; SERVICES.len()],
     /// What each service has let go of because a bound was reached.
     dropped: [u64; SERVICES.len()],
@@ -58,7 +58,7 @@ impl Default for Attendance {
     fn default() -> Self {
         Self {
             checks: BTreeSet::new(),
-            gone: BTreeSet::new(),
+            gone: BTreeMap::new(),
             counts: [0; SERVICES.len()],
             dropped: [0; SERVICES.len()],
         }
@@ -181,12 +181,8 @@ impl HomeRooms {
         }
         let name = room.name.clone();
         for (kind, is_empty, bytes) in changed {
-            if is_empty && !self.store.is_healthy() {
-                self.services.gone.insert((name.clone(), kind));
-            }
             if is_empty || bytes.is_some() {
-                let service = SERVICES[kind].name;
-                self.store.write(Write::State { room: name.clone(), service, bytes });
+                self.write_state(&name, kind, bytes);
             }
         }
         let counts = &mut self.services.counts;
@@ -198,17 +194,56 @@ impl HomeRooms {
         let room = self.rooms.get_mut(number).expect("invariant: just seen");
         room.more().services = services;
         self.look_again(number);
-        let room = self.rooms.get_mut(number).expect("invariant: just seen");
-        if room.more.as_ref().is_some_and(|more| more.is_empty()) {
-            room.more = None;
-        }
         for saying in says {
             self.say(now, number, saying, out);
         }
         for deed in deeds {
             self.perform(number, deed, out);
         }
+        self.tidy(number);
         answer
+    }
+
+    /// What services have of a room goes: all but those that only watch who is there.
+    fn clear_services(&mut self, number: u32) {
+        let room = self.rooms.get_mut(number).expect("invariant: the caller has just found it");
+        let (name, room_type) = (room.name.clone(), self.options.by(room.rules));
+        let Some(more) = &mut room.more else { return };
+        let goes = |of: &mut Instance| !(SERVICES[of.kind].attends)(room_type);
+        let gone: Vec<usize> = more.services.has.extract_if(.., goes).map(|of| of.kind).collect();
+        for kind in gone {
+            self.services.counts[kind] -= 1;
+            self.write_state(&name, kind, None);
+        }
+        self.look_again(number);
+    }
+
+    /// A room that has nothing more than its name and its place takes no more than these.
+    fn tidy(&mut self, number: u32) {
+        let Some(room) = self.rooms.get_mut(number) else { return };
+        let Some(more) = room.more.as_ref().filter(|more| more.is_empty()) else { return };
+        self.checks.remove(&(more.subscribers.check_ms, number));
+        room.more = None;
+    }
+
+    /// Lets the store have what a service has of a room, or that it has nothing.
+    fn write_state(&mut self, room: &RoomName, kind: usize, bytes: Option<Box<[u8]>>) {
+        if !self.options.store {
+            return;
+        }
+        if bytes.is_none() {
+            // What fails is written again when the store is well: what was taken away must not come back with a restart.
+            self.services.gone.insert((room.clone(), kind), self.store.written() + 1);
+        }
+        let service = SERVICES[kind].name;
+        self.store.write(Write::State { room: room.clone(), service, bytes });
+    }
+
+    /// The store has so many writes: what ended before has ended there as well.
+    pub(in crate::home) fn settle_states(&mut self, writes: u64) {
+        if !self.services.gone.is_empty() {
+            self.services.gone.retain(|_, at| *at > writes);
+        }
     }
 }
 

@@ -56,6 +56,7 @@ impl HomeRooms {
         match deed {
             Deed::Deny(change) => out.denials.push(change),
             Deed::Purge => self.purge(number, out),
+            Deed::Clear => self.clear_services(number),
             Deed::Expel { user, reason } => {
                 for shard in room.audience.shards() {
                     let expel = ToLocal::Expel(room.name.clone(), user.clone(), reason.clone().into());

@@ -15,7 +15,6 @@ use serde_json::{Value, json};
 use self::reactions::Reactions;
 use self::reads::Reads;
 use self::typing::Typing;
-use super::args::invalid;
 use super::{Args, Context, Kind, Member, Saying, Service, Spec, To, told_time};
 use crate::entry::Entry;
 use crate::home::Log;
@@ -216,7 +215,7 @@ impl Chat {
             }
         }
         let mark = self.reads.of(&user);
-        Ok(json!({ "offset": mark, "unread": context.offset - mark }))
+        Ok(json!({ "offset": mark, "unread": context.offset.saturating_sub(mark) }))
     }
 
     /// Everything but the messages, as the caller is told.

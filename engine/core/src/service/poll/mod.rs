@@ -139,6 +139,9 @@ impl Polls {
         }
         let chosen = poll.options.iter().position(|of| of == option);
         let chosen = chosen.ok_or_else(no_option)?;
+        if poll.voters.get(user) == Some(&chosen) {
+            return Ok(poll.tally(id));
+        }
         let is_full = poll.voters.len() >= VOTERS_MAX;
         match poll.voters.get_mut(user) {
             Some(before) => poll.votes[std::mem::replace(before, chosen)] -= 1,

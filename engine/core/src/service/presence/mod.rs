@@ -23,6 +23,8 @@ const GRACE_MS: u64 = 2_000;
 /// In rooms with more users changes are gathered for so long before they are told.
 const LARGE: usize = 50;
 const GATHER_MS: u64 = 1_000;
+/// Users that one message tells of: with all that users may say of themselves it is less than a backlog takes.
+const TOLD_AT_ONCE: usize = 500;
 /// Users that who joins is told of; more are asked for with `presence`.
 const TOLD_MAX: usize = 100;
 /// Users of an answer when the question names no limit, and at most.
@@ -118,7 +120,14 @@ impl Service for Roster {
         }
         self.tell_ms = 0;
         let (mut joined, mut left, mut changed) = (Vec::new(), Vec::new(), Vec::new());
-        for user_id in std::mem::take(&mut self.changed) {
+        let mut waiting = std::mem::take(&mut self.changed);
+        while let Some(user_id) = waiting.pop_first() {
+            if joined.len() + left.len() + changed.len() >= TOLD_AT_ONCE {
+                // One message of all of them might be more than a socket takes. The rest comes with the next.
+                waiting.insert(user_id);
+                self.tell_ms = context.now.mono_ms() + GATHER_MS;
+                break;
+            }
             let Some(person) = self.people.get(&user_id) else { continue };
             if person.is_here() {
                 let told = person.told(&user_id);
@@ -134,6 +143,7 @@ impl Service for Roster {
                 self.changed.insert(user_id);
             }
         }
+        self.changed.append(&mut waiting);
         if joined.len() + left.len() + changed.len() > 0 {
             let count = self.count();
             let data = json!({ "joined": joined, "left": left, "changed": changed, "count": count });

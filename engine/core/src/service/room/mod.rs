@@ -92,7 +92,7 @@ impl Service for Room {
         if context.members == 0 && self.created.as_ref().is_some_and(|created| created.cleanup) {
             *self = Self::default();
             context.changed = true;
-            context.deeds.push(Deed::Purge);
+            context.deeds.extend([Deed::Purge, Deed::Clear]);
         }
     }
 
@@ -219,20 +219,16 @@ impl Room {
     fn kick(&mut self, args: &Args, context: &mut Context<'_>) -> Result<Value, Refusal> {
         self.owns(context)?;
         let user_id = args.word("user_id");
+        let seconds = args.whole("seconds");
+        if seconds.is_some() && self.banned.len() >= NAMED_MAX && !self.banned.contains_key(user_id) {
+            let message = format!("at most {NAMED_MAX} users are kept out of a room");
+            return Err(Refusal { id: None, code: Code::RateLimitExceeded, message, field: Some("user_id") });
+        }
         if let Some(created) = &mut self.created {
             created.invited.remove(user_id);
             context.changed = true;
         }
-        if let Some(seconds) = args.whole("seconds") {
-            if self.banned.len() >= NAMED_MAX && !self.banned.contains_key(user_id) {
-                let message = format!("at most {NAMED_MAX} users are kept out of a room");
-                return Err(Refusal {
-                    id: None,
-                    code: Code::RateLimitExceeded,
-                    message,
-                    field: Some("user_id"),
-                });
-            }
+        if let Some(seconds) = seconds {
             self.banned.insert(user_id.to_owned(), context.now.mono_ms() + seconds * 1_000);
             context.changed = true;
         }
@@ -254,8 +250,7 @@ impl Room {
         self.owns(context)?;
         let reason = reason.unwrap_or("the room was closed").to_owned();
         context.signal("$room_closed", json!({ "reason": reason }));
-        context.deeds.push(Deed::Expel { user: None, reason });
-        context.deeds.push(Deed::Purge);
+        context.deeds.extend([Deed::Expel { user: None, reason }, Deed::Purge, Deed::Clear]);
         *self = Self::default();
         context.changed = true;
         Ok(json!({ "room": context.room.as_str(), "members": context.members }))
