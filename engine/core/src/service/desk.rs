@@ -3,7 +3,7 @@
 use fanfare_protocol::{Body, Code, EventName, Refusal, RoomName};
 use serde_json::Value;
 
-use super::{Args, Caller, Context, Saying, Service, To, find};
+use super::{Args, Caller, Context, SERVICES, Saying, Service, To, find, undeclared};
 use crate::entry::Entry;
 use crate::home::{Kept, Log};
 use crate::id::{Address, ConnectionId, Epoch, Random, ShardId};
@@ -91,6 +91,8 @@ impl Desk {
         self.changed = context.changed;
         for at in from..self.says.len() {
             let saying = self.says[at].clone();
+            let of_any = SERVICES.iter().map(|kind| undeclared(kind.messages, &saying, &self.options));
+            assert!(of_any.clone().any(|fault| fault.is_none()), "{:?}", of_any.collect::<Vec<_>>());
             self.keep(&saying);
         }
         result

@@ -34,7 +34,7 @@ pub(crate) use context::{Context, Deed, Saying, To, told_time};
 pub use notification::NotificationRules;
 pub use operation::{OperationKind, OperationRules};
 pub use route::{Path, route};
-pub use spec::{Access, Field, Method, Place, Rooms, Rule, Spec};
+pub use spec::{Access, Field, Method, Place, Rooms, Rule, Said, Spec};
 
 use crate::options::Options;
 use crate::room_type::RoomType;
@@ -133,6 +133,8 @@ pub(crate) struct Kind {
     pub(crate) name: &'static str,
     /// Its commands.
     pub(crate) commands: &'static [Spec],
+    /// What it says. Kinds of operations that are configured name their messages themselves; those are not here.
+    pub(crate) messages: &'static [Said],
     /// An instance without anything in it.
     pub(crate) new: fn(&Options) -> Box<dyn Service>,
     /// An instance from what [`Service::save`] gave; nothing where that cannot be read.
@@ -205,6 +207,31 @@ pub fn commands() -> impl Iterator<Item = &'static Spec> {
     SERVICES.iter().flat_map(|kind| kind.commands)
 }
 
+/// Every message that a service says, with the service.
+pub fn messages() -> impl Iterator<Item = (&'static str, &'static Said)> {
+    SERVICES.iter().flat_map(|kind| kind.messages.iter().map(|said| (kind.name, said)))
+}
+
+/// What is wrong with something that is to be said: it must be declared among a service's messages, and be as it is there.
+/// It is for debug builds and tests, where a forgotten declaration is found by saying it.
+pub(crate) fn undeclared(messages: &[Said], saying: &Saying, options: &Options) -> Option<String> {
+    let event = &*saying.event;
+    let Some(said) = messages.iter().find(|said| said.name == event) else {
+        let is_configured = options.services.operation.is_configured(event);
+        return (!is_configured).then(|| format!("{event} is not declared"));
+    };
+    let is_kept = match saying.to {
+        To::Room | To::Other(_) => true,
+        To::Here | To::One(_) => false,
+        // It is what a message says from now on.
+        To::Kept(_) => said.kept,
+    };
+    if is_kept != said.kept {
+        return Some(format!("{event} is declared as one that is kept, or is not, and it is the other"));
+    }
+    said.fault(&saying.data).map(|fault| format!("{event}: {fault}"))
+}
+
 /// The names of all services, in the order in which they are counted.
 pub fn names() -> impl ExactSizeIterator<Item = &'static str> {
     SERVICES.iter().map(|kind| kind.name)
@@ -212,6 +239,9 @@ pub fn names() -> impl ExactSizeIterator<Item = &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use fanfare_protocol::EventName;
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -231,5 +261,35 @@ mod tests {
             }
         }
         assert!(find("poll").is_none() && find("poll.").is_none() && find("nothing.start").is_none());
+    }
+
+    #[test]
+    fn every_message_is_declared_once_and_named_as_one_of_the_engine() {
+        let mut seen = std::collections::BTreeSet::new();
+        for (service, said) in messages() {
+            assert!(seen.insert(said.name), "{} is there twice", said.name);
+            // In rooms of operations only the engine speaks.
+            assert!(said.name.starts_with('$') || service == "operation", "{}", said.name);
+            assert!(EventName::restore(said.name).is_ok() && said.about.ends_with('.'), "{}", said.name);
+            let names: std::collections::BTreeSet<&str> = said.fields.iter().map(|of| of.name).collect();
+            assert_eq!(names.len(), said.fields.len(), "{} has a member twice", said.name);
+        }
+    }
+
+    #[test]
+    fn what_is_said_must_be_as_it_is_declared() {
+        let fault = |to, event, data| {
+            let options = Options::default();
+            undeclared(poll::KIND.messages, &Saying::new(to, event, data), &options)
+        };
+        assert_eq!(fault(To::Here, "$poll_removed", json!({"poll_id": "a"})), None);
+        let forgotten = fault(To::Here, "$poll_forgotten", json!({})).unwrap();
+        assert!(forgotten.contains("not declared"), "{forgotten}");
+        let kept = fault(To::Room, "$poll_removed", json!({"poll_id": "a"})).unwrap();
+        assert!(kept.contains("kept"), "{kept}");
+        let more = fault(To::Here, "$poll_removed", json!({"poll_id": "a", "why": 1})).unwrap();
+        assert!(more.contains("`why`"), "{more}");
+        let less = fault(To::Here, "$poll_removed", json!({"poll_id": null})).unwrap();
+        assert!(less.contains("`poll_id` is missing"), "{less}");
     }
 }

@@ -2,6 +2,7 @@
 //! the API are made from it.
 
 use fanfare_protocol::{Refusal, RoomName};
+use serde_json::Value;
 
 use super::{Args, Caller};
 
@@ -162,6 +163,43 @@ pub enum Rule {
     Time,
     /// An address or a range of addresses: 203.0.113.7, 10.0.0.0/8, 2001:db8::/32.
     Network,
+}
+
+/// A message that a service says.
+#[derive(Debug)]
+pub struct Said {
+    /// Its type: `$poll_opened`.
+    pub name: &'static str,
+    /// When it is said, in one sentence.
+    pub about: &'static str,
+    /// Whether it has a place in its room, and so an offset, an epoch and an id. Otherwise it is for who is there now.
+    pub kept: bool,
+    /// What its data has.
+    pub fields: &'static [Field],
+}
+
+impl Said {
+    /// One with a place in its room.
+    pub(crate) const fn kept(name: &'static str, about: &'static str, fields: &'static [Field]) -> Self {
+        Self { name, about, kept: true, fields }
+    }
+
+    /// One for who is there now.
+    pub(crate) const fn signal(name: &'static str, about: &'static str, fields: &'static [Field]) -> Self {
+        Self { name, about, kept: false, fields }
+    }
+
+    /// The first thing about some data that is not as it is declared. Only names are looked at: what a service says has its
+    /// values from arguments that keep their rules.
+    pub(crate) fn fault(&self, data: &Value) -> Option<String> {
+        let Some(data) = data.as_object() else { return Some("it is no object".to_owned()) };
+        let is_declared = |name: &str| self.fields.iter().any(|field| field.name == name);
+        if let Some(name) = data.keys().find(|name| !is_declared(name)) {
+            return Some(format!("`{name}` is not declared"));
+        }
+        let is_missing = |field: &&Field| field.required && data.get(field.name).is_none_or(Value::is_null);
+        self.fields.iter().find(is_missing).map(|field| format!("`{}` is missing", field.name))
+    }
 }
 
 impl Spec {

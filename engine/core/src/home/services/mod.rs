@@ -141,6 +141,7 @@ impl HomeRooms {
         let (mut says, mut deeds) = (Vec::new(), Vec::new());
         let (mut answer, mut changed) = (None, Vec::new());
         for instance in services.has.iter_mut().filter(|of| only.is_none_or(|only| of.kind == only)) {
+            let said = says.len();
             let mut context = Context {
                 now,
                 room: &room.name,
@@ -173,7 +174,11 @@ impl HomeRooms {
                 Occasion::Time => instance.service.tick(&mut context),
             }
             self.services.dropped[instance.kind] += context.dropped;
-            if context.changed && self.options.store {
+            let is_changed = context.changed;
+            if cfg!(debug_assertions) {
+                say::check(instance.kind, &says[said..], &self.options);
+            }
+            if is_changed && self.options.store {
                 let is_empty = instance.service.is_empty();
                 let bytes = if is_empty { None } else { instance.service.save().map(Into::into) };
                 changed.push((instance.kind, is_empty, bytes));

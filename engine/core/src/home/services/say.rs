@@ -10,9 +10,20 @@ use crate::entry::Entry;
 use crate::fact::FactKind;
 use crate::home::HomeRooms;
 use crate::mesh::{Mesh, Origin, Publication, ToHome, ToLocal, Whisper};
+use crate::options::Options;
 use crate::prepared::Prepared;
-use crate::service::{Deed, Saying, To};
+use crate::service::{Deed, SERVICES, Saying, To, undeclared};
 use crate::time::Now;
+
+/// That a service says only what it declares. For debug builds: published descriptions have what is declared.
+pub(super) fn check(kind: usize, says: &[Saying], options: &Options) {
+    let kind = SERVICES[kind];
+    for saying in says {
+        if let Some(fault) = undeclared(kind.messages, saying, options) {
+            panic!("invariant: the service {} says what it declares: {fault}", kind.name);
+        }
+    }
+}
 
 impl HomeRooms {
     pub(super) fn say(&mut self, now: Now, number: u32, saying: Saying, out: &mut Effects) {

@@ -27,6 +27,7 @@ const REVOCATION_S: u64 = 365 * 86_400;
 pub(crate) static KIND: Kind = Kind {
     name: "access",
     commands: &commands::COMMANDS,
+    messages: &[],
     new: |_: &Options| Box::<Denials>::default(),
     restore: |bytes, _| Some(Box::new(Denials { denials: denials(bytes) })),
     guards: false,

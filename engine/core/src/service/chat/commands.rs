@@ -14,7 +14,7 @@ const PLACE: [Field; 2] = [
     Field::required("epoch", Rule::Name, "The epoch of its offset."),
 ];
 
-const COUNTS: Rule = Rule::Objects(
+pub(super) const COUNTS: Rule = Rule::Objects(
     20,
     &[
         Field::required("emoji", Rule::Text(EMOJI_CHARS_MAX), "What was given."),

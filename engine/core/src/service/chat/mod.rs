@@ -2,6 +2,7 @@
 //! them, and what stands around them: who types, who has read how far, reactions.
 
 mod commands;
+mod messages;
 mod reactions;
 mod reads;
 #[cfg(test)]
@@ -41,6 +42,7 @@ const EDITED: &str = "$chat_edited";
 pub(crate) static KIND: Kind = Kind {
     name: "chat",
     commands: &commands::COMMANDS,
+    messages: &messages::MESSAGES,
     new: |_: &Options| Box::<Chat>::default(),
     restore: |bytes, _| {
         let chat = serde_json::from_slice::<Chat>(bytes).ok()?;

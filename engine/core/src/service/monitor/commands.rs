@@ -4,9 +4,10 @@ use super::rule::{LIMITS, SEVERITIES};
 use super::{NAMES_MAX, NUMBER_MAX, REPORTED_MAX, RULES_MAX};
 use crate::service::{Access, Field, Method, Place, Rule, Spec};
 
-const RULE_ID: Field = Field::required("rule_id", Rule::Name, "The rule, a name of the caller's choice.");
+pub(super) const RULE_ID: Field =
+    Field::required("rule_id", Rule::Name, "The rule, a name of the caller's choice.");
 
-const RULE: [Field; 10] = [
+pub(super) const RULE: [Field; 10] = [
     RULE_ID,
     Field::required("name", Rule::Name, "The value it watches."),
     Field::required(
@@ -36,7 +37,7 @@ const RULE: [Field; 10] = [
     Field::optional("since", Rule::Time, "Since when it is pending or alerts; only in answers."),
 ];
 
-const NUMBER: Rule = Rule::Number(-NUMBER_MAX, NUMBER_MAX);
+pub(super) const NUMBER: Rule = Rule::Number(-NUMBER_MAX, NUMBER_MAX);
 
 pub(super) static COMMANDS: [Spec; 4] = [
     Spec {

@@ -1,6 +1,7 @@
 //! Monitors: named values of a room as they change, and rules that tell when one goes too far and when it has recovered.
 
 mod commands;
+mod messages;
 mod rule;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ const KEPT_MS: u64 = 300_000;
 pub(crate) static KIND: Kind = Kind {
     name: "monitor",
     commands: &commands::COMMANDS,
+    messages: &messages::MESSAGES,
     new: |_: &Options| Box::<Monitor>::default(),
     restore: |bytes, _| {
         let saved = serde_json::from_slice::<BTreeMap<String, Saved>>(bytes).ok()?;

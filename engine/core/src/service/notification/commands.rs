@@ -11,7 +11,7 @@ const USERS_MAX: usize = 256;
 /// What says where a notification goes to.
 static TARGETS: [&str; 4] = ["user_id", "user_ids", "role", "all"];
 
-const ID: Field = Field::required("notification_id", Rule::Name, "The notification.");
+pub(super) const ID: Field = Field::required("notification_id", Rule::Name, "The notification.");
 const USER: Field = Field::optional("user_id", Rule::Id, "Whose; the caller's own where it is left out.");
 const ROLE: Field = Field::optional(
     "role",
@@ -39,7 +39,7 @@ const ACTIONS: Field = Field::optional("actions", Rule::Objects(8, &ACTION), "Wh
 const DATA: Field = Field::optional("data", Rule::Object(4_096), "What the application wants with it.");
 const EXPIRES: Field = Field::optional("expires_at", Rule::Time, "When it is of no use any more.");
 
-static NOTIFICATION: [Field; 14] = [
+pub(super) static NOTIFICATION: [Field; 14] = [
     ID,
     KIND,
     TITLE,
@@ -56,7 +56,7 @@ static NOTIFICATION: [Field; 14] = [
     Field::required("acknowledged", Rule::Flag, "Whether this user has acknowledged it."),
 ];
 
-static DONE: [Field; 1] = [ID];
+pub(super) static DONE: [Field; 1] = [ID];
 
 static QUIET: [Field; 3] = [
     Field::required("from", Rule::Clock, "When they begin, by the user's clock."),

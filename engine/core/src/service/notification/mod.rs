@@ -7,6 +7,7 @@
 mod board;
 mod commands;
 mod inbox;
+mod messages;
 mod note;
 mod preferences;
 mod spent;
@@ -27,6 +28,7 @@ use crate::permission::Permission;
 pub(crate) static KIND: Kind = Kind {
     name: "notification",
     commands: &commands::COMMANDS,
+    messages: &messages::MESSAGES,
     new: |_: &Options| Box::<Notifications>::default(),
     restore: |bytes, _| Some(Box::new(serde_json::from_slice::<Notifications>(bytes).ok()?)),
     guards: false,

@@ -83,13 +83,14 @@ macro_rules! told {
     };
 }
 
-const STEP: [Field; 13] = [
+const STEP: [Field; 14] = [
     Field::required("step_id", Rule::Name, "The step."),
     Field::required("step_index", COUNT, "Its place, from 0."),
     Field::required("name", Rule::Text(128), "What people read."),
     Field::required("status", Rule::Choice(&StepStatus::WORDS), "Where it is."),
     Field::required("progress_percentage", PERCENT, "How far it is."),
     Field::optional("weight", WEIGHT, "How much of the whole it is, if not 1."),
+    STEP_SECONDS,
     Field::optional("started_at", Rule::Time, "When it began."),
     Field::optional("ended_at", Rule::Time, "When it was over."),
     Field::optional("duration_ms", COUNT, "How long it took."),
@@ -99,9 +100,10 @@ const STEP: [Field; 13] = [
     Field::optional("metadata", Rule::Object(STEP_OBJECT_BYTES), "What the application said of it."),
 ];
 
-const SUMMARY: &[Field] = told![];
-const WITH_STEP: &[Field] = told![Field::required("step", Rule::Object(16_384), "The step as it is now.")];
-const WHOLE: &[Field] = told![
+pub(super) const SUMMARY: &[Field] = told![];
+pub(super) const WITH_STEP: &[Field] =
+    told![Field::required("step", Rule::Object(16_384), "The step as it is now.")];
+pub(super) const WHOLE: &[Field] = told![
     Field::required("steps", Rule::Objects(STEPS_MAX, &STEP), "Every step."),
     Field::required("results", Rule::Object(RESULTS_BYTES), "What came of it.")
 ];

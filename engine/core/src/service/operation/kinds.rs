@@ -38,6 +38,12 @@ impl OperationKind {
         }
     }
 
+    /// The types of its messages.
+    fn messages(&self) -> [&str; 7] {
+        let Self { name: _, started, progress, step, step_over, completed, failed, cancelled } = self;
+        [started, progress, step, step_over, completed, failed, cancelled]
+    }
+
     /// A kind whose messages are called as is usual: `<name>_progress` and so on.
     pub fn usual(name: &str) -> Self {
         let of = |event: &str| Cow::Owned(format!("{name}_{event}"));
@@ -172,6 +178,12 @@ impl OperationRules {
         self.kind(name).unwrap_or(&KINDS[0])
     }
 
+    /// Whether a kind of the configuration calls a message so, in its own room or, with a `$`, in its owner's.
+    pub(crate) fn is_configured(&self, event: &str) -> bool {
+        let event = event.strip_prefix('$').unwrap_or(event);
+        self.kinds.iter().any(|kind| kind.messages().contains(&event))
+    }
+
     /// All names.
     pub(super) fn names(&self) -> String {
         let mut names: Vec<&str> = self.kinds.iter().chain(&KINDS).map(|kind| &*kind.name).collect();
@@ -183,19 +195,31 @@ impl OperationRules {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use fanfare_protocol::EventName;
 
+    use super::super::messages::MESSAGES;
     use super::*;
 
     #[test]
     fn every_name_is_one_that_a_message_can_have_here_and_in_the_owners_room() {
-        for kind in &KINDS {
-            let names = [&kind.started, &kind.progress, &kind.step, &kind.step_over];
-            for name in names.into_iter().chain([&kind.completed, &kind.failed, &kind.cancelled]) {
-                assert!(EventName::parse(name).is_ok(), "{name}");
-                assert!(EventName::restore(&format!("${name}")).is_ok(), "{name}");
-            }
+        for name in KINDS.iter().flat_map(OperationKind::messages) {
+            assert!(EventName::parse(name).is_ok(), "{name}");
+            assert!(EventName::restore(&format!("${name}")).is_ok(), "{name}");
         }
+    }
+
+    #[test]
+    fn what_kinds_say_is_what_is_declared_and_nothing_else() {
+        let mut said: BTreeSet<String> =
+            KINDS.iter().flat_map(OperationKind::messages).map(str::to_owned).collect();
+        for OperationKind { started, completed, failed, cancelled, .. } in &KINDS {
+            said.extend([started, completed, failed, cancelled].map(|name| format!("${name}")));
+        }
+        said.insert("operation_removed".to_owned());
+        let declared: BTreeSet<String> = MESSAGES.iter().map(|said| said.name.to_owned()).collect();
+        assert_eq!(said, declared);
     }
 
     #[test]
@@ -204,6 +228,8 @@ mod tests {
         assert_eq!(rules.kind("export").unwrap().completed, "export_completed");
         rules.kinds = vec![OperationKind::usual("import"), OperationKind::usual("upload")];
         assert_eq!(rules.kind("import").unwrap().failed, "import_failed");
+        assert!(rules.is_configured("import_failed") && rules.is_configured("$import_failed"));
+        assert!(!rules.is_configured("export_failed"));
         assert_eq!(rules.kind("upload").unwrap().completed, "upload_completed");
         assert_eq!(rules.kind("other"), None);
         assert_eq!(rules.kind_or_usual("other").progress, "progress_update");

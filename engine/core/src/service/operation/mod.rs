@@ -13,6 +13,7 @@ mod bounds;
 mod commands;
 mod finish;
 mod kinds;
+mod messages;
 mod object;
 mod progress;
 mod start;
@@ -45,6 +46,7 @@ const NAME: &str = "operation";
 pub(crate) static KIND: Kind = Kind {
     name: NAME,
     commands: &commands::COMMANDS,
+    messages: messages::MESSAGES,
     new: |_: &Options| Box::<OperationRoom>::default(),
     restore: |bytes, _| Some(Box::new(serde_json::from_slice::<OperationRoom>(bytes).ok()?)),
     guards: false,

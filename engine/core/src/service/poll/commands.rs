@@ -4,7 +4,7 @@ use crate::service::{Access, Field, Method, Place, Rule, Spec};
 
 const POLL: Field = Field::required("poll_id", Rule::Name, "The poll, a name of the caller's choice.");
 
-const TALLY: [Field; 5] = [
+pub(super) const TALLY: [Field; 5] = [
     Field::required("poll_id", Rule::Name, "The poll."),
     Field::required("question", Rule::Text(512), "What was asked."),
     Field::required(

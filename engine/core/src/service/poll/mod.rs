@@ -1,6 +1,7 @@
 //! Polls: questions with options to a room. Each user has one vote and may change it; members see the tally live.
 
 mod commands;
+mod messages;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,7 @@ const VOTERS_MAX: usize = 100_000;
 pub(crate) static KIND: Kind = Kind {
     name: "poll",
     commands: &commands::COMMANDS,
+    messages: &messages::MESSAGES,
     new: |_: &Options| Box::<Polls>::default(),
     restore: |bytes, _| Some(Box::new(serde_json::from_slice::<Polls>(bytes).ok()?)),
     guards: false,

@@ -2,7 +2,7 @@
 
 use crate::service::{Access, Field, Method, Place, Rule, Spec};
 
-const USER: [Field; 8] = [
+pub(super) const USER: [Field; 8] = [
     Field::required("user_id", Rule::Id, "The user."),
     Field::required("role", Rule::Text(128), "Its role."),
     Field::required("clients", Rule::Texts(1_000, 128), "The client ids of its connections."),

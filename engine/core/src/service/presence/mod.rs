@@ -4,6 +4,7 @@
 //! back within [`GRACE_MS`] has not left. Changes are told together, at once in small rooms and once a second in large ones.
 
 mod commands;
+mod messages;
 mod person;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +36,7 @@ const KNOWN_MAX: usize = 100_000;
 pub(crate) static KIND: Kind = Kind {
     name: "presence",
     commands: &commands::COMMANDS,
+    messages: &messages::MESSAGES,
     new: |_: &Options| Box::<Roster>::default(),
     restore: |_, _| None,
     guards: false,

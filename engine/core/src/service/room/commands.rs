@@ -9,7 +9,7 @@ const PRIVATE: Field =
     Field::optional("private", Rule::Flag, "Only its creator and who was invited may be in it.");
 const MAX_MEMBERS: Field = Field::optional("max_members", Rule::Whole(1, 10_000_000), "Connections at most.");
 
-const ROOM: [Field; 13] = [
+pub(super) const ROOM: [Field; 13] = [
     Field::required("room", Rule::Text(128), "The room."),
     Field::required("room_type", Rule::Text(64), "Its type."),
     Field::required("members", Rule::Whole(0, u64::MAX), "Connections in it."),

@@ -2,6 +2,7 @@
 //! does to any room. A room needs none of this to be used unless its type says so.
 
 mod commands;
+mod messages;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +23,7 @@ const NAMED_MAX: usize = 10_000;
 pub(crate) static KIND: Kind = Kind {
     name: "room",
     commands: &commands::COMMANDS,
+    messages: &messages::MESSAGES,
     new: |_: &Options| Box::<Room>::default(),
     restore: |bytes, _| Some(Box::new(serde_json::from_slice::<Room>(bytes).ok()?)),
     guards: true,

@@ -3,10 +3,11 @@
 use super::{AGGREGATES, NUMBER_MAX, SCORES_MAX};
 use crate::service::{Access, Field, Method, Place, Rule, Spec};
 
-const ID: Field = Field::required("score_id", Rule::Name, "The score, a name of the caller's choice.");
-const NUMBER: Rule = Rule::Number(-NUMBER_MAX, NUMBER_MAX);
+pub(super) const ID: Field =
+    Field::required("score_id", Rule::Name, "The score, a name of the caller's choice.");
+pub(super) const NUMBER: Rule = Rule::Number(-NUMBER_MAX, NUMBER_MAX);
 
-const SCORE: [Field; 10] = [
+pub(super) const SCORE: [Field; 10] = [
     ID,
     Field::required("threshold", NUMBER, "What the group is to reach."),
     Field::optional(

@@ -2,6 +2,7 @@
 
 mod commands;
 mod group;
+mod messages;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ const AGGREGATES: [&str; 4] = ["mean", "min", "max", "sum"];
 pub(crate) static KIND: Kind = Kind {
     name: "score",
     commands: &commands::COMMANDS,
+    messages: &messages::MESSAGES,
     new: |_: &Options| Box::<Scores>::default(),
     restore: |bytes, _| {
         let saved = serde_json::from_slice::<BTreeMap<String, (Terms, bool)>>(bytes).ok()?;
