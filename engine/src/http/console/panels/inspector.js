@@ -24,9 +24,9 @@ const ROOM = cell("room", (row) => row.room, "mono cut"), USER = cell("user", (r
 
 const ERROR_COLUMNS = [
   TIME,
-  { title: "error", text: (row) => row.type, full: (row) => `${row.code ?? ""} ${row.meaning ?? ""}`.trim(), tag: () => "bad" },
+  { title: "error", className: "full", text: (row) => row.type, full: (row) => `${row.code ?? ""} ${row.meaning ?? ""}`.trim(), tag: () => "bad" },
   ROOM, USER,
-  cell("why", (row) => row.reason ?? row.meaning),
+  cell("why", (row) => row.reason ?? row.meaning, "cut wide"),
 ];
 const MESSAGE_COLUMNS = [
   TIME,
@@ -40,7 +40,7 @@ const ENDED_COLUMNS = [
   cell("client", (row) => row.client_id, "mono cut"),
   USER,
   { title: "code", text: (row) => row.name ? `${row.code} ${row.name}` : row.code, tag: closeTag },
-  cell("reason", (row) => row.reason || undefined),
+  cell("reason", (row) => row.reason || undefined, "cut wide"),
   { title: "when", className: "num", text: (row) => timeOf(row.ended_at), full: (row) => dateOf(row.ended_at) },
   { title: "duration", className: "num", text: (row) => span(row.duration_ms / 1000) },
 ];
