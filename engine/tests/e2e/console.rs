@@ -98,6 +98,15 @@ fn nothing_received_can_become_markup() {
     }
 }
 
+/// What stands in place of a panel that does not work, or of a list that could not be had.
+const FAILURES: &[&str] = &[
+    "This panel could not be started.",
+    "The engine does not answer.",
+    "This token may not read",
+    "(HTTP ",
+    "class=\"toast\"",
+];
+
 /// What the page has become after eight seconds of its own time.
 fn seen(binary: &Path, url: &str, profile: &Path) -> String {
     let output = Command::new("timeout")
@@ -162,5 +171,59 @@ fn a_browser_follows_an_operation() {
             && panel.contains("aria-valuenow=\"25\"");
         is_shown.then_some(())
     });
+    let _ = std::fs::remove_dir_all(&profile);
+}
+
+/// The id of each panel and the sentence above it, as its file says them.
+fn panels(server: &Server) -> Vec<(String, String)> {
+    let files = all(server);
+    let said = |body: &str, name: &str| {
+        let line = body.lines().find_map(|line| line.strip_prefix(&format!("export const {name} = \"")));
+        line.and_then(|line| line.strip_suffix("\";")).map(str::to_owned)
+    };
+    let scripts = files.iter().filter(|(path, _)| path.starts_with("/console/panels/"));
+    let scripts = scripts.filter(|(path, _)| !path.ends_with("/index.js"));
+    scripts
+        .map(|(path, script)| {
+            let said = |name| said(&script.body, name).unwrap_or_else(|| panic!("no {name} in {path}"));
+            (said("id"), said("about"))
+        })
+        .collect()
+}
+
+/// The markup of a panel, if it is the one that is shown.
+fn shown<'a>(page: &'a str, id: &str) -> Option<&'a str> {
+    let panel = part(page, &format!("panel-{id}"));
+    let (own, rest) = panel.split_once('>')?;
+    let rest = rest.split_once("id=\"panel-").map_or(rest, |(rest, _)| rest);
+    (!own.contains("hidden")).then_some(rest)
+}
+
+#[test]
+fn each_panel_opens_by_its_address_and_works() {
+    let Some(binary) = chromium() else { return };
+    let server =
+        Server::start(Options { config: "[inspector]\nenabled = true\n".to_owned(), ..Options::default() });
+    let bearer = format!("Bearer {}", token("ada", "admin", json!({})));
+    let mut ada = Client::welcomed(&server, "/v1/ws?client_id=ended", &[("authorization", &bearer)]);
+    ada.join("chat:7");
+    ada.publish("chat:7", json!("hello"));
+    drop(ada);
+    let profile = std::env::temp_dir().join(format!("fanfare-console-panels-{}", std::process::id()));
+    let panels = panels(&server);
+    assert!(panels.len() >= 8, "{panels:?}");
+    for (id, about) in &panels {
+        let about = about.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        let url = format!("http://{}/?panel={id}#chat:7", server.address);
+        eventually_within(Duration::from_secs(120), &format!("the panel {id}"), || {
+            let page = seen(&binary, &url, &profile);
+            for failure in FAILURES {
+                assert!(!page.contains(failure), "{id}: {failure}");
+            }
+            let panel = shown(&page, id)?;
+            let is_fed = id != "inspector" || (panel.contains("chat:7") && panel.contains(">ended<"));
+            (page.contains("data-phase=\"open\"") && panel.contains(&about) && is_fed).then_some(())
+        });
+    }
     let _ = std::fs::remove_dir_all(&profile);
 }

@@ -60,6 +60,7 @@ const FILES: &[(&str, &str, &str)] = files! {
     SCRIPT "visible.js"
     SCRIPT "panels/index.js"
     SCRIPT "panels/connections.js"
+    SCRIPT "panels/inspector.js"
     SCRIPT "panels/notifications.js"
     SCRIPT "panels/presence.js"
     SCRIPT "panels/operations.js"

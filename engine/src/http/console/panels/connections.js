@@ -2,7 +2,7 @@
 
 import { confirmButton } from "../confirm.js";
 import { el, setNodeText } from "../dom.js";
-import { bytes, count, span } from "../format.js";
+import { bytes, count, ms, span } from "../format.js";
 import { REFUSED_PAUSE_MS, trouble } from "../http.js";
 import { newTable } from "../table.js";
 
@@ -12,6 +12,11 @@ export const about = "Everybody who is connected to the engine, two seconds old 
 
 const POLL_MS = 2000, ROWS_MAX = 500;
 
+const STATE_TAGS = { connected: "good", slow: "bad" };
+const QUALITY_TAGS = { excellent: "good", good: "good", fair: "warn", poor: "bad" };
+
+const tripOf = (row) => `${row.quality === "unknown" ? "not measured; a client asks for it with ?health=1" : "the last round trip"}
+last heard of ${new Date(row.last_activity).toLocaleTimeString()}, last command ${span(row.idle_seconds)} ago`;
 const sinceOf = (row) => span((Date.now() - row.connected_at_unix_ms) / 1000);
 const startOf = (row) => new Date(row.connected_at_unix_ms).toLocaleString();
 
@@ -29,6 +34,9 @@ export function mount(element, page) {
     { title: "client id", className: "mono cut", text: (row) => row.client_id, full: (row) => row.client_id },
     { title: "user", className: "cut", text: (row) => row.user_id + (isOwn(row) ? " (this tab)" : ""), full: (row) => row.user_id },
     { title: "role", className: "cut", text: (row) => row.role, full: (row) => row.role },
+    { title: "state", text: (row) => row.state, tag: (row) => STATE_TAGS[row.state] ?? "" },
+    { title: "quality", text: (row) => row.quality, tag: (row) => QUALITY_TAGS[row.quality] ?? "" },
+    { title: "round trip", className: "num", text: (row) => ms(row.rtt_ms), full: tripOf },
     { title: "rooms", className: "mono cut wide", text: (row) => row.rooms.join(" ") || "–", full: (row) => row.rooms.join("\n") },
     { title: "commands", className: "num", text: (row) => count(row.commands) },
     { title: "backlog", className: "num", text: (row) => bytes(row.backlog_bytes) },

@@ -34,6 +34,7 @@
 
 import * as chat from "./chat.js";
 import * as connections from "./connections.js";
+import * as inspector from "./inspector.js";
 import * as monitors from "./monitors.js";
 import * as operations from "./operations.js";
 import * as notifications from "./notifications.js";
@@ -42,6 +43,7 @@ import * as presence from "./presence.js";
 
 export const PANELS = [
   connections,
+  inspector,
   notifications,
   presence,
   operations,
