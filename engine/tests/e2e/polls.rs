@@ -107,3 +107,38 @@ permissions = ["join"]
     let unknown = user.ask(json!({"type": "poll.nothing", "room": "demo:1"}));
     assert_eq!((&unknown["code"], &unknown["details"]["field"]), (&json!(4005), &json!("type")), "{unknown}");
 }
+
+#[test]
+fn what_was_asked_and_voted_outlives_the_process() {
+    let store = std::env::temp_dir().join(format!("fanfare-polls-{}.redb", std::process::id()));
+    let config = format!("[store]\npath = \"{}\"\n", store.display());
+    let options = Options { config, ..Options::default() };
+    let path = "/v1/rooms/demo:1/polls";
+    let vote = |client: &mut Client, poll: &str, option: &str| {
+        let data = json!({"poll_id": poll, "option": option});
+        client.ask(json!({"type": "poll.vote", "room": "demo:1", "data": data}))
+    };
+    {
+        let server = Server::start(options.clone());
+        for poll in ["pace", "done"] {
+            let open = json!({"poll_id": poll, "question": "How fast?", "options": ["slow", "fast"]});
+            assert_eq!(api(&server, "POST", path, Some(&open)).0, 200);
+        }
+        for (user, option) in [("ada", "slow"), ("ben", "fast"), ("cyd", "fast")] {
+            let mut client = Client::join_server(&server, user, "user");
+            assert_eq!(vote(&mut client, "pace", option)["type"], "ok");
+        }
+        assert_eq!(api(&server, "POST", &format!("{path}/done/close"), None).0, 200);
+        // Killed: an answer says that it is on disk.
+    }
+    let server = Server::start(Options { shards: 3, ..options });
+    let mut ada = Client::packed(&server, "ada", "user");
+    let state = ada.join("demo:1")["state"]["poll"]["polls"].clone();
+    assert_eq!((&state[0]["poll_id"], &state[0]["open"]), (&json!("done"), &json!(false)), "{state}");
+    assert_eq!((&state[1]["question"], votes(&state[1])), (&json!("How fast?"), vec![1, 2]), "{state}");
+    let changed = vote(&mut ada, "pace", "fast");
+    assert_eq!(votes(&changed["data"]), [0, 3], "who has voted has one vote still: {changed}");
+    assert_eq!(vote(&mut ada, "done", "fast")["name"], "CONFLICT");
+    drop(server);
+    let _ = std::fs::remove_file(&store);
+}
