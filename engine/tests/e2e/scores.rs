@@ -83,3 +83,41 @@ fn silence_drops_out_and_bad_input_names_its_field() {
     assert_eq!(api(&server, "DELETE", &format!("{base}/sync"), None).0, 200);
     assert_eq!(api(&server, "GET", base, None).1["scores"], json!([]));
 }
+
+#[test]
+fn what_was_defined_and_reached_outlives_the_process() {
+    let store = std::env::temp_dir().join(format!("fanfare-scores-{}.redb", std::process::id()));
+    let config = format!("[store]\npath = \"{}\"\n", store.display());
+    let options = Options { config, ..Options::default() };
+    let base = "/v1/rooms/breath:1/scores";
+    {
+        let server = Server::start(options.clone());
+        for (id, title) in [("sync", "Group in time"), ("gone", "Nobody needs it")] {
+            // A window longer than any restart.
+            let define = json!({"score_id": id, "threshold": 0.8, "title": title, "window_seconds": 60});
+            assert_eq!(api(&server, "POST", base, Some(&define)).0, 200);
+        }
+        let mut ada = Client::join_server(&server, "ada", "user");
+        ada.join("breath:1");
+        assert_eq!(report(&mut ada, 0.9)["data"]["users"], 1);
+        assert_eq!(api(&server, "DELETE", &format!("{base}/gone"), None).0, 200);
+        // Killed: an answer says that it is on disk.
+    }
+    let server = Server::start(Options { shards: 3, ..options });
+    let (_, list) = api(&server, "GET", base, None);
+    assert_eq!(list["scores"].as_array().unwrap().len(), 1, "what was removed stays so: {list}");
+    let score = &list["scores"][0];
+    assert_eq!((&score["score_id"], &score["title"]), (&json!("sync"), &json!("Group in time")), "{list}");
+    assert_eq!(
+        (&score["reached"], &score["users"]),
+        (&json!(true), &json!(0)),
+        "values are not kept: {list}"
+    );
+    let mut ben = Client::join_server(&server, "ben", "user");
+    ben.join("breath:1");
+    assert_eq!(report(&mut ben, 0.85)["data"]["users"], 1);
+    let kept = api(&server, "GET", "/v1/rooms/breath:1/history", None).1;
+    assert_eq!(kept["messages"], json!([]), "that it is reached is not told again: {kept}");
+    drop(server);
+    let _ = std::fs::remove_file(&store);
+}
