@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Ended, Server, eventually};
+use crate::support::{Client, Ended, Options, Server, api, eventually};
 
 #[test]
 fn too_many_connections_are_told_so() {
@@ -96,4 +96,24 @@ fn what_cannot_be_is_refused_in_words() {
     let answer = client.ask(json!({"type": "ack", "room": "a", "offset": 1}));
     assert_eq!(answer["type"], "error", "{answer}");
     assert!(!answer["message"].as_str().unwrap().is_empty());
+}
+
+#[test]
+fn services_keep_so_much_and_what_is_kept_works_on() {
+    let server = Server::start(Options {
+        shards: 1,
+        config: "[limits]\nservices = 1\n".to_owned(),
+        ..Options::default()
+    });
+    let open = json!({"poll_id": "p", "question": "?", "options": ["a", "b"]});
+    assert_eq!(api(&server, "POST", "/v1/rooms/one/polls", Some(&open)).0, 200);
+    let (status, refused) = api(&server, "POST", "/v1/rooms/two/polls", Some(&open));
+    assert_eq!((status, &refused["code"]), (503, &json!(4006)), "{refused}");
+    let mut host = Client::join_server(&server, "host", "admin");
+    let refused = host.ask(json!({"type": "poll.open", "room": "two", "data": open}));
+    assert_eq!((&refused["type"], &refused["code"]), (&json!("error"), &json!(4006)), "{refused}");
+    let vote = json!({"type": "poll.vote", "room": "one", "data": {"poll_id": "p", "option": "a"}});
+    assert_eq!(host.ask(vote)["data"]["total_votes"], 1, "the first works still");
+    assert_eq!(api(&server, "DELETE", "/v1/rooms/one/polls/p", None).0, 200);
+    assert_eq!(host.ask(json!({"type": "poll.open", "room": "two", "data": open}))["type"], "ok");
 }
