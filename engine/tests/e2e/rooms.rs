@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Client, Options, Server, api, deployments};
+use crate::support::{Client, Options, Server, api, deployments, eventually};
 
 const CONFIG: &str = r#"
 [limits]
@@ -120,4 +120,139 @@ fn what_was_created_and_frozen_outlives_the_process() {
     assert_eq!(ada.ask(publish)["name"], "FORBIDDEN");
     drop(server);
     let _ = std::fs::remove_dir_all(&folder);
+}
+
+#[test]
+fn a_created_room_goes_with_its_last_member_where_its_type_says_so() {
+    let config = format!("{CONFIG}cleanup = true\n");
+    let server = Server::start(Options { shards: 4, config, ..Options::default() });
+    let mut ada = Client::join_server(&server, "ada", "user");
+    let mut ben = Client::join_server(&server, "ben", "user");
+    for (room, cleanup) in [("club:1", json!(null)), ("club:2", json!(false))] {
+        let mut data = json!({"invited": ["ben"]});
+        if !cleanup.is_null() {
+            data["cleanup"] = cleanup;
+        }
+        assert_eq!(ada.ask(json!({"type": "room.create", "room": room, "data": data}))["type"], "ok");
+        ada.join(room);
+        ben.join(room);
+        ada.publish(room, json!("soon forgotten"));
+        ada.ask(json!({"type": "leave", "room": room}));
+        assert_eq!(api(&server, "GET", &format!("/v1/rooms/{room}"), None).0, 200, "one is there still");
+    }
+    // The last one does not even say good-bye.
+    drop(ben);
+    eventually("the room has gone", || {
+        (api(&server, "GET", "/v1/rooms/club:1", None).0 == 404).then_some(())
+    });
+    let gone = ada.ask(json!({"type": "join", "room": "club:1"}));
+    assert_eq!((&gone["code"], &gone["name"]), (&json!(4002), &json!("SESSION_NOT_FOUND")), "{gone}");
+    assert_eq!(api(&server, "GET", "/v1/rooms/club:2", None).0, 200, "its creator wanted it to stay");
+    assert_eq!(ada.ask(json!({"type": "room.create", "room": "club:1"}))["type"], "ok");
+    assert_eq!(ada.ask(json!({"type": "history", "room": "club:1"}))["messages"], json!([]));
+    assert_eq!(
+        ada.ask(json!({"type": "history", "room": "club:2"}))["messages"][0]["data"],
+        "soon forgotten"
+    );
+}
+
+#[test]
+fn where_rooms_must_be_created_nothing_works_before_and_everybody_may_come_then() {
+    let config = CONFIG.replace("private = true", "created_only = true");
+    let server = Server::start(Options { shards: 4, config, ..Options::default() });
+    let mut ada = Client::join_server(&server, "ada", "user");
+    let mut ben = Client::join_server(&server, "ben", "user");
+    for command in [
+        json!({"type": "join", "room": "club:1"}),
+        json!({"type": "publish", "room": "club:1", "event": "say", "data": 1}),
+        json!({"type": "history", "room": "club:1"}),
+        json!({"type": "room.info", "room": "club:1"}),
+        json!({"type": "poll.list", "room": "club:1"}),
+    ] {
+        let refused = ada.ask(command.clone());
+        assert_eq!(refused["code"], 4002, "{command}: {refused}");
+    }
+    assert_eq!(ada.ask(json!({"type": "room.create", "room": "club:1"}))["data"]["private"], false);
+    ben.join("club:1");
+    assert_eq!(ben.publish("club:1", json!(1)), 1);
+}
+
+#[test]
+fn http_changes_a_room_takes_invitations_back_and_keeps_out_for_a_while() {
+    let config = CONFIG.replace("[\"user\"]", "[\"user\", \"admin\"]");
+    let server = Server::start(Options { shards: 4, config, ..Options::default() });
+    let path = "/v1/rooms/club:1";
+    let create = json!({"title": "Chess", "invited": ["ada", "ben"], "metadata": {"level": 3}});
+    let (status, created) = api(&server, "PUT", path, Some(&create));
+    assert_eq!((status, &created["title"]), (200, &json!("Chess")), "{created}");
+    let mut ada = Client::join_server(&server, "ada", "user");
+    let mut ben = Client::join_server(&server, "ben", "user");
+    let join = json!({"type": "join", "room": "club:1"});
+    ada.join("club:1");
+    let (status, updated) = api(&server, "PATCH", path, Some(&json!({"title": "Go", "max_members": 1})));
+    assert_eq!((status, &updated["title"]), (200, &json!("Go")), "{updated}");
+    assert_eq!((&updated["metadata"]["level"], &updated["max_members"]), (&json!(3), &json!(1)));
+    assert_eq!(ada.expect("$room_updated")["data"]["title"], "Go");
+    assert_eq!(ben.ask(join.clone())["name"], "SESSION_FULL");
+    assert_eq!(api(&server, "PATCH", path, Some(&json!({"max_members": 5}))).0, 200);
+    assert_eq!(api(&server, "DELETE", &format!("{path}/invited/ben"), None).0, 200);
+    assert_eq!(ben.ask(join.clone())["name"], "FORBIDDEN", "the invitation was taken back");
+    assert_eq!(api(&server, "PATCH", path, Some(&json!({"private": false}))).0, 200);
+    ben.join("club:1");
+    let kick = json!({"user_id": "ben", "reason": "too loud", "seconds": 1});
+    let (status, kicked) = api(&server, "POST", &format!("{path}/kick"), Some(&kick));
+    assert_eq!((status, &kicked), (200, &json!({"user_id": "ben"})));
+    assert_eq!(ben.expect("$removed")["data"]["reason"], "too loud");
+    ben.expect("left");
+    assert_eq!(ben.ask(join.clone())["name"], "FORBIDDEN");
+    eventually("the second is over", || (ben.ask(join.clone())["type"] == "joined").then_some(()));
+    assert_eq!(api(&server, "PATCH", "/v1/rooms/chat:1", Some(&create)).0, 404, "nobody created it");
+}
+
+#[test]
+fn bad_input_over_http_names_its_field() {
+    let config = CONFIG.replace("[\"user\"]", "[\"user\", \"admin\"]");
+    let server = Server::start(Options { shards: 4, config, ..Options::default() });
+    let path = "/v1/rooms/club:1";
+    assert_eq!(api(&server, "PUT", path, None).0, 200);
+    let (kick, frozen) = (&*format!("{path}/kick"), &*format!("{path}/frozen"));
+    let unnamed = "/v1/rooms/a%20b";
+    for (method, path, body, status, field) in [
+        ("PUT", path, json!({}), 409, "room"),
+        ("PUT", path, json!({"title": 7}), 400, "title"),
+        ("PUT", path, json!({"title": "x".repeat(257)}), 400, "title"),
+        ("PUT", path, json!({"metadata": []}), 400, "metadata"),
+        ("PUT", path, json!({"metadata": {"a": "x".repeat(4_097)}}), 400, "metadata"),
+        ("PUT", path, json!({"private": "yes"}), 400, "private"),
+        ("PUT", path, json!({"max_members": 0}), 400, "max_members"),
+        ("PUT", path, json!({"max_members": 1.5}), 400, "max_members"),
+        ("PUT", path, json!({"invited": "ada"}), 400, "invited"),
+        ("PUT", path, json!({"invited": [1]}), 400, "invited"),
+        ("PUT", path, json!({"cleanup": 1}), 400, "cleanup"),
+        ("PUT", path, json!([]), 400, "data"),
+        ("PUT", unnamed, json!({}), 400, "room"),
+        ("PATCH", path, json!({"title": null, "max_members": "5"}), 400, "max_members"),
+        ("PATCH", path, json!({"private": 0}), 400, "private"),
+        ("PATCH", unnamed, json!({}), 400, "room"),
+        ("POST", kick, json!({}), 400, "user_id"),
+        ("POST", kick, json!({"user_id": 7}), 400, "user_id"),
+        ("POST", kick, json!({"user_id": "ben", "seconds": 0}), 400, "seconds"),
+        ("POST", kick, json!({"user_id": "ben", "seconds": "1"}), 400, "seconds"),
+        ("POST", kick, json!({"user_id": "ben", "reason": "x".repeat(121)}), 400, "reason"),
+        ("PUT", frozen, json!({"frozen": 1}), 400, "frozen"),
+        ("DELETE", path, json!({"reason": 1}), 400, "reason"),
+    ] {
+        let (got, refused) = api(&server, method, path, Some(&body));
+        assert_eq!(
+            (got, &refused["details"]["field"]),
+            (status, &json!(field)),
+            "{method} {path} {body} {refused}"
+        );
+    }
+    let (_, info) = api(&server, "GET", path, None);
+    assert_eq!(
+        (&info["title"], &info["frozen"]),
+        (&json!(null), &json!(false)),
+        "nothing has changed: {info}"
+    );
 }
