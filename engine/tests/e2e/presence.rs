@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Options, Server, api, deployments, eventually};
+use crate::support::{Client, Options, Raw, Server, api, deployments, eventually, request, token};
 
 const CONFIG: &str = r#"
 [limits]
@@ -108,4 +108,65 @@ fn without_presence_connections_are_counted_and_roles_may_be_kept_from_seeing() 
     assert_eq!(api(&server, "GET", "/v1/rooms/ward:1/presence?limit=0", None).0, 400);
     let set = json!({"type": "presence.set", "room": "ward:1", "data": {"status": 7}});
     assert_eq!(ada.ask(set)["details"]["field"], "status");
+}
+
+#[test]
+fn a_peer_that_goes_silent_leaves_the_roster_and_members_are_told() {
+    let config = format!("{CONFIG}[heartbeat]\ninterval = \"200ms\"\ngrace = \"200ms\"\n");
+    for shards in [1, 4] {
+        let server = Server::start(Options { shards, config: config.clone(), ..Options::default() });
+        let mut ada = Client::join_server(&server, "ada", "user");
+        ada.join("ward:1");
+        let mut silent = Raw::welcomed(&server, "");
+        silent.send_frame(0x81, json!({"type": "join", "id": 1, "room": "ward:1"}).to_string().as_bytes());
+        // It reads nothing and says nothing from now on, but its socket stays; Ada answers pings as she reads.
+        expect_change(&mut ada, "joined", "raw");
+        let left = expect_change(&mut ada, "left", "raw");
+        assert_eq!(left["clients"], json!([]), "{left}");
+        let list = ada.ask(json!({"type": "presence", "room": "ward:1"}));
+        assert_eq!((users(&list["members"]), &list["count"]), (vec!["ada"], &json!(1)), "{list}");
+        drop(silent);
+    }
+}
+
+#[test]
+fn over_http_a_user_says_what_it_is_doing_on_all_of_its_connections() {
+    let server = Server::start(Options { shards: 4, config: CONFIG.to_owned(), ..Options::default() });
+    let mut ada = Client::join_server(&server, "ada", "user");
+    ada.join("ward:1");
+    let mut tabs: Vec<Client> = (0..2).map(|_| Client::join_server(&server, "cyd", "admin")).collect();
+    tabs.iter_mut().for_each(|tab| drop(tab.join("ward:1")));
+    expect_change(&mut ada, "joined", "cyd");
+    let set = |user: &str, role: &str, body: Value| {
+        let bearer = format!("Bearer {}", token(user, role, json!({})));
+        let headers = [("authorization", &*bearer), ("content-type", "application/json")];
+        request(&server, "PUT", "/v1/rooms/ward:1/presence", &headers, &body.to_string())
+    };
+    let said = json!({"status": "busy", "page": "/rounds/4", "info": {"bed": 7}});
+    let answer = set("cyd", "admin", said.clone());
+    assert_eq!((answer.status, answer.json()), (200, json!({})), "{}", answer.body);
+    let changed = loop {
+        let changed = expect_change(&mut ada, "changed", "cyd");
+        if changed["status"] == "busy" {
+            break changed;
+        }
+    };
+    assert_eq!((&changed["page"], &changed["info"]), (&said["page"], &said["info"]), "{changed}");
+    assert_eq!(changed["clients"].as_array().unwrap().len(), 2, "{changed}");
+    // Who is not there says nothing, and who may not use the API neither.
+    assert_eq!(set("dan", "admin", said.clone()).status, 200);
+    assert_eq!(set("ada", "user", said).status, 403);
+    let (_, list) = api(&server, "GET", "/v1/rooms/ward:1/presence", None);
+    assert_eq!(users(&list["members"]), ["ada", "cyd"], "{list}");
+    assert!(list["members"][0].get("status").is_none(), "{list}");
+    for (body, field) in [
+        (json!({"status": 7}), "status"),
+        (json!({"status": "x".repeat(65)}), "status"),
+        (json!({"page": "x".repeat(257)}), "page"),
+        (json!({"info": [1]}), "info"),
+        (json!({"info": {"a": "x".repeat(1_025)}}), "info"),
+    ] {
+        let refused = set("cyd", "admin", body.clone());
+        assert_eq!((refused.status, &refused.json()["details"]["field"]), (400, &json!(field)), "{body}");
+    }
 }
