@@ -2,6 +2,8 @@
 
 mod commands;
 mod messages;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

@@ -6,6 +6,8 @@
 mod commands;
 mod messages;
 mod person;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,0 +1,110 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::service::desk::Desk;
+
+struct Play {
+    desk: Desk,
+    roster: Box<dyn Service>,
+}
+
+impl Play {
+    fn new() -> Self {
+        Self { desk: Desk::new(), roster: (KIND.new)(&Options::default()) }
+    }
+
+    fn join(&mut self, number: u32) {
+        let who = self.desk.caller(&format!("u{number}"), "user", number);
+        let member = Member { who, client_id: format!("c{number}").into() };
+        self.desk.with(&mut *self.roster, None, |roster, context| roster.joined(&member, context));
+    }
+
+    fn leave(&mut self, number: u32) {
+        let from = self.desk.caller(&format!("u{number}"), "user", number).address.unwrap();
+        self.desk.with(&mut *self.roster, None, |roster, context| roster.left(from, context));
+    }
+
+    fn set(&mut self, number: u32, status: &str) {
+        let caller = self.desk.caller(&format!("u{number}"), "user", number);
+        self.desk.ask(&mut *self.roster, &caller, "presence.set", json!({ "status": status })).unwrap();
+    }
+
+    /// Time passes, and the shard looks after the roster whenever it wants to be looked at.
+    fn pass(&mut self, ms: u64) {
+        let end_ms = self.desk.now.mono_ms() + ms;
+        while self.roster.due_ms().is_some_and(|due_ms| due_ms <= end_ms) {
+            self.desk.tick(&mut *self.roster);
+        }
+        let rest_ms = end_ms - self.desk.now.mono_ms();
+        self.desk.pass(rest_ms);
+    }
+
+    /// What was told: how many joined, left and changed, by signal.
+    fn told(&mut self) -> Vec<[usize; 3]> {
+        let counted = |data: &Value, kind: &str| data[kind].as_array().unwrap().len();
+        let heard = self.desk.heard().into_iter();
+        heard
+            .map(|(event, data)| {
+                assert_eq!(event, "$presence");
+                ["joined", "left", "changed"].map(|kind| counted(&data, kind))
+            })
+            .collect()
+    }
+}
+
+#[test]
+fn in_small_rooms_everything_is_told_at_once() {
+    let mut play = Play::new();
+    for number in 0..5 {
+        play.join(number);
+        play.pass(10);
+    }
+    play.set(0, "busy");
+    play.pass(0);
+    assert_eq!(play.told(), [[1, 0, 0], [1, 0, 0], [1, 0, 0], [1, 0, 0], [1, 0, 0], [0, 0, 1]]);
+}
+
+#[test]
+fn in_large_rooms_changes_are_gathered_for_a_second() {
+    let mut play = Play::new();
+    (0..60).for_each(|number| play.join(number));
+    play.pass(GATHER_MS);
+    let joined: usize = play.told().iter().map(|[joined, ..]| joined).sum();
+    assert_eq!(joined, 60);
+    // Sixty changes within a second, and each somewhere else in it.
+    for number in 0..60 {
+        play.set(number, "busy");
+        play.pass(10);
+    }
+    play.pass(GATHER_MS);
+    let told = play.told();
+    assert_eq!(told.iter().map(|[_, _, changed]| changed).sum::<usize>(), 60, "{told:?}");
+    assert!(told.len() <= 2, "{told:?}");
+    for number in 60..120 {
+        play.join(number);
+        play.pass(10);
+    }
+    play.pass(GATHER_MS);
+    let told = play.told();
+    assert_eq!(told.iter().map(|[joined, ..]| joined).sum::<usize>(), 60, "{told:?}");
+    assert!(told.len() <= 2, "{told:?}");
+}
+
+#[test]
+fn who_is_back_within_the_grace_has_not_left() {
+    let mut play = Play::new();
+    (0..2).for_each(|number| play.join(number));
+    play.pass(0);
+    play.told();
+    play.leave(1);
+    play.pass(GRACE_MS - 1);
+    play.join(1);
+    play.pass(GRACE_MS * 2);
+    assert_eq!(play.told(), [[0, 0, 1]], "it has another connection, and that is all");
+    play.leave(1);
+    play.pass(GRACE_MS);
+    assert_eq!(play.told(), [[0, 1, 0]]);
+    play.leave(0);
+    play.pass(GRACE_MS);
+    assert!(play.roster.is_empty() && play.roster.due_ms().is_none());
+}
