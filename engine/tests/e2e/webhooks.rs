@@ -111,6 +111,66 @@ fn what_services_say_arrives_like_any_message() {
 }
 
 #[test]
+fn the_end_of_an_operation_arrives_and_nothing_else_of_it() {
+    let backend = Backend::start();
+    let server = start(&backend, "events = [\"publish\"]\nmessage_types = [\"operation_complete\"]");
+    let mut worker = Client::join_server(&server, "worker", "admin");
+    let mut command = |verb: &str, more: Value| {
+        let mut data = json!({ "operation_id": "job-7" });
+        data.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let answer = worker.ask(json!({ "type": format!("operation.{verb}"), "data": data }));
+        assert_eq!(answer["type"], "ok", "{answer}");
+    };
+    command("start", json!({ "user_id": "ada", "title": "Export" }));
+    command("update", json!({ "progress": 50 }));
+    command("complete", json!({ "results": { "url": "/files/7" } }));
+    // Twice is once; and this one comes after all that there is of the first.
+    command("complete", json!({}));
+    command("start", json!({ "operation_id": "job-8" }));
+    command("complete", json!({ "operation_id": "job-8" }));
+    let events = backend.expect_events(2);
+    let first = &events[0];
+    assert_eq!(
+        (&first["type"], &first["message_type"], &first["subject"]),
+        (&json!("publish"), &json!("operation_complete"), &json!("operation:job-7")),
+        "{first}"
+    );
+    assert_eq!(
+        (&first["data"]["status"], &first["data"]["results"]["url"]),
+        (&json!("completed"), &json!("/files/7"))
+    );
+    assert_eq!((&events[1]["subject"], events.len()), (&json!("operation:job-8"), 2), "{events:?}");
+    assert!(backend.posts().iter().all(|post| post.is_signed));
+}
+
+#[test]
+fn what_a_user_has_acknowledged_arrives_where_signals_are_wanted() {
+    let backend = Backend::start();
+    let server = start(&backend, "events = [\"signal\"]\nmessage_types = [\"$notification_acknowledged\"]");
+    let mut ada = Client::join_server(&server, "ada", "admin");
+    for id in ["lab", "other"] {
+        let note = json!({ "notification_id": id, "type": "lab_result", "title": "Ready", "user_id": "ada" });
+        let sent = ada.ask(json!({ "type": "notification.send", "data": note }));
+        assert_eq!(sent["type"], "ok", "{sent}");
+    }
+    for (verb, id) in [("acknowledge", "lab"), ("dismiss", "lab"), ("acknowledge", "other")] {
+        let data = json!({ "notification_id": id });
+        let done = ada.ask(json!({ "type": format!("notification.{verb}"), "data": data }));
+        assert_eq!(done["type"], "ok", "{done}");
+    }
+    let events = backend.expect_events(2);
+    assert_eq!(events.len(), 2, "{events:?}");
+    for (event, id) in events.iter().zip(["lab", "other"]) {
+        assert_eq!(
+            (&event["type"], &event["message_type"], &event["subject"]),
+            (&json!("signal"), &json!("$notification_acknowledged"), &json!("@user:ada")),
+            "{event}"
+        );
+        assert_eq!(event["data"]["notification_id"], id, "{event}");
+    }
+}
+
+#[test]
 fn with_several_requests_at_a_time_each_rooms_order_is_kept() {
     let backend = Backend::answering(|post| {
         let first = post.body["events"][0]["data"].as_u64().unwrap_or_default();
