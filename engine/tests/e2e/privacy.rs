@@ -1,6 +1,6 @@
 //! Logs and the audit never hold a token or what a message says, not even at the most talkative level.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Client, Ended, Folder, Options, Raw, Server, eventually, request, token};
 
@@ -31,7 +31,8 @@ fn the_audit_holds_no_token_and_no_payload() {
     }
 }
 
-const LOG: &str = "[log]\nlevel = \"debug\"\nformat = \"json\"\n";
+const LOG: &str =
+    "[log]\nlevel = \"debug\"\nformat = \"json\"\n[[room_type]]\nname = \"ward\"\npresence = true\n";
 const MARKER: &str = "MARKER-Jane-Doe-1234";
 
 /// What must be nowhere.
@@ -87,6 +88,97 @@ fn tell_secrets(server: &Server) -> Vec<String> {
         raw.send_frame(0x88, format!("\u{3}\u{e8}{marker}").as_bytes());
         assert!(matches!(raw.end(), Ended::Code(_)));
     }
+    tell_services(server, &mut client, &headers);
     drop(client);
     vec![marker.to_owned(), good.clone(), good.split('.').next_back().unwrap().to_owned()]
+}
+
+/// The same to every service, over both ways in: what is taken, and what is refused.
+fn tell_services(server: &Server, client: &mut Client, headers: &[(&str, &str)]) {
+    let marker = MARKER;
+    let mut patient = Client::join_server(server, "ben", "user");
+    [&mut *client, &mut patient].into_iter().for_each(|member| drop(member.join("ward:1")));
+    let said = json!({ marker: marker });
+    let steps = json!([{"step_id": "read", "name": marker, "metadata": said}]);
+    let error = json!({"code": marker, "message": marker, "details": said});
+    for (name, data) in [
+        ("chat.send", json!({"text": marker, "mentions": [marker], "metadata": said})),
+        ("chat.edit", json!({"offset": 1, "text": marker})),
+        ("poll.open", json!({"poll_id": "p", "question": marker, "options": [marker, "b"]})),
+        ("poll.vote", json!({"poll_id": "p", "option": marker})),
+        ("presence.set", json!({"page": marker, "status": marker, "info": said})),
+        ("room.kick", json!({"user_id": "ben", "reason": marker})),
+        (
+            "notification.send",
+            json!({
+                "notification_id": "n", "type": "lab", "title": marker, "body": marker, "data": said, "user_id": "ben",
+                "actions": [{"id": "open", "label": marker, "url": format!("/{marker}")}],
+            }),
+        ),
+        (
+            "operation.start",
+            json!({"operation_id": "job", "title": marker, "metadata": said, "steps": steps, "user_id": "ben"}),
+        ),
+        ("operation.fail", json!({"operation_id": "job", "error": error})),
+        ("operation.start", json!({"operation_id": "job-2", "title": marker})),
+        ("operation.cancel", json!({"operation_id": "job-2", "reason": marker})),
+        (
+            "monitor.set_rule",
+            json!({"rule_id": "r", "name": "spo2", "limit": "below", "threshold": 90, "message": marker}),
+        ),
+        ("monitor.report", json!({"values": {"spo2": 85}})),
+        ("score.define", json!({"score_id": "s", "threshold": 1, "title": marker})),
+        ("score.report", json!({"score_id": "s", "value": 2})),
+    ] {
+        let is_in_room = !name.starts_with("notification") && !name.starts_with("operation");
+        let mut command = json!({"type": name, "data": data});
+        if is_in_room {
+            command["room"] = "ward:1".into();
+        }
+        let answer = client.ask(command);
+        assert_eq!(answer["type"], "ok", "{name}: {answer}");
+    }
+    assert_eq!(until(&mut patient, "$removed")["data"]["reason"], marker);
+    client.ask(json!({"type": "heartbeat", "data": {"page": marker, "status": marker}}));
+    // What is refused is no more for logs than what is taken.
+    for (name, data) in [
+        ("chat.send", json!({"text": [marker]})),
+        ("chat.send", json!({"text": marker.repeat(1_000)})),
+        ("poll.open", json!({"poll_id": "q", "question": marker, "options": marker})),
+        ("poll.vote", json!({"poll_id": "p", "option": format!("no {marker}")})),
+        ("presence.set", json!({"page": marker.repeat(100)})),
+        ("room.kick", json!({"user_id": "ben", "reason": marker.repeat(10)})),
+        ("monitor.report", json!({"values": {"spo2": marker}})),
+        ("score.report", json!({"score_id": "s", "value": marker})),
+    ] {
+        let answer = client.ask(json!({"type": name, "room": "ward:1", "data": data}));
+        assert_eq!(answer["type"], "error", "{name}: {answer}");
+        assert!(!answer.to_string().contains(marker), "{name}: {answer}");
+    }
+    for (method, path, body, status) in [
+        ("POST", "/v1/rooms/ward:1/chat/messages", json!({"text": marker}), 200),
+        (
+            "POST",
+            "/v1/rooms/ward:1/polls",
+            json!({"poll_id": "h", "question": marker, "options": ["a", marker]}),
+            200,
+        ),
+        ("POST", "/v1/rooms/ward:1/kick", json!({"user_id": "ben", "reason": marker}), 200),
+        ("POST", "/v1/notifications", json!({"type": "lab", "title": marker, "user_id": "ben"}), 200),
+        ("POST", "/v1/notifications", json!({"type": "lab", "title": [marker], "user_id": "ben"}), 400),
+        ("DELETE", "/v1/rooms/ward:1", json!({"reason": marker}), 200),
+    ] {
+        let answer = request(server, method, path, headers, &body.to_string());
+        assert_eq!(answer.status, status, "{method} {path}: {}", answer.body);
+    }
+}
+
+/// The next message of this type.
+fn until(client: &mut Client, kind: &str) -> Value {
+    loop {
+        let message = client.receive().unwrap();
+        if message["type"] == kind {
+            return message;
+        }
+    }
 }
