@@ -22,7 +22,9 @@ fn the_audit_holds_no_token_and_no_payload() {
     server.signal("TERM");
     server.ended();
     let audit = std::fs::read_to_string(path).unwrap();
-    for event in ["publish", "handshake", "malformed", "connect_denied", "protocol_violation", "close"] {
+    for event in
+        ["call", "publish", "handshake", "malformed", "connect_denied", "protocol_violation", "close"]
+    {
         assert!(audit.contains(&format!("\"event\":\"{event}\"")), "{event} in {audit}");
     }
     check(&audit, &secrets);
