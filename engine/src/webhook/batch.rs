@@ -50,11 +50,19 @@ struct Event<'a> {
 #[derive(Serialize)]
 struct Message<'a> {
     message_type: &'a str,
+    /// Nothing of a signal, which has no place.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    place: Option<Place<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Box<RawValue>>,
+}
+
+/// Where a message stands in its room.
+#[derive(Serialize)]
+struct Place<'a> {
     message_id: &'a str,
     epoch: String,
     offset: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<Box<RawValue>>,
 }
 
 /// The body of a request with these events, of which the first has the number `first`.
@@ -91,11 +99,14 @@ fn event<'n>(run: &str, id: String, payload: bool, notice: &'n Notice) -> Event<
 
 fn message(fact: &Fact, payload: bool) -> Option<Message<'_>> {
     let told = fact.message.as_ref()?;
-    Some(Message {
-        message_type: told.entry.event.as_str(),
+    let place = (fact.kind != FactKind::Signalled).then(|| Place {
         message_id: &told.entry.message_id,
         epoch: told.epoch.to_string(),
         offset: told.entry.offset,
+    });
+    Some(Message {
+        message_type: told.entry.event.as_str(),
+        place,
         data: payload.then(|| as_json(&told.entry.body)),
     })
 }

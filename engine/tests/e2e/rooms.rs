@@ -256,3 +256,30 @@ fn bad_input_over_http_names_its_field() {
         "nothing has changed: {info}"
     );
 }
+
+#[test]
+fn what_services_have_goes_with_a_room_that_is_closed_or_cleaned_up() {
+    let server = Server::start(Options { shards: 4, config: CONFIG.to_owned(), ..Options::default() });
+    let mut ada = Client::join_server(&server, "ada", "admin");
+    let mut ben = Client::join_server(&server, "ben", "user");
+    for (room, is_closed) in [("club:1", true), ("club:2", false)] {
+        let create =
+            json!({"type": "room.create", "room": room, "data": {"cleanup": true, "invited": ["ada"]}});
+        assert_eq!(ben.ask(create.clone())["type"], "ok");
+        ben.join(room);
+        let open = json!({"poll_id": "p", "question": "?", "options": ["a", "b"]});
+        let score = json!({"score_id": "s", "threshold": 1});
+        assert_eq!(ada.ask(json!({"type": "poll.open", "room": room, "data": open}))["type"], "ok");
+        assert_eq!(ada.ask(json!({"type": "score.define", "room": room, "data": score}))["type"], "ok");
+        if is_closed {
+            assert_eq!(api(&server, "DELETE", &format!("/v1/rooms/{room}"), None).0, 200);
+        } else {
+            ben.ask(json!({"type": "leave", "room": room}));
+        }
+        assert_eq!(ben.ask(create)["type"], "ok");
+        for (command, list) in [("poll.list", "polls"), ("score.list", "scores")] {
+            let found = ben.ask(json!({"type": command, "room": room}));
+            assert_eq!(found["data"][list], json!([]), "{room} {command}: {found}");
+        }
+    }
+}

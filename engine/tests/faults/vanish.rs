@@ -236,7 +236,7 @@ fn pull(driver: &str, server: &Server, token: &str, far: &mut Far) {
     eventually("no descriptor is lost", || (server.descriptors() + FAR <= descriptors).then_some(()));
     assert_eq!(server.metric("fanfare_backlogs"), 0.0);
     // Each was let go once; the log is read by another thread.
-    let let_go = |line: &&str| line.contains("action=\"close\"") && line.contains("user_id=far");
+    let let_go = |line: &&str| line.contains("action=\"close\"") && line.contains("user_id=\"far\"");
     eventually("the log of it", || (server.log().lines().filter(let_go).count() >= FAR).then_some(()));
     assert_eq!(server.log().lines().filter(let_go).count(), FAR);
 

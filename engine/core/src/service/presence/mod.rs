@@ -97,9 +97,9 @@ impl Service for Roster {
         let person = self.people.get_mut(&user_id).expect("invariant: who is here is known");
         person.exit(from, context.now);
         if !person.is_here() {
-            let gone_ms = person.gone_ms() + GRACE_MS;
+            let gone_ms = person.gone_ms();
             self.changed.insert(user_id);
-            self.tell_ms = if self.tell_ms == 0 { gone_ms } else { self.tell_ms.min(gone_ms) };
+            self.tell_at(gone_ms + GRACE_MS + self.pause_ms());
         }
     }
 
@@ -129,7 +129,7 @@ impl Service for Roster {
             if joined.len() + left.len() + changed.len() >= TOLD_AT_ONCE {
                 // One message of all of them might be more than a socket takes. The rest comes with the next.
                 waiting.insert(user_id);
-                self.tell_ms = context.now.mono_ms() + GATHER_MS;
+                self.tell_at(context.now.mono_ms() + GATHER_MS);
                 break;
             }
             let Some(person) = self.people.get(&user_id) else { continue };
@@ -142,8 +142,8 @@ impl Service for Roster {
                 left.push(person.told(&user_id));
                 self.people.remove(&user_id);
             } else {
-                let gone_ms = person.gone_ms() + GRACE_MS;
-                self.tell_ms = if self.tell_ms == 0 { gone_ms } else { self.tell_ms.min(gone_ms) };
+                let gone_ms = person.gone_ms();
+                self.tell_at(gone_ms + GRACE_MS + self.pause_ms());
                 self.changed.insert(user_id);
             }
         }
@@ -168,9 +168,17 @@ impl Roster {
 
     /// Something of a user is to be told: at once, or in large rooms with what else comes within a second.
     fn note(&mut self, user_id: String, now: Now) {
-        let pause_ms = if self.people.len() > LARGE { GATHER_MS } else { 0 };
-        let at_ms = now.mono_ms() + pause_ms;
         self.changed.insert(user_id);
+        self.tell_at(now.mono_ms() + self.pause_ms());
+    }
+
+    /// For how long changes are gathered.
+    fn pause_ms(&self) -> u64 {
+        if self.people.len() > LARGE { GATHER_MS } else { 0 }
+    }
+
+    /// Tells what is to be told at this time, unless there is something before.
+    fn tell_at(&mut self, at_ms: u64) {
         self.tell_ms = if self.tell_ms == 0 { at_ms } else { self.tell_ms.min(at_ms) };
     }
 

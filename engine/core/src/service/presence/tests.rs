@@ -108,3 +108,29 @@ fn who_is_back_within_the_grace_has_not_left() {
     play.pass(GRACE_MS);
     assert!(play.roster.is_empty() && play.roster.due_ms().is_none());
 }
+
+#[test]
+fn who_leaves_large_rooms_together_is_told_of_together() {
+    let mut play = Play::new();
+    (0..120).for_each(|number| play.join(number));
+    play.pass(GATHER_MS);
+    play.told();
+    for number in 0..60 {
+        play.leave(number);
+        play.pass(10);
+    }
+    play.pass(GRACE_MS + GATHER_MS);
+    let told = play.told();
+    assert_eq!(told.iter().map(|[_, left, _]| left).sum::<usize>(), 60, "{told:?}");
+    assert!(told.len() <= 3, "{} signals", told.len());
+}
+
+#[test]
+fn one_message_tells_of_as_many_as_a_socket_takes() {
+    let mut play = Play::new();
+    (0..1_200).for_each(|number| play.join(number));
+    play.pass(5 * GATHER_MS);
+    let told = play.told();
+    assert_eq!(told.iter().map(|[joined, ..]| joined).sum::<usize>(), 1_200, "{told:?}");
+    assert!(told.iter().all(|counts| counts.iter().sum::<usize>() <= TOLD_AT_ONCE), "{told:?}");
+}

@@ -20,12 +20,21 @@ use crate::time::Now;
 /// Users that may be invited to one room, and that may be kept out of it.
 const NAMED_MAX: usize = 10_000;
 
+/// Members have so long to come back after a restart.
+const BACK_MS: u64 = 60_000;
+/// Before any time there is, so that the first tick says what time it is.
+const AT_ONCE_MS: u64 = 1;
+
 pub(crate) static KIND: Kind = Kind {
     name: "room",
     commands: &commands::COMMANDS,
     messages: &messages::MESSAGES,
     new: |_: &Options| Box::<Room>::default(),
-    restore: |bytes, _| Some(Box::new(serde_json::from_slice::<Room>(bytes).ok()?)),
+    restore: |bytes, _| {
+        let mut room = serde_json::from_slice::<Room>(bytes).ok()?;
+        room.empty_ms = room.created.as_ref().is_some_and(|created| created.cleanup).then_some(AT_ONCE_MS);
+        Some(Box::new(room))
+    },
     guards: true,
     attends: |_| false,
 };
@@ -38,6 +47,9 @@ struct Room {
     is_frozen: bool,
     /// Users who are kept out, until when by the steady clock.
     banned: BTreeMap<String, u64>,
+    /// After a restart, where it goes with its last member: when it goes if nobody has come back.
+    #[serde(skip)]
+    empty_ms: Option<u64>,
 }
 
 /// What somebody who created a room said of it.
@@ -88,14 +100,12 @@ impl Service for Room {
         }
     }
 
-    fn joined(&mut self, _member: &Member, _context: &mut Context<'_>) {}
+    fn joined(&mut self, _member: &Member, _context: &mut Context<'_>) {
+        self.empty_ms = None;
+    }
 
     fn left(&mut self, _member: Address, context: &mut Context<'_>) {
-        if context.members == 0 && self.created.as_ref().is_some_and(|created| created.cleanup) {
-            *self = Self::default();
-            context.changed = true;
-            context.deeds.extend([Deed::Purge, Deed::Clear]);
-        }
+        self.clean_up(context);
     }
 
     fn state(&self, context: &Context<'_>) -> Option<Value> {
@@ -141,13 +151,21 @@ impl Service for Room {
     }
 
     fn due_ms(&self) -> Option<u64> {
-        self.banned.values().min().copied()
+        self.banned.values().copied().chain(self.empty_ms).min()
     }
 
     fn tick(&mut self, context: &mut Context<'_>) {
         let before = self.banned.len();
         self.banned.retain(|_, until_ms| *until_ms > context.now.mono_ms());
         context.changed = self.banned.len() < before;
+        match self.empty_ms {
+            Some(AT_ONCE_MS) => self.empty_ms = Some(context.now.mono_ms() + BACK_MS),
+            Some(empty_ms) if empty_ms <= context.now.mono_ms() => {
+                self.empty_ms = None;
+                self.clean_up(context);
+            }
+            _ => {}
+        }
     }
 
     fn is_empty(&self) -> bool {
@@ -258,6 +276,15 @@ impl Room {
         Ok(json!({ "room": context.room.as_str(), "members": context.members }))
     }
 
+    /// A room that is to go with its last member goes when nobody is there.
+    fn clean_up(&mut self, context: &mut Context<'_>) {
+        if context.members == 0 && self.created.as_ref().is_some_and(|created| created.cleanup) {
+            *self = Self::default();
+            context.changed = true;
+            context.deeds.extend([Deed::Purge, Deed::Clear]);
+        }
+    }
+
     /// Whether the caller may steer this room: its creator, or whoever may steer any.
     fn owns(&self, context: &Context<'_>) -> Result<(), Refusal> {
         let caller = context.caller.expect("invariant: somebody asks");
@@ -319,3 +346,6 @@ fn not_created() -> Refusal {
     let message = "`room` was not created by anybody".to_owned();
     Refusal { id: None, code: Code::RoomNotFound, message, field: Some("room") }
 }
+
+#[cfg(test)]
+mod tests;
