@@ -398,6 +398,8 @@ fn rates_roles_and_characters_are_read() {
         (&many, "at most 32"),
         ("[[role]]\nname = \"a\"\nreceive = [\"\"]", "role.receive"),
         ("[[room_type]]\nname = \"a\"\nsanitize = \"maybe\"", "room_type.sanitize"),
+        ("[[room_type]]\nname = \"a\"\nprivate = true", "room_type.private"),
+        ("[[room_type]]\nname = \"a\"\ncreated_only = true", "room_type.created_only"),
         ("[limits]\nended_connections = -1", "limits.ended_connections"),
     ] {
         let told = problems(text);

@@ -283,3 +283,35 @@ fn what_services_have_goes_with_a_room_that_is_closed_or_cleaned_up() {
         }
     }
 }
+
+#[test]
+fn who_is_kicked_stays_out_and_a_frozen_room_takes_nothing_whatever_its_type() {
+    for options in deployments() {
+        let server = Server::start(Options { config: CONFIG.to_owned(), ..options });
+        let mut operator = Client::join_server(&server, "ada", "admin");
+        let mut eve = Client::join_server(&server, "eve", "user");
+        let mut ben = Client::join_server(&server, "ben", "user");
+        eve.join("open:1");
+        ben.join("open:1");
+        let kick = json!({"type": "room.kick", "room": "open:1", "data": {"user_id": "eve", "seconds": 60}});
+        assert_eq!(operator.ask(kick)["type"], "ok");
+        eve.expect("$removed");
+        eve.expect("left");
+        for command in [
+            json!({"type": "join", "room": "open:1"}),
+            json!({"type": "join", "room": "open:1", "last": 1}),
+            json!({"type": "history", "room": "open:1"}),
+            json!({"type": "publish", "room": "open:1", "event": "say", "data": 1}),
+        ] {
+            let refused = eve.ask(command.clone());
+            assert_eq!(refused["name"], "FORBIDDEN", "{command}: {refused}");
+        }
+        let send = json!({"type": "chat.send", "room": "open:1", "data": {"text": "hi"}});
+        assert_eq!(ben.ask(send.clone())["type"], "ok");
+        for (frozen, expected) in [(true, "FORBIDDEN"), (false, "")] {
+            let freeze = json!({"type": "room.freeze", "room": "open:1", "data": {"frozen": frozen}});
+            assert_eq!(operator.ask(freeze)["type"], "ok");
+            assert_eq!(ben.ask(send.clone())["name"].as_str().unwrap_or_default(), expected);
+        }
+    }
+}
