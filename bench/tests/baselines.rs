@@ -1,10 +1,10 @@
 //! The baselines answer as the engine does in what they are compared in: a comparison with one that loses messages or
 //! mixes them up would say nothing.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fanfare_sys::Flusher;
 use serde_json::{Value, json};
@@ -27,20 +27,17 @@ impl Drop for Baseline {
 
 impl Baseline {
     fn start(program: &str) -> Self {
-        let addr = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
-        let child = Command::new(program)
-            .args(["--listen", &addr.to_string()])
+        // It chooses its port itself: one that was free a moment ago may be another test's by now.
+        let mut child = Command::new(program)
+            .args(["--listen", "127.0.0.1:0"])
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let baseline = Self { child, addr };
-        let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(addr).is_err() {
-            assert!(Instant::now() < deadline, "{program} does not listen");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        baseline
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let addr = line.trim_end().strip_prefix("listening on ").expect(program).parse().unwrap();
+        Self { child, addr }
     }
 
     fn client(&self) -> Client {

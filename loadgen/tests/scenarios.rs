@@ -1,11 +1,9 @@
 //! Every scenario against the real engine, short; what it writes, and how it ends when the run is cut off.
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -17,22 +15,25 @@ struct Engine {
 
 impl Engine {
     fn start(shards: u32) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let child = Command::new(binary())
-            .args(["--listen", &format!("127.0.0.1:{port}"), "--shards", &shards.to_string()])
+        // It chooses its port itself: one that was free a moment ago may be another test's by now.
+        let mut child = Command::new(binary())
+            .args(["--listen", "127.0.0.1:0", "--shards", &shards.to_string()])
             .env("FANFARE_LIMITS_COMMANDS_PER_MINUTE", "0")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let engine = Self { child, port };
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < deadline, "the engine does not listen");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        engine
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let start = lines
+            .find_map(|line| line.split_once("listening on http://127.0.0.1:").map(|it| it.1.to_owned()));
+        let port = start.and_then(|port| {
+            let digits = port.find(|next: char| !next.is_ascii_digit()).unwrap_or(port.len());
+            port[..digits].parse().ok()
+        });
+        // Nobody else reads what it logs, and a full pipe would hold it up.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, port: port.expect("the engine tells where it listens") }
     }
 
     fn url(&self) -> String {

@@ -59,6 +59,11 @@ pub trait Fanout {
     }
 }
 
+/// Tells on standard output where a server listens: with port 0 only it knows.
+pub fn announce(addr: SocketAddr) {
+    println!("listening on {addr}");
+}
+
 /// Serves until the process ends.
 ///
 /// # Errors
@@ -66,6 +71,7 @@ pub trait Fanout {
 pub fn serve(addr: SocketAddr, fanout: impl Fanout) -> io::Result<()> {
     crate::raise_open_files();
     let listener = sockets::listen(addr)?;
+    announce(listener.local_addr()?);
     let mut server =
         Server { sockets: Sockets::new(&listener)?, rooms: Rooms::default(), gone: Vec::new(), fanout };
     let (mut events, mut buffer) = (Vec::new(), vec![0; READ_BYTES]);

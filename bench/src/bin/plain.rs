@@ -62,6 +62,7 @@ async fn serve(addr: SocketAddr) -> io::Result<()> {
     socket.bind(&addr.into())?;
     socket.listen(4_096)?;
     let listener = TcpListener::from_std(socket.into())?;
+    fanfare_bench::baseline::announce(listener.local_addr()?);
     let rooms = Rooms::default();
     loop {
         // Out of descriptors, most likely: give others time to go.
