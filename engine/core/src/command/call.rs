@@ -47,13 +47,13 @@ pub(super) fn call(
     }
     let outcome = calling.and_then(|calling| {
         let patterns = local.connections.get(id).and_then(|connection| connection.patterns.clone());
-        route(local, calling, patterns.as_ref(), out)
+        let spec = calling.spec;
+        let room = route(local, calling, patterns.as_ref(), out)?;
+        if spec.steers() {
+            local.note(id, FactKind::Commanded, format!("{} {room}", spec.name), out);
+        }
+        Ok(())
     });
-    if let Ok(room) = &outcome
-        && service::find(&call.name).is_some_and(|(_, spec)| spec.steers())
-    {
-        local.note(id, FactKind::Commanded, format!("{} {room}", call.name), out);
-    }
     if let Err(refusal) = outcome {
         let refusal = Refusal { id: command, ..refusal };
         if refusal.code == Code::Forbidden {

@@ -7,11 +7,9 @@ use crate::effect::Effects;
 use crate::fact::FactKind;
 use crate::hook::About;
 use crate::id::{Address, ConnectionId};
-use crate::identity::covers;
 use crate::local::Local;
 use crate::mesh::{Mesh, Origin, Placed, Publication, ToHome, ToLocal};
-use crate::options::{Options, lists};
-use crate::permission::Permission;
+use crate::options::Options;
 use crate::room_type::{RoomType, Sanitize};
 use crate::time::Now;
 
@@ -28,15 +26,7 @@ pub(crate) fn publish(
     let connection = local.connections.get(id).expect("invariant: the caller holds it");
     let role = local.roles.name(connection.role);
     let room_type = type_of(&local.options, &publish.target);
-    let may = match &publish.target {
-        Target::Room(room) => {
-            covers(connection.patterns.as_deref(), room.as_str())
-                && lists(&room_type.publish, role)
-                && local.options.permits(role, Permission::Publish)
-        }
-        _ => lists(&local.options.broadcast_roles, role),
-    };
-    if !may {
+    if !local.options.may_publish(role, connection.patterns.as_deref(), &publish.target) {
         let message = match publish.target {
             Target::Room(_) => "the token does not allow to publish to this `room`",
             _ => "the token's role may publish to rooms only",

@@ -7,6 +7,7 @@ use crate::effect::Effects;
 use crate::home::HomeRooms;
 use crate::home::ledger::Mark;
 use crate::home::log::{Kept, Log};
+use crate::home::store::readers_cursors;
 use crate::time::Now;
 
 /// Size of a log that is none.
@@ -60,14 +61,10 @@ impl HomeRooms {
         if !self.is_durable(&name) {
             return;
         }
-        self.store.write(Write::Forget { room: name.clone() });
+        self.store.write(Write::Forget { room: name });
         // Its readers are readers still: what comes next is for them, also after a restart.
         let room = self.rooms.get(number).expect("invariant: just seen");
-        let subscribers = room.more.iter().flat_map(|more| more.subscribers.iter());
-        for (subscriber, subscription) in subscribers {
-            let (subscriber, cursor) = (subscriber.clone(), subscription.as_stored());
-            self.store.write(Write::Cursor { room: name.clone(), subscriber, cursor });
-        }
+        readers_cursors(room).for_each(|cursor| self.store.write(cursor));
     }
 
     /// Lets a kept message say something else, here and in the store; or one that will be.

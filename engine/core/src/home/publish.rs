@@ -34,6 +34,17 @@ pub(crate) struct Draft {
     received_us: u64,
 }
 
+/// How a message goes to members.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Way {
+    /// Who does not get it.
+    pub(super) exclude: Option<Address>,
+    /// Messages with the same number may take each other's place; 0: none may.
+    pub(super) conflates: u64,
+    /// When its publish was read, in microseconds of the steady clock.
+    pub(super) received_us: u64,
+}
+
 impl HomeRooms {
     pub(super) fn publish(&mut self, now: Now, publication: Publication, out: &mut Effects) {
         let id = publication.message_id.as_deref().filter(|_| !publication.is_new);
@@ -131,29 +142,7 @@ impl HomeRooms {
         room.offset = entry.offset;
         self.published += 1;
         let (name, epoch, rules) = (room.name.clone(), room.epoch, room.rules);
-        if !room.audience.is_empty() {
-            // Where acknowledgements are cumulative, messages keep the order of their offsets.
-            let overtakes = if rules.in_order { 0 } else { entry.priority };
-            let (frames, turn) = self.encode(now, out, number, &entry, exclude.is_some(), overtakes);
-            let prepared = Arc::new(Prepared {
-                room: name.clone(),
-                epoch,
-                offset: entry.offset,
-                roles: entry.roles.clone(),
-                withheld: self.options.withholds(&entry.event).then(|| entry.event.clone()),
-                exclude,
-                received_us,
-                key: conflates,
-                overtakes,
-                kind: rules.kind,
-                turn,
-                frames,
-            });
-            let room = self.rooms.get(number).expect("invariant: just seen");
-            for shard in room.audience.shards() {
-                out.send(shard, Mesh::Local(ToLocal::Deliver(Arc::clone(&prepared))));
-            }
-        }
+        self.deliver(now, number, &entry, Way { exclude, conflates, received_us }, out);
         if self.options.watch.messages {
             self.note_message(FactKind::Published, number, &entry, out);
         }
@@ -172,6 +161,37 @@ impl HomeRooms {
             Memory::Nobody => {}
             Memory::Owner => self.settle_inbox(number),
             Memory::Readers => self.expect_acks(number, now),
+        }
+    }
+
+    /// Sends a message to every shard where the room has members.
+    pub(super) fn deliver(&mut self, now: Now, number: u32, entry: &Entry, way: Way, out: &mut Effects) {
+        let Way { exclude, conflates, received_us } = way;
+        let room = self.rooms.get(number).expect("invariant: the caller has just found it");
+        if room.audience.is_empty() {
+            return;
+        }
+        let (name, epoch, rules) = (room.name.clone(), room.epoch, room.rules);
+        // Where acknowledgements are cumulative, messages keep the order of their offsets.
+        let overtakes = if rules.in_order { 0 } else { entry.priority };
+        let (frames, turn) = self.encode(now, out, number, entry, exclude.is_some(), overtakes);
+        let prepared = Arc::new(Prepared {
+            room: name,
+            epoch,
+            offset: entry.offset,
+            roles: entry.roles.clone(),
+            withheld: self.options.withholds(&entry.event).then(|| entry.event.clone()),
+            exclude,
+            received_us,
+            key: conflates,
+            overtakes,
+            kind: rules.kind,
+            turn,
+            frames,
+        });
+        let room = self.rooms.get(number).expect("invariant: just seen");
+        for shard in room.audience.shards() {
+            out.send(shard, Mesh::Local(ToLocal::Deliver(Arc::clone(&prepared))));
         }
     }
 

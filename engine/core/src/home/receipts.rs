@@ -119,10 +119,7 @@ impl HomeRooms {
         let before = more.subscribers.len();
         more.subscribers.remove(subscriber);
         self.readers.subscribers -= before - more.subscribers.len();
-        if more.is_empty() {
-            self.checks.remove(&(more.subscribers.check_ms, number));
-            room.more = None;
-        }
+        self.tidy(number);
         if self.is_durable(&name) {
             self.store.write(Write::Unsubscribe { room: name, subscriber: subscriber.clone() });
         }

@@ -119,6 +119,14 @@ impl HomeRooms {
         }
     }
 
+    /// A room that has nothing more than its name and its place takes no more than these.
+    pub(super) fn tidy(&mut self, number: u32) {
+        let Some(room) = self.rooms.get_mut(number) else { return };
+        let Some(more) = room.more.as_ref().filter(|more| more.is_empty()) else { return };
+        self.checks.remove(&(more.subscribers.check_ms, number));
+        room.more = None;
+    }
+
     /// Forgets a room that has just been made and was not needed.
     pub(super) fn forget_unused(&mut self, number: u32) {
         let room = self.rooms.get(number).expect("invariant: the caller has just found it");

@@ -239,17 +239,20 @@ impl HomeRooms {
             if room.rules.memory == Memory::Owner && room.offset > 0 {
                 writes.push(owners_cursor(room));
             }
-            if let Some(more) = &room.more {
-                let cursors = more.subscribers.iter().map(|(subscriber, subscription)| Write::Cursor {
-                    room: name.clone(),
-                    subscriber: subscriber.clone(),
-                    cursor: subscription.as_stored(),
-                });
-                writes.extend(cursors);
-            }
+            writes.extend(readers_cursors(room));
             writes.into_iter().for_each(|write| self.store.write(write));
         }
     }
+}
+
+/// How far each reader of a room has come.
+pub(super) fn readers_cursors(room: &HomeRoom) -> impl Iterator<Item = Write> {
+    let readers = room.more.iter().flat_map(|more| more.subscribers.iter());
+    readers.map(|(subscriber, subscription)| Write::Cursor {
+        room: room.name.clone(),
+        subscriber: subscriber.clone(),
+        cursor: subscription.as_stored(),
+    })
 }
 
 /// How far the owner of an inbox has come, where it is all that is known.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fanfare_core::{Answer, Input, Options, Permission};
+use fanfare_core::{Answer, Input, Options};
 use fanfare_protocol::{Code, Publish, Refusal, RoomName, Target, json};
 use http::StatusCode;
 use serde_json::{Value, json as object};
@@ -87,16 +87,7 @@ fn allowed(
 ) -> Result<Publish, Refusal> {
     options.mode.takes_publish(publish.priority.unwrap_or(0))?;
     let Caller::User(identity) = caller else { return Ok(publish) };
-    let may = match &publish.target {
-        Target::Room(room) => {
-            let roles = &options.type_of(room).publish;
-            identity.covers(room.as_str())
-                && roles.iter().any(|role| role == "*" || **role == *identity.role)
-                && options.permissions_of(&identity.role).has(Permission::Publish)
-        }
-        _ => options.broadcast_roles.iter().any(|role| **role == *identity.role),
-    };
-    if may {
+    if options.may_publish(&identity.role, identity.rooms.as_deref(), &publish.target) {
         return Ok(publish);
     }
     denied.push(match &publish.target {

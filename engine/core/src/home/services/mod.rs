@@ -223,14 +223,6 @@ impl HomeRooms {
         self.look_again(number);
     }
 
-    /// A room that has nothing more than its name and its place takes no more than these.
-    fn tidy(&mut self, number: u32) {
-        let Some(room) = self.rooms.get_mut(number) else { return };
-        let Some(more) = room.more.as_ref().filter(|more| more.is_empty()) else { return };
-        self.checks.remove(&(more.subscribers.check_ms, number));
-        room.more = None;
-    }
-
     /// Lets the store have what a service has of a room, or that it has nothing.
     fn write_state(&mut self, room: &RoomName, kind: usize, bytes: Option<Box<[u8]>>) {
         if !self.options.store {

@@ -1,7 +1,5 @@
 //! What services say, and what they do to their rooms.
 
-use std::sync::Arc;
-
 use fanfare_protocol::EventName;
 
 use super::json;
@@ -9,9 +7,9 @@ use crate::effect::Effects;
 use crate::entry::Entry;
 use crate::fact::FactKind;
 use crate::home::HomeRooms;
+use crate::home::publish::Way;
 use crate::mesh::{Mesh, Origin, Publication, ToHome, ToLocal, Whisper};
 use crate::options::Options;
-use crate::prepared::Prepared;
 use crate::service::{Deed, SERVICES, Saying, To, undeclared};
 use crate::time::Now;
 
@@ -80,8 +78,6 @@ impl HomeRooms {
     /// Hands a message out that has no place: it is for who is there now.
     fn signal(&mut self, now: Now, number: u32, signal: Publication, out: &mut Effects) {
         let Publication { room: name, event, body, user, roles, exclude, key, priority, .. } = signal;
-        let room = self.rooms.get(number).expect("invariant: the caller has just found it");
-        let (epoch, rules) = (room.epoch, room.rules);
         let conflates = key.map_or(0, |key| self.recent.key(&name, None, &key) as u64 | 1);
         let entry = Entry {
             offset: 0,
@@ -100,28 +96,7 @@ impl HomeRooms {
         if self.options.watch.messages {
             self.note_message(FactKind::Signalled, number, &entry, out);
         }
-        if self.rooms.get(number).is_none_or(|room| room.audience.is_empty()) {
-            return;
-        }
-        let overtakes = if rules.in_order { 0 } else { priority };
-        let (frames, turn) = self.encode(now, out, number, &entry, exclude.is_some(), overtakes);
-        let prepared = Arc::new(Prepared {
-            room: name,
-            epoch,
-            offset: 0,
-            roles: entry.roles,
-            withheld: self.options.withholds(&entry.event).then_some(entry.event),
-            exclude,
-            received_us: now.mono_us,
-            key: conflates,
-            overtakes,
-            kind: rules.kind,
-            turn,
-            frames,
-        });
-        let room = self.rooms.get(number).expect("invariant: just seen");
-        for shard in room.audience.shards() {
-            out.send(shard, Mesh::Local(ToLocal::Deliver(Arc::clone(&prepared))));
-        }
+        let way = Way { exclude, conflates, received_us: now.mono_us };
+        self.deliver(now, number, &entry, way, out);
     }
 }

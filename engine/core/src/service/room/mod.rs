@@ -270,19 +270,23 @@ impl Room {
         self.owns(context)?;
         let reason = reason.unwrap_or("the room was closed").to_owned();
         context.signal("$room_closed", json!({ "reason": reason }));
-        context.deeds.extend([Deed::Expel { user: None, reason }, Deed::Purge, Deed::Clear]);
-        *self = Self::default();
-        context.changed = true;
+        context.deeds.push(Deed::Expel { user: None, reason });
+        self.end(context);
         Ok(json!({ "room": context.room.as_str(), "members": context.members }))
     }
 
     /// A room that is to go with its last member goes when nobody is there.
     fn clean_up(&mut self, context: &mut Context<'_>) {
         if context.members == 0 && self.created.as_ref().is_some_and(|created| created.cleanup) {
-            *self = Self::default();
-            context.changed = true;
-            context.deeds.extend([Deed::Purge, Deed::Clear]);
+            self.end(context);
         }
+    }
+
+    /// What was kept goes, and so does what was known of the room.
+    fn end(&mut self, context: &mut Context<'_>) {
+        *self = Self::default();
+        context.changed = true;
+        context.deeds.extend([Deed::Purge, Deed::Clear]);
     }
 
     /// Whether the caller may steer this room: its creator, or whoever may steer any.
