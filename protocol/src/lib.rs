@@ -18,6 +18,7 @@
 pub mod code;
 mod codec;
 pub mod deflate;
+mod dialect;
 pub mod json;
 pub mod limits;
 mod malformed;
@@ -29,6 +30,7 @@ pub mod wire;
 pub mod ws;
 
 pub use code::Code;
+pub use dialect::{DIALECTS_MAX, Dialect, Dialects, Emit, Listener, Speaker};
 pub use name::{EventName, RoomName};
 pub use wire::{Body, Command, Encoding, Message, Publish, Refusal, Reply, Request, Target};
 

@@ -46,6 +46,7 @@ impl Shard {
             identity: Some(identity),
             bare: false,
             health: false,
+            speaker: None,
         };
         let id = self.core.open(self.now, opening, &mut self.effects);
         self.command(id, Command::Join(Join { room: room("room:1"), recover: None, last: None }));

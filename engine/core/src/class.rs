@@ -12,20 +12,22 @@ use crate::input::Window;
 /// in step, and it reads each room in one of three: that, waiting (each message on its own), or elsewhere
 /// (as it is).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Class(u8);
+pub struct Class(u16);
 
 /// Of two bits above encoding and window: what messages may refer to.
-const FORM: u8 = 0b11 << 5;
-const IN_STEP: u8 = 1 << 5;
-const WAITING: u8 = 2 << 5;
-const ELSEWHERE: u8 = 3 << 5;
+const FORM: u16 = 0b11 << 5;
+const IN_STEP: u16 = 1 << 5;
+const WAITING: u16 = 2 << 5;
+const ELSEWHERE: u16 = 3 << 5;
+/// Above these, the number of a dialect.
+const DIALECT: u32 = 8;
 
 impl Class {
     /// Each message on its own. `window_bits` is 9 to 15 for connections with permessage-deflate.
     pub fn new(encoding: Encoding, window_bits: Option<u8>) -> Self {
         let bits = window_bits.unwrap_or(0);
         assert!(bits == 0 || (9..=15).contains(&bits), "window of {bits} bits");
-        Self(bits << 1 | u8::from(encoding == Encoding::MessagePack))
+        Self(u16::from(bits) << 1 | u16::from(encoding == Encoding::MessagePack))
     }
 
     /// The class of a connection that agreed on this; `shares` says whether the server keeps contexts at all.
@@ -35,6 +37,17 @@ impl Class {
         if may && shares { Self(class.0 | IN_STEP) } else { class }
     }
 
+    /// The class of a connection that speaks a dialect: each message on its own, in what the dialect makes of JSON.
+    pub(crate) fn of_dialect(dialect: u8, window: Option<Window>) -> Self {
+        let class = Self::new(Encoding::Json, window.map(|window| window.bits));
+        Self(class.0 | u16::from(dialect) << DIALECT)
+    }
+
+    /// The number of its dialect; 0: the engine's own wire.
+    pub(crate) fn dialect(self) -> u8 {
+        (self.0 >> DIALECT) as u8
+    }
+
     /// JSON or MessagePack.
     pub fn encoding(self) -> Encoding {
         if self.0 & 1 == 1 { Encoding::MessagePack } else { Encoding::Json }
@@ -42,7 +55,7 @@ impl Class {
 
     /// The window, if compressed.
     pub fn window_bits(self) -> Option<u8> {
-        let bits = (self.0 & !FORM) >> 1;
+        let bits = (self.0 & !FORM) as u8 >> 1;
         (bits > 0).then_some(bits)
     }
 
@@ -85,7 +98,7 @@ impl Class {
 
     /// The class of messages as they are.
     pub(crate) fn plain(self) -> Self {
-        Self(self.0 & 1)
+        Self(self.0 & (1 | 0xff << DIALECT))
     }
 }
 

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use fanfare_protocol::Refusal;
-use fanfare_protocol::wire::CommandId;
-use fanfare_protocol::wire::History;
+use fanfare_protocol::wire::{CommandId, History};
 use fanfare_protocol::ws::{OpCode, encode_frame};
+use fanfare_protocol::{Listener, Refusal, RoomName};
 use foldhash::quality::FixedState;
 
 use crate::close::Close;
@@ -261,6 +260,18 @@ impl Core {
         if connection.state != State::Closing && (bare || connection.bucket.take(now.mono_ms(), rate)) {
             self.local.write(id.slot, |bytes| encode_frame(bytes, OpCode::Pong, false, payload));
         }
+    }
+
+    /// Who a connection is to its dialect; nothing where it speaks the engine's own wire.
+    pub fn listener(&self, id: ConnectionId) -> Option<Listener<'_>> {
+        let connection = self.local.connections.get(id)?;
+        connection.listener(self.local.roles.name(connection.role))
+    }
+
+    /// What was learned about a connection that speaks a dialect, with its token: what its upgrade gave, in full, and rooms to join
+    /// after its welcome. Before the token's [`Input::Token`].
+    pub fn introduce(&mut self, id: ConnectionId, given: serde_json::Value, rooms: Vec<RoomName>) {
+        self.local.introduce(id, given, rooms);
     }
 
     fn answer(&mut self, id: ConnectionId, frame: &[u8]) {

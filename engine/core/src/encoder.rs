@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use fanfare_protocol::deflate::Deflater;
 use fanfare_protocol::ws::{self, OpCode};
-use fanfare_protocol::{Encoding, Message, json, msgpack};
+use fanfare_protocol::{Dialects, Encoding, Message, json, msgpack};
 use smallvec::SmallVec;
 
 use crate::class::Class;
@@ -20,10 +20,16 @@ pub(crate) struct Encoder {
     deflaters: SmallVec<[(u32, u8, Box<Deflater>); 1]>,
     payload: Vec<u8>,
     compressed: Vec<u8>,
+    dialects: Dialects,
+    /// What a dialect has made of the payload: the dialect's number and its messages.
+    spoken: SmallVec<[(u8, Said); 1]>,
     /// Payloads encoded, frames compressed: what must not grow with the number of receivers.
     pub(crate) encoded: u64,
     pub(crate) compressions: u64,
 }
+
+/// Messages of a dialect, without their frames.
+type Said = Vec<(OpCode, Vec<u8>)>;
 
 /// How a message is compressed.
 pub(crate) struct Manner<'c> {
@@ -48,6 +54,10 @@ impl fmt::Debug for Encoder {
 }
 
 impl Encoder {
+    pub(crate) fn new(dialects: Dialects) -> Self {
+        Self { dialects, ..Self::default() }
+    }
+
     /// Makes a frame for each of `classes`: the payload once per encoding, compressed once per window and context.
     pub(crate) fn prepare(
         &mut self,
@@ -68,8 +78,11 @@ impl Encoder {
             }
             self.encoded += 1;
             frames.is_plain(encoding, ws::header_len(self.payload.len()) + self.payload.len());
+            self.spoken.clear();
             for class in of_encoding {
-                if class.may_follow() {
+                if class.dialect() > 0 {
+                    self.prepare_spoken(class, manner.rule, &mut frames);
+                } else if class.may_follow() {
                     self.prepare_shared(class, &mut manner, &mut frames);
                 } else {
                     self.prepare_alone(class, manner.rule, &mut frames);
@@ -112,6 +125,36 @@ impl Encoder {
         frames.push(class, frame);
     }
 
+    /// What those who speak a dialect are sent: nothing, one message or several, one behind the other.
+    #[cold]
+    fn prepare_spoken(&mut self, class: Class, rule: Compression, frames: &mut Frames) {
+        if frames.has(class) {
+            return;
+        }
+        let dialect = class.dialect();
+        if !self.spoken.iter().any(|(of, _)| *of == dialect) {
+            let mut said = Said::new();
+            let speech = &self.dialects[usize::from(dialect) - 1];
+            speech.message(&self.payload, &mut |opcode, bytes| said.push((opcode, bytes.to_vec())));
+            self.encoded += 1;
+            self.spoken.push((dialect, said));
+        }
+        let (_, said) = self.spoken.iter().find(|(of, _)| *of == dialect).expect("invariant: just made");
+        let mut bytes = Vec::new();
+        for (opcode, payload) in said {
+            let is_worth_it = payload.len() >= rule.threshold_bytes && rule.mode != CompressionMode::Off;
+            self.compressed.clear();
+            if let Some(bits) = class.window_bits().filter(|_| is_worth_it) {
+                deflater(&mut self.deflaters, rule.level, bits).compress(payload, &mut self.compressed);
+                self.compressions += 1;
+            }
+            let shrinks = !self.compressed.is_empty() && self.compressed.len() < payload.len();
+            let payload = if shrinks { &self.compressed } else { payload };
+            ws::encode_frame(&mut bytes, *opcode, shrinks, payload);
+        }
+        frames.push(class, bytes.into());
+    }
+
     /// The payload as it is.
     fn plain(&self, class: Class, frames: &mut Frames) -> Bytes {
         let class = class.plain();
@@ -128,18 +171,22 @@ impl Encoder {
         if self.payload.len() < rule.threshold_bytes || rule.mode == CompressionMode::Off {
             return None;
         }
-        let level = rule.level;
-        let found = self.deflaters.iter().position(|(of, window, _)| (*of, *window) == (level, bits));
-        let at = found.unwrap_or_else(|| {
-            self.deflaters.push((level, bits, Box::new(Deflater::new(level, bits))));
-            self.deflaters.len() - 1
-        });
         self.compressed.clear();
-        self.deflaters[at].2.compress(&self.payload, &mut self.compressed);
+        deflater(&mut self.deflaters, rule.level, bits).compress(&self.payload, &mut self.compressed);
         self.compressions += 1;
         let shrinks = self.compressed.len() < self.payload.len();
         shrinks.then(|| frame(class.encoding(), true, &self.compressed))
     }
+}
+
+/// The compressor for messages on their own, made when it is first wanted.
+fn deflater(all: &mut SmallVec<[(u32, u8, Box<Deflater>); 1]>, level: u32, bits: u8) -> &mut Deflater {
+    let found = all.iter().position(|(of, window, _)| (*of, *window) == (level, bits));
+    let at = found.unwrap_or_else(|| {
+        all.push((level, bits, Box::new(Deflater::new(level, bits))));
+        all.len() - 1
+    });
+    &mut all[at].2
 }
 
 /// The opcode that carries an encoding.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fanfare_protocol::wire::{CommandId, History, Join, Position};
-use fanfare_protocol::{Encoding, Publish, Refusal, Request, RoomName};
+use fanfare_protocol::{Encoding, Publish, Refusal, Request, RoomName, Speaker};
 
 use crate::close::Close;
 use crate::ending::{Ending, Search};
@@ -46,6 +46,8 @@ pub struct Opening {
     pub bare: bool,
     /// It wants to be told how good the connection is, and answers numbered pings.
     pub health: bool,
+    /// Where it does not speak the engine's own wire; its encoding is JSON then.
+    pub speaker: Option<Speaker>,
 }
 
 /// One thing that happened.

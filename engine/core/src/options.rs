@@ -1,6 +1,6 @@
 //! What the core may do and how much of it: every bound of a shard in one place.
 
-use fanfare_protocol::{RoomName, Target};
+use fanfare_protocol::{Dialects, RoomName, Target};
 use foldhash::quality::FixedState;
 
 use crate::RoomPattern;
@@ -22,6 +22,8 @@ pub struct Options {
     pub shards: u8,
     /// Makes ids, epochs and hashes differ from run to run; the same on all shards.
     pub seed: u64,
+    /// Wires of other systems.
+    pub dialects: Dialects,
     /// Bounds.
     pub limits: Limits,
     /// Liveness of connections.
@@ -232,6 +234,7 @@ impl Default for Options {
         Self {
             shards: 1,
             seed: 0,
+            dialects: Dialects::default(),
             limits: Limits {
                 connections_per_user: 0,
                 members_per_room: 0,

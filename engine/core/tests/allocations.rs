@@ -68,6 +68,7 @@ impl Shard {
             identity: Some(identity),
             bare: false,
             health: false,
+            speaker: None,
         };
         let id = self.core.open(self.now, opening, &mut self.effects);
         let join = Join { room: room(), recover: None, last: None };

@@ -221,6 +221,7 @@ impl World {
             identity: Some(identity),
             bare: false,
             health: false,
+            speaker: None,
         };
         change(&mut opening);
         let id = self.cores[shard].open(self.now, opening, &mut self.effects[shard]);

@@ -275,6 +275,7 @@ impl Config {
     pub fn core_options(&self, shards: u8, seed: u64) -> Options {
         let ms = |duration: Duration| duration.as_millis() as u64;
         Options {
+            dialects: fanfare_protocol::Dialects::default(),
             shards,
             seed,
             limits: fanfare_core::Limits {

@@ -117,6 +117,7 @@ fn decide(process: &Process, request: &Head) -> Result<Accepted, Refused> {
         identity: None,
         bare: echo || is_tail,
         health: false,
+        speaker: None,
     };
     let mut visitor = process.audit.visitor(request);
     if echo || is_tail {

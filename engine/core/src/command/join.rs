@@ -4,7 +4,6 @@ use fanfare_protocol::wire::{CommandId, Join, Position};
 use fanfare_protocol::{Code, Command, Refusal, Reply, Request, RoomName};
 
 use crate::effect::Effects;
-use crate::fact::FactKind;
 use crate::hook::About;
 use crate::id::{Address, ConnectionId};
 use crate::identity::covers;
@@ -59,7 +58,7 @@ pub(crate) fn join(
     };
     if let Some((code, message)) = refusal {
         let refusal = Refusal { id: command, code, message, field: Some("room") };
-        local.deny(id, FactKind::JoinDenied, room.clone(), &refusal, out);
+        local.deny_join(now, id, room, refusal, out);
         return;
     }
     if !asked && local.options.hooks.as_ref().is_some_and(|hooks| hooks.asks_join(&room)) {

@@ -33,6 +33,11 @@ impl Audience {
         self.counts.iter().map(|(_, _, count)| count).sum()
     }
 
+    /// Members of some classes.
+    pub(crate) fn members_of(&self, wanted: impl Fn(Class) -> bool) -> u32 {
+        self.counts.iter().filter(|(_, class, _)| wanted(*class)).map(|(_, _, count)| count).sum()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.counts.is_empty()
     }

@@ -68,12 +68,12 @@ impl HomeRooms {
         let seeds = [random.next_u64(), random.next_u64()];
         let recent = Recent::new(limits.message_ids, limits.message_id_window_ms, seeds);
         Self {
+            encoder: Encoder::new(Arc::clone(&options.dialects)),
             options,
             rooms: Names::new(hasher.clone()),
             ledger: Ledger::default(),
             recent,
             store: Store::new(),
-            encoder: Encoder::default(),
             compressors,
             random,
             hasher,
@@ -233,9 +233,10 @@ impl HomeRooms {
         if let Some(max) = self.members_max_by_service(number) {
             limit.0 = if limit.0 == 0 { max } else { limit.0.min(max) };
         }
+        let options = &self.options;
         let found = self.rooms.get_mut(number).expect("invariant: just found");
         let members = found.audience.members();
-        if limit.0 > 0 && members >= limit.0 {
+        if limit.0 > 0 && members >= limit.0 || class.dialect() > 0 && is_crowded(options, found, class) {
             return Err(refusal(limit.1, limit.2));
         }
         if owner != 0 && found.owner != owner {
@@ -369,4 +370,14 @@ pub(super) fn seconds(now: Now) -> u32 {
 
 pub(super) fn refusal(code: Code, message: &str) -> Refusal {
     Refusal { id: None, code, message: message.to_owned(), field: None }
+}
+
+/// Whether a user has as many connections in this family of dialects as it may.
+#[cold]
+fn is_crowded(options: &Options, room: &HomeRoom, class: Class) -> bool {
+    let of = |class: Class| usize::from(class.dialect()).checked_sub(1).map(|at| &options.dialects[at]);
+    let Some(dialect) = of(class).filter(|_| room.name.is_inbox()) else { return false };
+    let max = dialect.connections_per_user();
+    let is_family = |class: Class| of(class).is_some_and(|of| of.family() == dialect.family());
+    max > 0 && room.audience.members_of(is_family) >= max
 }

@@ -106,7 +106,7 @@ impl HomeRooms {
         let size_max = if queue.size == 0 { usize::MAX } else { queue.size as usize };
         self.readers.overflowed += leave_out(&mut waits, size_max, self.options.limits.replay_bytes);
         let mut frames = Vec::with_capacity(waits.len());
-        let notice = |from, to| (gap(class.encoding(), &name, epoch, (from, to)), Vec::new());
+        let notice = |from, to| (gap(class, &self.options, &name, epoch, (from, to)), Vec::new());
         for Waits { offset, frame, .. } in waits {
             missed.until(offset, |from, to| frames.push(notice(from, to)));
             frames.push((frame, Vec::new()));

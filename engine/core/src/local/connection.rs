@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use fanfare_protocol::wire::{Join, Position};
-use fanfare_protocol::{Body, Request, RoomName};
+use fanfare_protocol::{Body, Listener, Request, RoomName, Speaker};
 
 use crate::RoomPattern;
 use crate::class::Class;
@@ -80,6 +80,10 @@ pub(crate) struct Extra {
     pub(crate) health: Option<Box<Health>>,
     /// Where rules for its commands have counted some.
     pub(crate) counters: Counters,
+    /// Where it does not speak the engine's own wire.
+    pub(crate) speaker: Option<Speaker>,
+    /// The rooms that its upgrade named, where its end is tied to them.
+    pub(crate) tied: Vec<RoomName>,
 }
 
 /// Kept small: ten thousand idle ones must fit in ten megabytes together with all they own.
@@ -133,6 +137,12 @@ impl Connection {
 
     pub(crate) fn client_id(&self) -> &str {
         self.client.as_str().strip_prefix("@client:").unwrap_or_default()
+    }
+
+    /// Who it is to its dialect, where it speaks one.
+    pub(crate) fn listener<'c>(&'c self, role: &'c str) -> Option<Listener<'c>> {
+        let given = &self.extra.as_ref()?.speaker.as_ref()?.given;
+        Some(Listener { client_id: self.client_id(), user_id: self.user_id(), role, given })
     }
 
     /// Rooms it joined, the engine's own not counted.

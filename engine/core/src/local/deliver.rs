@@ -88,7 +88,10 @@ impl Local {
             }
             (Err(refusal), JoinKind::Command(command)) => {
                 let refusal = Refusal { id: command, ..*refusal };
-                self.deny(id, FactKind::JoinDenied, room, &refusal, out);
+                self.deny_join(now, id, room, refusal, out);
+                if self.connections.get(id).is_none_or(|connection| connection.state == State::Closing) {
+                    return;
+                }
             }
         }
         let connection = self.connections.get(id).expect("invariant: still held");
@@ -111,7 +114,7 @@ impl Local {
     fn replay(&mut self, id: ConnectionId, replay: &Replay, out: &mut Effects) {
         let connection = self.connections.get(id).expect("invariant: the caller holds it");
         let role = self.roles.name(connection.role).to_owned();
-        for (frame, roles) in &replay.frames {
+        for (frame, roles) in replay.frames.iter().filter(|(frame, _)| !frame.is_empty()) {
             if roles.is_empty() || roles.iter().any(|of| **of == *role) {
                 self.stats.delivered += 1;
                 self.stats.delivered_bytes += frame.len() as u64;
@@ -245,6 +248,10 @@ impl Local {
             let Some(frame) = prepared.frame(group.class) else {
                 unreachable!("invariant: a home encodes for every class that has a member");
             };
+            if frame.is_empty() {
+                // Its dialect has no such message.
+                continue;
+            }
             if group.class.window_bits().is_some() {
                 let left_out_here = usize::from(left_out == Some((group.class, group.role)));
                 let wire = &mut self.stats.wire[usize::from(prepared.kind)];

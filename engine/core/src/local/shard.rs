@@ -1,21 +1,17 @@
 //! All that one shard holds for its connections, and the life of a connection: opened, admitted, closed.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fanfare_protocol::{
-    Body, Code, Encoding, EventName, Message, Refusal, Reply, RoomName, json, msgpack, ws,
-};
+use fanfare_protocol::{Body, Code, EventName, Reply, RoomName, ws};
 use foldhash::quality::FixedState;
 
 use crate::class::Class;
 use crate::close::Close;
 use crate::effect::Effects;
-use crate::encoder::opcode;
-use crate::fact::{Fact, FactKind, Label};
-use crate::id::{ConnectionId, Epoch, Random, ShardId};
+use crate::fact::{FactKind, Label};
+use crate::id::{ConnectionId, Random, ShardId};
 use crate::input::Opening;
 use crate::local::backlog::Backlog;
 use crate::local::connection::{Connection, Extra, Held, State};
@@ -28,6 +24,7 @@ use crate::local::outgoing::Outgoing;
 use crate::local::pace::Payers;
 use crate::local::roles::Roles;
 use crate::local::room::LocalRoom;
+use crate::local::say::gap;
 use crate::local::wheel::Wheel;
 use crate::mesh::Whisper;
 use crate::names::Names;
@@ -40,6 +37,8 @@ use crate::time::Now;
 const CLOSING_MS: u64 = 3_000;
 /// In audit and counts, the end of a connection that was lost without a close frame (RFC 6455 §7.4.1).
 const LOST: u16 = 1_006;
+/// Longest reason of a close (RFC 6455 §5.5).
+const REASON_BYTES_MAX: usize = 123;
 
 #[derive(Debug)]
 pub(crate) struct Local {
@@ -106,8 +105,19 @@ impl Local {
 
     /// A connection was upgraded.
     pub(crate) fn open(&mut self, now: Now, opening: Opening, out: &mut Effects) -> ConnectionId {
-        let Opening { head, encoding, window, client_id, rooms, inbox, resume, identity, bare, health } =
-            opening;
+        let Opening {
+            head,
+            encoding,
+            window,
+            client_id,
+            rooms,
+            inbox,
+            resume,
+            identity,
+            bare,
+            health,
+            speaker,
+        } = opening;
         let client_of = |token: &str| token.rsplit_once('.').map(|(client_id, _)| client_id.into());
         let client_id = resume.as_deref().and_then(client_of).or(client_id);
         let is_held = !rooms.is_empty() || inbox.is_some() || resume.is_some();
@@ -122,11 +132,17 @@ impl Local {
             Application::All => true,
         };
         let health = (measured && !bare).then(|| Box::new(Health::new()));
+        let class = match &speaker {
+            Some(speaker) => Class::of_dialect(speaker.dialect, window),
+            None => Class::of(encoding, window, self.options.shares()),
+        };
+        let has_extra = health.is_some() || speaker.is_some();
+        let extra = has_extra.then(|| Box::new(Extra { health, speaker, ..Extra::default() }));
         let role = self.roles.enter("", u16::MAX).expect("invariant: the empty role always has a place");
         let now_ms = now.mono_ms();
         let id = self.connections.insert(Connection {
             state: if bare { State::Bare } else { State::AwaitingToken },
-            class: Class::of(encoding, window, self.options.shares()),
+            class,
             follows: None,
             in_step: false,
             role,
@@ -139,7 +155,7 @@ impl Local {
             memberships: Vec::new(),
             held,
             backlog: None,
-            extra: health.map(|health| Box::new(Extra { health: Some(health), ..Extra::default() })),
+            extra,
             outgoing: 0,
             commands: 0,
             bucket: Bucket::new(now_ms),
@@ -150,6 +166,7 @@ impl Local {
             command_ms: now_ms,
         });
         self.stats.opened += 1;
+        self.tie(id);
         self.schedule(now, id);
         if !head.is_empty() {
             self.write(id.slot, |bytes| bytes.extend_from_slice(&head));
@@ -158,36 +175,6 @@ impl Local {
             self.ask_to_admit(now, id, identity, out);
         }
         id
-    }
-
-    /// Writes an answer in the connection's own encoding.
-    pub(crate) fn reply(
-        &mut self,
-        id: ConnectionId,
-        command: Option<&fanfare_protocol::wire::CommandId>,
-        reply: &Reply<'_>,
-    ) {
-        let Some(connection) = self.connections.get(id) else { return };
-        if connection.state == State::Closing {
-            return;
-        }
-        let encoding = connection.class.encoding();
-        let mut payload = Vec::with_capacity(128);
-        match encoding {
-            Encoding::Json => json::encode_reply(reply, command, &mut payload),
-            Encoding::MessagePack => msgpack::encode_reply(reply, command, &mut payload),
-        }
-        self.write(id.slot, |bytes| ws::encode_frame(bytes, opcode(encoding), false, &payload));
-    }
-
-    /// An answer that another shard has made.
-    pub(crate) fn finished_reply(&mut self, id: ConnectionId, payload: &[u8]) {
-        let Some(connection) = self.connections.get(id) else { return };
-        if connection.state == State::Closing {
-            return;
-        }
-        let opcode = opcode(connection.class.encoding());
-        self.write(id.slot, |bytes| ws::encode_frame(bytes, opcode, false, payload));
     }
 
     /// Members of a room are sent away: those of one user, or all.
@@ -210,79 +197,21 @@ impl Local {
                 continue;
             }
             self.leave(id, number, true, out);
+            if self.is_tied_to(id, room) {
+                let reason = reason.get(..reason.floor_char_boundary(REASON_BYTES_MAX)).unwrap_or_default();
+                self.close(
+                    now,
+                    id,
+                    Close { reason: reason.to_owned().into(), ..Close::protocol(1_000, "") },
+                    out,
+                );
+                continue;
+            }
             let event = EventName::of_engine("$removed");
             self.whisper(now, id, &Whisper { room: room.clone(), event, body: body.clone(), user: None });
             self.reply(id, None, &Reply::Left { room: room.as_str() });
             self.note(id, FactKind::Expelled, room.clone(), out);
         }
-    }
-
-    /// Something that a service has to say to this connection alone.
-    pub(crate) fn whisper(&mut self, now: Now, id: ConnectionId, whisper: &Whisper) {
-        let Some(connection) = self.connections.get(id) else { return };
-        if !self.options.may_receive(self.roles.name(connection.role), &whisper.event) {
-            return;
-        }
-        let message = Message {
-            event: whisper.event.as_str(),
-            room: whisper.room.as_str(),
-            offset: 0,
-            epoch: "",
-            message_id: "",
-            timestamp_unix_ms: now.unix_ms,
-            user_id: whisper.user.as_ref().and_then(|user| user.as_str().strip_prefix("@user:")),
-            priority: 0,
-            body: &whisper.body,
-        };
-        let mut payload = Vec::with_capacity(128);
-        match connection.class.encoding() {
-            Encoding::Json => json::encode_message(&message, &mut payload),
-            Encoding::MessagePack => msgpack::encode_message(&message, &mut payload),
-        }
-        self.finished_reply(id, &payload);
-    }
-
-    /// Answers a command that was not done.
-    pub(crate) fn refuse(&mut self, id: ConnectionId, refusal: &Refusal) {
-        if self.options.watch.refusals {
-            self.refusals.push((id, refusal.code.number()));
-        }
-        self.tell_refusal(id, refusal);
-    }
-
-    /// The same of a command whose refusal has a kind of its own: whoever watches is told that, with what it was about.
-    pub(crate) fn deny(
-        &mut self,
-        id: ConnectionId,
-        kind: FactKind,
-        subject: impl Into<Label>,
-        refusal: &Refusal,
-        out: &mut Effects,
-    ) {
-        let (code, why) = (refusal.code.number(), refusal.message.clone().into());
-        self.note_code(id, kind, subject, code, why, out);
-        self.tell_refusal(id, refusal);
-    }
-
-    /// A room's home has refused a command: whoever watches hears of it if it was not allowed.
-    pub(crate) fn deny_at_home(
-        &mut self,
-        id: ConnectionId,
-        kind: FactKind,
-        refusal: &Refusal,
-        out: &mut Effects,
-    ) {
-        if refusal.code == Code::Forbidden {
-            self.deny(id, kind, Label::Nothing, refusal, out);
-        } else {
-            self.refuse(id, refusal);
-        }
-    }
-
-    fn tell_refusal(&mut self, id: ConnectionId, refusal: &Refusal) {
-        self.stats.refused += 1;
-        let Refusal { id: command, code, message, field } = refusal;
-        self.reply(id, command.as_ref(), &Reply::Error { code: *code, message, field: *field });
     }
 
     /// Appends to what a connection is sent next, behind everything it is owed already.
@@ -333,7 +262,8 @@ impl Local {
         if let Some(code) = close.error.filter(|_| !bare) {
             self.reply(id, None, &Reply::Error { code, message: &close.reason, field: None });
         }
-        self.write(id.slot, |bytes| ws::encode_close(bytes, close.number, &close.reason));
+        let (number, reason) = self.told(id, close.number, &close.reason);
+        self.write(id.slot, |bytes| ws::encode_close(bytes, number, &reason));
         self.stats.closed(close.number);
         let connection = self.connections.get_mut(id).expect("invariant: still held");
         connection.state = State::Closing;
@@ -350,13 +280,13 @@ impl Local {
     pub(super) fn relieve(&mut self, now: Now, id: ConnectionId, out: &mut Effects) {
         let max = self.options.limits.backlog_bytes;
         let Some(connection) = self.connections.get_mut(id) else { return };
-        let encoding = connection.class.encoding();
+        let class = connection.class;
         let Some(backlog) = connection.backlog.as_mut().filter(|backlog| backlog.bytes() > max) else {
             return;
         };
         let before = backlog.bytes();
         // To half of it, so that not every further message costs a search.
-        let dropped = backlog.shed(max / 2, |of| gap(encoding, &of.room, of.epoch, of.offsets()));
+        let dropped = backlog.shed(max / 2, |of| gap(class, &self.options, &of.room, of.epoch, of.offsets()));
         let after = backlog.bytes();
         self.stats.backlog_bytes = self.stats.backlog_bytes + after as u64 - before as u64;
         self.stats.shed += dropped;
@@ -427,65 +357,4 @@ impl Local {
         }
         out.closed.push(id);
     }
-
-    /// Tells whoever watches what happened to a connection.
-    pub(crate) fn note(
-        &self,
-        id: ConnectionId,
-        kind: FactKind,
-        subject: impl Into<Label>,
-        out: &mut Effects,
-    ) {
-        self.tell(id, kind, subject, None, "".into(), out);
-    }
-
-    /// The same, with the code of a close or a refusal, and why.
-    pub(crate) fn note_code(
-        &self,
-        id: ConnectionId,
-        kind: FactKind,
-        subject: impl Into<Label>,
-        code: u16,
-        reason: Cow<'static, str>,
-        out: &mut Effects,
-    ) {
-        self.tell(id, kind, subject, Some(code), reason, out);
-    }
-
-    fn tell(
-        &self,
-        id: ConnectionId,
-        kind: FactKind,
-        subject: impl Into<Label>,
-        code: Option<u16>,
-        reason: Cow<'static, str>,
-        out: &mut Effects,
-    ) {
-        let Some(connection) = self.connections.get(id) else { return };
-        out.facts.push(Fact {
-            kind,
-            connection: Some(id),
-            client_id: Label::Owner(connection.client.clone()),
-            user_id: Label::Owner(connection.user.clone()),
-            role: self.roles.label(connection.role),
-            subject: subject.into(),
-            code,
-            reason,
-            opened_unix_ms: Some(connection.opened_unix_ms),
-            message: None,
-        });
-    }
-}
-
-/// The frame that tells a reader what it will not get: from one offset to another, both included.
-pub(crate) fn gap(encoding: Encoding, room: &RoomName, epoch: Epoch, (from, to): (u64, u64)) -> Bytes {
-    let epoch = epoch.to_string();
-    let gap = Reply::Gap { room: room.as_str(), epoch: &epoch, from, to };
-    let (mut payload, mut frame) = (Vec::with_capacity(128), Vec::with_capacity(132));
-    match encoding {
-        Encoding::Json => json::encode_reply(&gap, None, &mut payload),
-        Encoding::MessagePack => msgpack::encode_reply(&gap, None, &mut payload),
-    }
-    ws::encode_frame(&mut frame, opcode(encoding), false, &payload);
-    frame.into()
 }
