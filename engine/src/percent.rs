@@ -20,6 +20,11 @@ pub(crate) fn pairs(query: &str) -> impl Iterator<Item = (String, String)> {
     })
 }
 
+/// The decoded parts of a path, without the slash before the first.
+pub(crate) fn segments(path: &str) -> Vec<String> {
+    path.strip_prefix('/').unwrap_or(path).split('/').map(decode_path).collect()
+}
+
 fn decode_with(text: &str, plus: u8) -> String {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());

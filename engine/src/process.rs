@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use fanfare_core::{Identity, Options};
+use fanfare_core::{Identity, Options, RoomPattern};
 
 use crate::addresses::Addresses;
 use crate::audit::{Audit, Outcome, Record};
@@ -52,6 +52,8 @@ pub struct Process {
     pub clock: Clock,
     /// WebSocket connections, over all shards.
     pub connections: AtomicUsize,
+    /// The same of each profile.
+    pub(crate) profile_connections: Vec<AtomicUsize>,
     /// HTTP connections that are no WebSockets (yet), over all shards.
     pub http_connections: AtomicUsize,
     /// Whether new connections are wanted.
@@ -106,11 +108,16 @@ impl Process {
         });
         match checked {
             Ok(claims) => {
+                let of_profile = || crate::http::profile::claims(token);
+                let named = claims.rooms.or_else(|| {
+                    let rooms = live.config.profiles.rooms_of_token(of_profile)?;
+                    Some(rooms.iter().filter_map(|room| RoomPattern::new(room)).collect())
+                });
                 let leeway_ms = live.config.auth.leeway.as_millis() as u64;
                 Ok(Identity {
                     user_id: claims.user_id,
                     role: claims.role,
-                    rooms: claims.rooms.map(Into::into),
+                    rooms: named.map(Into::into),
                     key: claims.key,
                     expires_at_unix_ms: claims
                         .expires_at_unix_s
@@ -140,13 +147,35 @@ impl Process {
         }
     }
 
-    /// Counts one more WebSocket, unless there are as many as may be.
-    pub fn take_connection(&self) -> bool {
-        let max = self.live().config.limits.connections;
-        let taken = self.connections.fetch_add(1, Ordering::Relaxed);
-        if taken >= max {
+    /// Counts one more WebSocket, of this profile if any, unless there are as many as may be.
+    pub fn take_connection(&self, profile: Option<usize>) -> bool {
+        let taken = |count: &AtomicUsize, max: usize| {
+            let before = count.fetch_add(1, Ordering::Relaxed);
+            if before >= max {
+                count.fetch_sub(1, Ordering::Relaxed);
+            }
+            before < max
+        };
+        if !taken(&self.connections, self.live().config.limits.connections) {
+            return false;
+        }
+        let Some(number) = profile else { return true };
+        let max = match self.config.profiles.get(number).connections_max() {
+            0 => usize::MAX,
+            max => max,
+        };
+        let has_place = taken(&self.profile_connections[number], max);
+        if !has_place {
             self.connections.fetch_sub(1, Ordering::Relaxed);
         }
-        taken < max
+        has_place
+    }
+
+    /// A WebSocket has ended.
+    pub(crate) fn leave_connection(&self, profile: Option<usize>) {
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+        if let Some(number) = profile {
+            self.profile_connections[number].fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }

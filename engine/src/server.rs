@@ -117,6 +117,7 @@ pub fn start(config: Config) -> Result<Running, String> {
         webhooks: webhooks.statuses.clone(),
         hooks,
         connections: AtomicUsize::new(0),
+        profile_connections: config.profiles.iter().map(|_| AtomicUsize::new(0)).collect(),
         http_connections: AtomicUsize::new(0),
         recent_panics: Mutex::default(),
         ended: EndedConnections::new(config.limits.ended_connections),

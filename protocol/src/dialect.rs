@@ -42,6 +42,9 @@ pub trait Dialect: fmt::Debug + Send + Sync {
 
     /// Dialects of one profile are a family.
     fn family(&self) -> u8;
+
+    /// How its connections are kept alive and limited, where that is not as the engine does.
+    fn pace(&self) -> Pace;
 }
 
 /// Who is spoken to.
@@ -55,6 +58,21 @@ pub struct Listener<'l> {
     pub role: &'l str,
     /// What its upgrade gave: an object with `query`, `path` and the like.
     pub given: &'l Value,
+    /// What time it is, in milliseconds since 1970.
+    pub now_unix_ms: u64,
+}
+
+/// What is not as the engine's own settings say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// A connection that was silent for so long is pinged; milliseconds.
+    pub interval_ms: Option<u64>,
+    /// It has so long to answer; milliseconds.
+    pub grace_ms: Option<u64>,
+    /// One that sent no command for so long is closed; milliseconds.
+    pub idle_ms: Option<u64>,
+    /// Commands a minute, and at once.
+    pub rate: Option<(u32, u32)>,
 }
 
 /// What a connection speaks that does not speak the engine's own wire.

@@ -30,7 +30,7 @@ pub mod wire;
 pub mod ws;
 
 pub use code::Code;
-pub use dialect::{DIALECTS_MAX, Dialect, Dialects, Emit, Listener, Speaker};
+pub use dialect::{DIALECTS_MAX, Dialect, Dialects, Emit, Listener, Pace, Speaker};
 pub use name::{EventName, RoomName};
 pub use wire::{Body, Command, Encoding, Message, Publish, Refusal, Reply, Request, Target};
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use fanfare_protocol::wire::{CommandId, History};
+use fanfare_protocol::wire::{CommandId, History, Join};
 use fanfare_protocol::ws::{OpCode, encode_frame};
-use fanfare_protocol::{Listener, Refusal, RoomName};
+use fanfare_protocol::{Listener, Refusal, Request};
 use foldhash::quality::FixedState;
 
 use crate::close::Close;
@@ -70,6 +70,7 @@ impl Core {
     /// Decides one input. What it means for sockets is found in `out` and by flushing.
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Effects) {
         self.deciding = true;
+        self.local.now_unix_ms = now.unix_ms;
         match input {
             Input::Command(id, request) => command::handle(&mut self.local, now, id, request, out),
             Input::Malformed(id, refusal) => command::malformed(&mut self.local, now, id, refusal, out),
@@ -265,13 +266,19 @@ impl Core {
     /// Who a connection is to its dialect; nothing where it speaks the engine's own wire.
     pub fn listener(&self, id: ConnectionId) -> Option<Listener<'_>> {
         let connection = self.local.connections.get(id)?;
-        connection.listener(self.local.roles.name(connection.role))
+        connection.listener(self.local.roles.name(connection.role), self.local.now_unix_ms)
     }
 
-    /// What was learned about a connection that speaks a dialect, with its token: what its upgrade gave, in full, and rooms to join
-    /// after its welcome. Before the token's [`Input::Token`].
-    pub fn introduce(&mut self, id: ConnectionId, given: serde_json::Value, rooms: Vec<RoomName>) {
-        self.local.introduce(id, given, rooms);
+    /// What was learned about a connection that speaks a dialect, with its token: what its upgrade gave, in full, rooms to join
+    /// after its welcome, and what to do after that. Before the token's [`Input::Token`].
+    pub fn introduce(
+        &mut self,
+        id: ConnectionId,
+        given: serde_json::Value,
+        rooms: Vec<Join>,
+        requests: Vec<Request>,
+    ) {
+        self.local.introduce(id, given, rooms, requests);
     }
 
     fn answer(&mut self, id: ConnectionId, frame: &[u8]) {

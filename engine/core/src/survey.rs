@@ -77,6 +77,7 @@ fn row(local: &Local, now: Now, connection: &Connection) -> ConnectionRow {
     let named = rooms.filter(|room| !room.name.is_engine_room()).map(|room| room.name.to_string());
     let ago_ms = |at_ms: u64| now.mono_ms().saturating_sub(at_ms);
     ConnectionRow {
+        dialect: connection.class.dialect(),
         client_id: connection.client_id().to_owned(),
         user_id: connection.user_id().to_owned(),
         role: local.roles.name(connection.role).to_owned(),

@@ -124,6 +124,8 @@ pub struct ConnectionRow {
     pub shard: u8,
     /// When it was opened, in milliseconds since 1970.
     pub connected_at_unix_ms: u64,
+    /// The number of the dialect that it speaks; 0: the engine's own wire.
+    pub dialect: u8,
     /// The rooms it is in, the engine's own left out.
     pub rooms: Vec<String>,
     /// Commands it has sent.

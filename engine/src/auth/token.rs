@@ -13,6 +13,11 @@ use crate::percent;
 /// in base64url.
 const SUBPROTOCOL: &str = "base64url.bearer.fanfare.";
 
+/// Whether an offered subprotocol carries a token.
+pub fn is_carrier(offer: &str) -> bool {
+    offer.starts_with(SUBPROTOCOL)
+}
+
 /// Finds the token: `Authorization: Bearer`, else the offered subprotocol, else `?token=`.
 ///
 /// # Errors

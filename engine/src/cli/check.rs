@@ -7,7 +7,8 @@ use crate::config::Config;
 
 /// Exit code 0: fit to start with; 2: it has problems.
 pub fn run(args: &CheckArgs) -> ExitCode {
-    match Config::read(args.config.as_deref(), &|_| None) {
+    let profiles = (!args.profile.is_empty()).then(|| args.profile.join(","));
+    match Config::read(args.config.as_deref(), &|name| profiles.clone().filter(|_| name == "profiles")) {
         Ok(config) => {
             let keys = if config.development {
                 "none: development mode".to_owned()
@@ -20,6 +21,14 @@ pub fn run(args: &CheckArgs) -> ExitCode {
             println!("  api keys     {}", config.auth.api_keys.len());
             println!("  origins      {}", config.auth.allowed_origins.len());
             println!("  room types   {}", config.room_types.len() + 1);
+            for profile in config.profiles.iter() {
+                println!("  profile      {}: {}", profile.name, profile.about);
+                for setting in &profile.settings {
+                    let variable =
+                        setting.env.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
+                    println!("    {} = {}{variable}", setting.name, setting.value);
+                }
+            }
             println!("  connections  {}", config.limits.connections);
             ExitCode::SUCCESS
         }

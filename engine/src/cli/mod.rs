@@ -82,6 +82,9 @@ pub struct ServeArgs {
     /// Add GET /echo, a WebSocket that returns what it gets, for conformance suites.
     #[arg(long)]
     pub echo: bool,
+    /// Speak another system's wire too: pipeline, sessions, surgery, documents, health, all, or a file of your own.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub profile: Vec<String>,
     /// How logs look.
     #[arg(long, value_enum)]
     pub log_format: Option<LogFormatArg>,
@@ -166,6 +169,9 @@ pub struct CheckArgs {
     /// The configuration; see fanfare.example.toml.
     #[arg(long, value_name = "FILE", env = "FANFARE_CONFIG")]
     pub config: Option<PathBuf>,
+    /// Profiles to check with it: names, or files.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub profile: Vec<String>,
 }
 
 /// Flags of `fanfare doctor`.

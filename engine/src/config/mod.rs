@@ -10,6 +10,7 @@ mod inspector;
 mod notification;
 mod operations;
 mod problem;
+mod profiles;
 mod rates;
 mod reload;
 mod roles;
@@ -22,10 +23,12 @@ mod webhooks;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_core::service::ServiceOptions;
 use fanfare_core::{Application, FactKind, Options, RateRule, RoleRule, RoomType};
+use fanfare_profile::Profiles;
 use sha2::{Digest, Sha256};
 
 use crate::cli::ServeArgs;
@@ -84,6 +87,8 @@ pub struct Config {
     pub webhooks: Vec<Webhook>,
     /// Who is asked before it does, if anybody.
     pub hooks: Option<Hooks>,
+    /// Other systems' wires.
+    pub profiles: Arc<Profiles>,
     /// Where it was read from, to be read again.
     pub source: ServeArgs,
     /// What was given for each setting.
@@ -238,6 +243,7 @@ impl Config {
             "shards" => args.shards.map(|count| count.to_string()),
             "driver" => args.driver.map(|driver| driver.to_string()),
             "echo" => args.echo.then(|| "true".to_owned()),
+            "profiles" => (!args.profile.is_empty()).then(|| args.profile.join(",")),
             "log.format" => args.log_format.map(|format| format.to_string()),
             _ => None,
         };
@@ -275,7 +281,7 @@ impl Config {
     pub fn core_options(&self, shards: u8, seed: u64) -> Options {
         let ms = |duration: Duration| duration.as_millis() as u64;
         Options {
-            dialects: fanfare_protocol::Dialects::default(),
+            dialects: self.profiles.dialects(),
             shards,
             seed,
             limits: fanfare_core::Limits {

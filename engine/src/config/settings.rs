@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_core::service::ServiceOptions;
 use fanfare_core::{Application, CompressionMode, RoomType};
+use fanfare_profile::Profiles;
 
 use super::file::{Input, Table};
 use super::given::Given;
@@ -14,7 +16,7 @@ use super::problem::{Problems, StartError};
 use super::section::Section;
 use super::{
     Compression, Config, Driver, Heartbeat, Limits, Log, LogFormat, Timeouts, audit, inspector, notification,
-    operations, rates, roles, room_types, security, webhooks,
+    operations, profiles, rates, roles, room_types, security, webhooks,
 };
 use crate::cli::ServeArgs;
 
@@ -35,14 +37,21 @@ pub(super) const RESET_EVERY: RangeInclusive<u64> = 1..=65_536;
 /// # Errors
 /// All that is wrong.
 pub(super) fn read(mut input: Input<'_>, digest: String) -> Result<Config, StartError> {
-    let table = std::mem::take(&mut input.table);
     let problems = Problems::default();
-    let config = top(table, &input, digest, &problems);
+    let profiles = profiles::read(&mut input, &mut problems.given.borrow_mut())?;
+    let table = std::mem::take(&mut input.table);
+    let config = top(table, &input, digest, profiles, &problems);
     let given = problems.given.take();
     problems.into_result(Config { given, ..config })
 }
 
-fn top(table: Table, input: &Input<'_>, digest: String, problems: &Problems) -> Config {
+fn top(
+    table: Table,
+    input: &Input<'_>,
+    digest: String,
+    profiles: Arc<Profiles>,
+    problems: &Problems,
+) -> Config {
     let mut top = Section::new("", table, Some(input), problems);
     let listen = SocketAddr::from(([127, 0, 0, 1], 8080));
     let listen = top.parsed(
@@ -117,6 +126,7 @@ fn top(table: Table, input: &Input<'_>, digest: String, problems: &Problems) -> 
         store,
         webhooks,
         hooks,
+        profiles,
         source: ServeArgs::default(),
         given: Given::default(),
     }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderMap, Method, Uri, Version, header};
 use monoio_codec::{Decoded, Decoder};
 use monoio_http::h1::codec::decoder::RequestHeadDecoder;
@@ -20,6 +21,10 @@ pub(crate) struct Head {
     pub(crate) keep_alive: bool,
     /// Who asks.
     pub(crate) peer: SocketAddr,
+    /// The body of a request that the server makes itself.
+    pub(crate) given: Option<Bytes>,
+    /// Whether it is answered whoever asks: for what a profile shows everybody.
+    pub(crate) trusted: bool,
 }
 
 /// Why there is no head.
@@ -153,5 +158,5 @@ fn checked(
         tokens.any(|token| token.trim().eq_ignore_ascii_case(name))
     };
     let keep_alive = if version == Version::HTTP_11 { !named("close") } else { named("keep-alive") };
-    Ok(Head { method, uri, version, headers, body, keep_alive, peer })
+    Ok(Head { method, uri, version, headers, body, keep_alive, peer, given: None, trusted: false })
 }

@@ -4,6 +4,7 @@ mod api;
 mod body;
 mod connection;
 mod head;
+pub(crate) mod profile;
 mod refuse;
 mod respond;
 mod route;

@@ -64,6 +64,11 @@ impl Response {
         self.status
     }
 
+    /// The body as JSON; null where it is none.
+    pub(crate) fn value(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
     pub(crate) fn closes(&self) -> bool {
         self.close
     }

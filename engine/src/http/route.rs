@@ -7,8 +7,10 @@ use http::{Method, StatusCode, header};
 use crate::http::api;
 use crate::http::connection::Connection;
 use crate::http::head::Head;
+use crate::http::profile;
 use crate::http::respond::Response;
 use crate::http::upgrade::{self, Accepted};
+use crate::percent;
 use crate::process::Process;
 use crate::shard::Handle;
 
@@ -31,12 +33,26 @@ pub(crate) async fn route(
 ) -> Next {
     let path = head.uri.path().to_owned();
     match path.as_str() {
-        "/v1/ws" | "/echo" | api::inspector::TAIL => return upgrade::upgrade(process, &head).await,
+        "/v1/ws" | "/echo" | api::inspector::TAIL => {
+            return upgrade::upgrade(process, &head, None).await;
+        }
         _ if head.headers.contains_key(header::UPGRADE) => {
+            let profiles = &process.config.profiles;
+            let parts = percent::segments(&path);
+            let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+            if let Some(place) = profiles.endpoint(&parts) {
+                return upgrade::upgrade(process, &head, Some(place)).await;
+            }
             let message = "there is no WebSocket at this path; connect to /v1/ws";
             return Next::Respond(Response::error(StatusCode::NOT_FOUND, message).closing());
         }
         _ => {}
+    }
+    if profile::is_at(process, &path) {
+        return profile::answer(handle, process, connection, &head).await;
+    }
+    if let Some(name) = path.strip_prefix("/v1/profiles/").and_then(|rest| rest.strip_suffix("/events")) {
+        return profile::events(handle, process, connection, &head, name).await;
     }
     if path.starts_with("/v1/admin/") {
         return api::admin::call(handle, process, connection, &head).await;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use fanfare_core::{Identity, Opening, Window};
+use fanfare_profile::Place;
 use fanfare_protocol::deflate::{Policy, negotiate};
 use fanfare_protocol::limits::EPOCH_BYTES_MAX;
 use fanfare_protocol::name::{RoomName, check_id};
@@ -13,19 +14,20 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tungstenite::error::ProtocolError;
 use tungstenite::handshake::server::{create_response, write_response};
 
-use crate::addresses::Place;
+use crate::addresses;
 use crate::audit::{Outcome, Visitor};
 use crate::auth;
 use crate::config::{Config, Limits};
 use crate::http::api;
 use crate::http::connection::Connection;
 use crate::http::head::Head;
+use crate::http::profile::{self, Introduction, Refused};
 use crate::http::refuse;
 use crate::http::respond::Response;
 use crate::http::route::{Next, not_allowed};
 use crate::inspector::Tail;
 use crate::process::Process;
-use crate::shard::Handle;
+use crate::shard::{Came, Handle};
 
 /// An upgrade that was agreed to.
 pub(crate) struct Accepted {
@@ -36,7 +38,9 @@ pub(crate) struct Accepted {
     /// For a live tail: what it wants.
     tail: Option<Tail>,
     /// The token was bad: told over the WebSocket, since a browser cannot see an HTTP 401.
-    refusal: Option<(Code, String)>,
+    refusal: Option<Refused>,
+    /// What a connection at a profile's endpoint begins with, and the number of the profile.
+    profile: Option<(Option<Introduction>, usize)>,
     /// For the audit.
     visitor: Visitor,
 }
@@ -49,8 +53,8 @@ const RESUME_WORD_BYTES_MAX: usize = 32;
 const METADATA_BYTES_MAX: usize = 4_096;
 
 /// Decides an upgrade.
-pub(crate) async fn upgrade(process: &Arc<Process>, head: &Head) -> Next {
-    match decide(process, head) {
+pub(crate) async fn upgrade(process: &Arc<Process>, head: &Head, place: Option<Place>) -> Next {
+    match decide(process, head, place.as_ref()) {
         Ok(accepted) => Next::Upgrade(Box::new(accepted)),
         Err((reason, response)) => {
             process.metrics.handshake_failed(reason);
@@ -60,9 +64,9 @@ pub(crate) async fn upgrade(process: &Arc<Process>, head: &Head) -> Next {
     }
 }
 
-pub(super) type Refused = (&'static str, Response);
+pub(super) type Failed = (&'static str, Response);
 
-fn decide(process: &Process, request: &Head) -> Result<Accepted, Refused> {
+fn decide(process: &Process, request: &Head, place: Option<&Place>) -> Result<Accepted, Failed> {
     let echo = request.uri.path() == "/echo";
     let is_tail = request.uri.path() == api::inspector::TAIL;
     if echo && !process.config.echo {
@@ -89,13 +93,17 @@ fn decide(process: &Process, request: &Head) -> Result<Accepted, Refused> {
     check_origin(&live.config, request)?;
     let tail = if is_tail { Some(api::inspector::tail(process, request)?) } else { None };
     let (encoding, subprotocol) = subprotocol(&request.headers)?;
-    let encoding = if is_tail { Encoding::Json } else { encoding };
+    let encoding = if is_tail || place.is_some() { Encoding::Json } else { encoding };
     let enabled = live.config.compression.enabled && live.options.mode.compression;
     let agreed = if is_tail { None } else { deflate(enabled, &request.headers) };
     let headers = answer.headers_mut();
-    let speaks = |name: &&str| !echo && (!is_tail || *name == encoding.subprotocol());
+    let speaks = |name: &&str| !echo && place.is_none() && (!is_tail || *name == encoding.subprotocol());
     if let Some(subprotocol) = subprotocol.filter(speaks) {
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
+    }
+    if let Some(offered) = place.and_then(|_| first_offered(&request.headers)) {
+        // A browser that offers some wants one of them.
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, offered);
     }
     let window = agreed.as_ref().map(|(window, _)| *window);
     if let Some((_, extension)) = agreed {
@@ -122,20 +130,32 @@ fn decide(process: &Process, request: &Head) -> Result<Accepted, Refused> {
     let mut visitor = process.audit.visitor(request);
     if echo || is_tail {
         let echo = echo.then(|| window.map_or(0, |window| window.bits));
-        return Ok(Accepted { opening, echo, tail, refusal: None, visitor });
+        return Ok(Accepted { opening, echo, tail, refusal: None, profile: None, visitor });
     }
     let query = request.uri.query().unwrap_or_default();
-    let opening = with_query(opening, query)?;
-    let (identity, refusal) = authenticate(process, &request.headers, query, &mut visitor);
+    let (opening, refusal, profile) = match place {
+        None => {
+            let opening = with_query(opening, query, &|_| true)?;
+            let (identity, refusal) = authenticate(process, &request.headers, query, &mut visitor);
+            (Opening { identity, ..opening }, refusal, None)
+        }
+        Some(place) => {
+            let opening = with_query(opening, query, &|name| matches!(name, "resume" | "recover"))?;
+            let entry = profile::entry(process, request, place, &mut visitor);
+            let number = place.profile;
+            let (opening, refusal) = at_profile(opening, &entry);
+            let opening = Opening { identity: entry.identity, ..opening };
+            (opening, entry.refused.or(refusal), Some((entry.introduction, number)))
+        }
+    };
     let refusal = refusal.or_else(|| {
         let brought = opening.resume.as_deref().and_then(|resume| resume.rsplit_once('.'));
         let client_id = brought.map(|(client_id, _)| client_id).or(opening.client_id.as_deref());
         let now_ms = process.clock.now().mono_ms();
         let checked = process.denials.check_visitor(client_id, request.peer.ip(), now_ms);
-        checked.err().map(|rejection| (rejection.code, rejection.message))
+        checked.err().map(|rejection| Refused::new(rejection.code, rejection.message))
     });
-    let opening = Opening { identity, ..opening };
-    Ok(Accepted { opening, echo: None, tail: None, refusal, visitor })
+    Ok(Accepted { opening, echo: None, tail: None, refusal, profile, visitor })
 }
 
 /// The request as the handshake's checks want it.
@@ -148,7 +168,7 @@ fn checked(head: &Head) -> http::Request<()> {
     request
 }
 
-fn handshake_error(error: &tungstenite::Error) -> Refused {
+fn handshake_error(error: &tungstenite::Error) -> Failed {
     let tungstenite::Error::Protocol(error) = error else {
         return ("handshake", Response::error(StatusCode::BAD_REQUEST, "the handshake is malformed"));
     };
@@ -183,7 +203,7 @@ fn overloaded(process: &Process) -> Response {
     Response::error(StatusCode::SERVICE_UNAVAILABLE, message).with("retry-after", seconds.to_string())
 }
 
-fn check_rate(process: &Process, limits: &Limits, head: &Head) -> Result<(), Refused> {
+fn check_rate(process: &Process, limits: &Limits, head: &Head) -> Result<(), Failed> {
     let now_ms = process.clock.now().mono_ms();
     let per_minute = limits.upgrades_per_minute;
     if per_minute == 0 || process.addresses.may_open(head.peer.ip(), per_minute, now_ms) {
@@ -194,7 +214,7 @@ fn check_rate(process: &Process, limits: &Limits, head: &Head) -> Result<(), Ref
     Err(("address_rate", response.with("retry-after", (60 / per_minute).max(1).to_string())))
 }
 
-fn check_origin(config: &Config, head: &Head) -> Result<(), Refused> {
+fn check_origin(config: &Config, head: &Head) -> Result<(), Failed> {
     let text = |name| head.headers.get(name).map(|value| value.to_str().unwrap_or("\u{0}"));
     if head.headers.get_all(header::ORIGIN).iter().count() <= 1
         && auth::origin::allowed(text(header::ORIGIN), text(header::HOST), config)
@@ -206,7 +226,7 @@ fn check_origin(config: &Config, head: &Head) -> Result<(), Refused> {
 }
 
 /// The first offered subprotocol that carries an encoding. Offers are bounded and read in one pass.
-fn subprotocol(headers: &HeaderMap) -> Result<(Encoding, Option<&'static str>), Refused> {
+fn subprotocol(headers: &HeaderMap) -> Result<(Encoding, Option<&'static str>), Failed> {
     for value in headers.get_all(header::SEC_WEBSOCKET_PROTOCOL) {
         let Ok(text) = value.to_str() else {
             let message = "`sec-websocket-protocol` is not ASCII";
@@ -231,16 +251,39 @@ fn deflate(enabled: bool, headers: &HeaderMap) -> Option<(Window, String)> {
     Some((Window { bits, takeover }, answer))
 }
 
+/// The opening of a connection at a profile's endpoint, and why it cannot be.
+fn at_profile(opening: Opening, entry: &profile::Entry) -> (Opening, Option<Refused>) {
+    let mut refused = None;
+    let client_id = entry.client_id.as_deref().filter(|client_id| {
+        let checked = check_id("client_id", client_id);
+        refused = checked.as_ref().err().map(|error| Refused::new(Code::InvalidMessage, error.to_string()));
+        checked.is_ok()
+    });
+    let speaker = Some(entry.speaker.clone());
+    (Opening { client_id: client_id.map(Into::into), health: entry.health, speaker, ..opening }, refused)
+}
+
+/// The first subprotocol that is offered, but for the one that carries a token.
+fn first_offered(headers: &HeaderMap) -> Option<HeaderValue> {
+    let values = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
+    let offers = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let mut offers =
+        offers.map(str::trim).filter(|offer| !offer.is_empty() && !auth::token::is_carrier(offer));
+    HeaderValue::from_str(offers.next()?).ok()
+}
+
 fn authenticate(
     process: &Process,
     headers: &HeaderMap,
     query: &str,
     visitor: &mut Visitor,
-) -> (Option<Identity>, Option<(Code, String)>) {
+) -> (Option<Identity>, Option<Refused>) {
     let token = match auth::token::find(headers, query) {
         Ok(None) => return (None, None),
         Ok(Some(token)) => token,
-        Err(error) => return (None, Some((Code::AuthenticationFailed, error.to_string()))),
+        Err(error) => {
+            return (None, Some(Refused::new(Code::AuthenticationFailed, error.to_string())));
+        }
     };
     match process.identify(&token, process.clock.now().unix_ms) {
         Ok(identity) => {
@@ -249,14 +292,15 @@ fn authenticate(
             }
             (Some(identity), None)
         }
-        Err(rejection) => (None, Some((rejection.code, rejection.message))),
+        Err(rejection) => (None, Some(Refused::new(rejection.code, rejection.message))),
     }
 }
 
-/// Client id, rooms and metadata of the query. Metadata is checked and not kept: nothing reads it yet.
-fn with_query(mut opening: Opening, query: &str) -> Result<Opening, Refused> {
+/// Client id, rooms and metadata of the query, as far as its parameters are read. Metadata is checked and not kept: nothing reads
+/// it yet.
+fn with_query(mut opening: Opening, query: &str, reads: &dyn Fn(&str) -> bool) -> Result<Opening, Failed> {
     let bad = |message: &str| ("query", Response::error(StatusCode::BAD_REQUEST, message));
-    for (name, value) in crate::percent::pairs(query) {
+    for (name, value) in crate::percent::pairs(query).filter(|(name, _)| reads(name)) {
         match name.as_str() {
             "client_id" => {
                 check_id("client_id", &value).map_err(|error| bad(&error.to_string()))?;
@@ -329,52 +373,57 @@ pub(crate) async fn finish(
     mut connection: Connection,
     accepted: Accepted,
 ) {
-    let Accepted { mut opening, echo, tail, refusal, visitor } = accepted;
+    let Accepted { mut opening, echo, tail, refusal, profile, visitor } = accepted;
     let refusal = refusal.or_else(|| {
-        let full = (Code::ServerError, "the audit log cannot be written; come back later".to_owned());
+        let full = Refused::new(Code::ServerError, "the audit log cannot be written; come back later");
         process.audit.refuses().then_some(full)
     });
     let live = process.live();
     let max = live.config.limits.connections_per_address;
     let address = (max > 0 && refusal.is_none()).then(|| process.addresses.enter(connection.peer.ip(), max));
-    let leave = |place: Option<Option<Place>>| {
+    let leave = |place: Option<Option<addresses::Place>>| {
         place.flatten().into_iter().for_each(|place| process.addresses.leave(place));
     };
+    let number = profile.as_ref().map(|(_, number)| *number);
     let refusal = refusal.or_else(|| {
-        let full = (Code::ConnectionLimit, "the server has as many connections as it may".to_owned());
-        let crowd = (Code::ConnectionLimit, "this address has as many connections as it may".to_owned());
+        let full = Refused::new(Code::ConnectionLimit, "the server has as many connections as it may");
+        let crowd = Refused::new(Code::ConnectionLimit, "this address has as many connections as it may");
         if address == Some(None) {
             return Some(crowd);
         }
-        (!process.take_connection()).then_some(full)
+        (!process.take_connection(number)).then_some(full)
     });
     let patience = live.config.timeouts.handshake;
-    if let Some((code, message)) = refusal {
+    if let Some(refused) = refusal {
+        let (code, message) = (refused.code, refused.message.clone());
         leave(address);
         process.metrics.handshake_failed(code.name());
-        let why = message.clone();
         process
             .audit
-            .write(|| visitor.record("connect_denied", Outcome::Denied).code(code.number()).because(why));
+            .write(|| visitor.record("connect_denied", Outcome::Denied).code(code.number()).because(message));
         handle.borrow().note_denied(code, connection.peer.ip().to_canonical());
-        opening.head.extend(refuse::frames(opening.encoding, code, &message));
+        opening.head.extend(match &opening.speaker {
+            Some(speaker) => profile::frames(process, speaker, &refused),
+            None => refuse::frames(opening.encoding, code, &refused.message),
+        });
         if connection.send(&opening.head, patience).await.is_ok() {
             connection.linger().await;
         }
         return;
     }
     // The runtime's own descriptor may still be named by a cancelled wait: the shard takes a copy.
+    let introduction = profile.and_then(|(introduction, _)| introduction);
     let adopted = socket::duplicate(connection.fd()).and_then(|fd| {
         let mut state = handle.borrow_mut();
-        let adopted =
-            state.adopt(fd, opening, echo, tail, address.flatten(), &mut connection.buffer, &visitor);
+        let came = Came { echo, tail, address: address.flatten(), introduction };
+        let adopted = state.adopt(fd, opening, came, &mut connection.buffer, &visitor);
         state.port.rouse();
         adopted
     });
     if let Err(error) = adopted {
         tracing::debug!(%error, "an upgraded connection could not be taken over");
         process.metrics.handshake_failed("takeover");
-        process.connections.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        process.leave_connection(number);
         leave(address);
     }
 }

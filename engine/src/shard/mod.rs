@@ -6,8 +6,10 @@
 
 mod accept;
 pub(crate) mod exchange;
+mod hear;
 mod hooks;
 mod inspect;
+mod perform;
 mod read;
 mod sockets;
 pub(crate) mod state;
@@ -26,6 +28,7 @@ use fanfare_sys::Flusher;
 
 use crate::process::Process;
 use crate::shard::exchange::Port;
+pub(crate) use crate::shard::state::Came;
 use crate::shard::state::State;
 use crate::shard::wait::Waiter;
 use crate::store::{Batch, Restored};

@@ -18,6 +18,8 @@ pub(crate) enum Event {
     Input(Input),
     /// A token, to be checked first.
     Token(Option<CommandId>, Box<str>),
+    /// A message in the connection's dialect.
+    Said(OpCode, Vec<u8>),
 }
 
 /// Largest message that `/echo` takes: the conformance suite sends 16 MiB.
@@ -31,12 +33,19 @@ pub(crate) struct Reading {
     inflater: Inflater,
     level: u32,
     echo_deflaters: [Option<Deflater>; 7],
+    /// Bytes of the largest message in each dialect, where that is not the engine's bound.
+    sizes: Vec<Option<usize>>,
     /// A panic was caught.
     pub(crate) panicked: bool,
 }
 
 impl Reading {
-    pub(crate) fn new(message_bytes_max: usize, fragments_max: usize, level: u32) -> Self {
+    pub(crate) fn new(
+        message_bytes_max: usize,
+        fragments_max: usize,
+        level: u32,
+        sizes: Vec<Option<usize>>,
+    ) -> Self {
         Self {
             limits: ReaderLimits { role: Role::Server, message_bytes_max, fragments_max },
             echo_limits: ReaderLimits {
@@ -47,6 +56,7 @@ impl Reading {
             inflater: Inflater::new(),
             level,
             echo_deflaters: Default::default(),
+            sizes,
             panicked: false,
         }
     }
@@ -74,6 +84,21 @@ impl Reading {
         events.push(Event::Input(Input::Close(id, close)));
     }
 
+    /// The bounds of a connection's messages.
+    fn limits_of(&self, socket: &Socket) -> ReaderLimits {
+        let own = usize::from(socket.dialect).checked_sub(1).and_then(|number| self.sizes[number]);
+        match (socket.echo, own) {
+            (Some(_), _) => self.echo_limits,
+            (None, Some(message_bytes_max)) => ReaderLimits { message_bytes_max, ..self.limits },
+            (None, None) => self.limits,
+        }
+    }
+
+    /// Bytes of the largest message of a connection.
+    pub(crate) fn message_bytes_max(&self, socket: &Socket) -> usize {
+        self.limits_of(socket).message_bytes_max
+    }
+
     fn feed(
         &mut self,
         id: ConnectionId,
@@ -81,9 +106,11 @@ impl Reading {
         bytes: &mut [u8],
         events: &mut Vec<Event>,
     ) -> Result<(), Violation> {
-        let Self { limits, echo_limits, inflater, echo_deflaters, level, .. } = self;
-        let Socket { reader, encoding, echo, .. } = socket;
-        let limits = if echo.is_some() { echo_limits } else { limits };
+        let own = self.limits_of(socket);
+        let Self { inflater, echo_deflaters, level, .. } = self;
+        let Socket { reader, encoding, echo, dialect, .. } = socket;
+        let dialect = *dialect;
+        let limits = &own;
         let mut wrong_kind = false;
         reader.feed(bytes, limits, inflater, |incoming| {
             match (incoming, *echo) {
@@ -102,6 +129,12 @@ impl Reading {
                 (Incoming::Binary(payload), Some(bits)) => {
                     let frame = echoed(OpCode::Binary, payload, bits, *level, echo_deflaters);
                     events.push(Event::Input(Input::Answer(id, frame)));
+                }
+                (Incoming::Text(payload), None) if dialect > 0 => {
+                    events.push(Event::Said(OpCode::Text, payload.to_vec()));
+                }
+                (Incoming::Binary(payload), None) if dialect > 0 => {
+                    events.push(Event::Said(OpCode::Binary, payload.to_vec()));
                 }
                 (Incoming::Text(payload), None) if *encoding == Encoding::Json => {
                     #[cfg(debug_assertions)]
@@ -126,7 +159,7 @@ impl Reading {
     }
 }
 
-fn event(id: ConnectionId, outcome: Result<Request, Refusal>) -> Event {
+pub(crate) fn event(id: ConnectionId, outcome: Result<Request, Refusal>) -> Event {
     match outcome {
         Ok(Request { id: command, command: Command::Auth { token } | Command::Refresh { token } }) => {
             Event::Token(command, token)

@@ -17,6 +17,8 @@ pub(crate) struct Socket {
     pub(crate) encoding: Encoding,
     /// What stands for its address, where connections of one address are limited.
     pub(crate) address: Option<Place>,
+    /// The number of the dialect that it speaks; 0: the engine's own wire.
+    pub(crate) dialect: u8,
     /// For `/echo`: the window to compress answers with, 0 for none; otherwise nothing.
     pub(crate) echo: Option<u8>,
 }

@@ -3,21 +3,17 @@
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
 
-use fanfare_core::{
-    Answer, Close, ConnectionId, Core, Effects, Input, Now, Opening, RequestId, Rest, ShardId,
-};
-use fanfare_protocol::Code;
+use fanfare_core::{Answer, ConnectionId, Core, Effects, Input, Now, Opening, RequestId, Rest, ShardId};
 use fanfare_protocol::ws::MessageReader;
 use fanfare_sys::socket::{self, Received, Sent};
 use fanfare_sys::{Flusher, Interest, Readiness, Ready, SendError, Target, Unsent};
 
 use crate::addresses::Place;
 use crate::audit::Visitor;
-use crate::auth::Rejection;
 use crate::clock::Clock;
+use crate::http::profile::Introduction;
 use crate::inspector::Tail;
 use crate::process::Process;
 use crate::shard::exchange::Port;
@@ -52,18 +48,30 @@ pub(crate) struct State {
     pub(crate) requests: HashMap<RequestId, Waiting>,
     pub(crate) shard: ShardId,
     pub(super) watch: Option<Watch>,
-    clock: Clock,
-    sockets: Sockets,
-    flusher: Flusher,
-    reading: Reading,
-    buffer: Box<[u8]>,
-    ready: Vec<Ready>,
-    events: Vec<Event>,
-    unsent: Vec<Unsent>,
-    next_timer_ms: u64,
-    next_request: u64,
-    store: Option<Sender<Batch>>,
-    teller: Teller,
+    pub(super) clock: Clock,
+    pub(super) sockets: Sockets,
+    pub(super) flusher: Flusher,
+    pub(super) reading: Reading,
+    pub(super) buffer: Box<[u8]>,
+    pub(super) ready: Vec<Ready>,
+    pub(super) events: Vec<Event>,
+    pub(super) unsent: Vec<Unsent>,
+    pub(super) next_timer_ms: u64,
+    pub(super) next_request: u64,
+    pub(super) store: Option<Sender<Batch>>,
+    pub(super) teller: Teller,
+}
+
+/// How a connection came, beside what the core must know.
+pub(crate) struct Came {
+    /// For `/echo`: the window to answer with.
+    pub(crate) echo: Option<u8>,
+    /// For a live tail: what it wants.
+    pub(crate) tail: Option<Tail>,
+    /// What stands for its address, where connections of one address are limited.
+    pub(crate) address: Option<Place>,
+    /// What it begins with at a profile's endpoint.
+    pub(crate) introduction: Option<Introduction>,
 }
 
 /// The answers a request has so far, and whom to wake when the last one is there.
@@ -95,6 +103,7 @@ impl State {
                 limits.message_size,
                 limits.fragments,
                 process.config.compression.rooms.level,
+                process.config.profiles.message_sizes(),
             ),
             port,
             watch: Watch::new(shard, &process),
@@ -122,23 +131,26 @@ impl State {
         &mut self,
         fd: OwnedFd,
         opening: Opening,
-        echo: Option<u8>,
-        tail: Option<Tail>,
-        address: Option<Place>,
+        came: Came,
         leftover: &mut [u8],
         visitor: &Visitor,
     ) -> std::io::Result<()> {
         let now = self.now();
+        let Came { echo, tail, address, introduction } = came;
         let encoding = opening.encoding;
+        let dialect = opening.speaker.as_ref().map_or(0, |speaker| speaker.dialect);
         let deflate = opening.window.is_some();
         let id = self.core.open(now, opening, &mut self.effects);
+        if let Some(Introduction { given, rooms, commands }) = introduction {
+            self.core.introduce(id, given, rooms, commands);
+        }
         self.process.audit.handshake(self.shard, id, visitor);
         if let Err(error) = self.readiness.add(fd.as_raw_fd(), id.token(), Interest::READ) {
             self.core.handle(now, Input::Lost(id), &mut self.effects);
             return Err(error);
         }
         let reader = MessageReader::new(deflate);
-        let socket = Socket { fd, reader, generation: id.generation, encoding, address, echo };
+        let socket = Socket { fd, reader, generation: id.generation, encoding, address, dialect, echo };
         self.sockets.insert(id.slot, socket);
         if let (Some(watch), Some(tail)) = (&mut self.watch, tail) {
             watch.follow(now, id, tail);
@@ -258,38 +270,6 @@ impl State {
         self.buffer = buffer;
     }
 
-    fn understand(&mut self, now: Now, id: ConnectionId, bytes: &mut [u8]) {
-        let Some(socket) = self.sockets.get_mut(id) else { return };
-        let mut events = std::mem::take(&mut self.events);
-        self.reading.read(id, socket, bytes, &mut events);
-        if std::mem::take(&mut self.reading.panicked) {
-            self.process.panicked();
-        }
-        for event in events.drain(..) {
-            let input = match event {
-                Event::Input(input) => input,
-                Event::Token(command, token) => {
-                    if !self.core.may_show_token(now, id, command.as_ref()) {
-                        continue;
-                    }
-                    let checked = self.process.identify(&token, now.unix_ms);
-                    self.process.audit.token(self.shard, id, &token, &checked);
-                    match checked {
-                        Ok(identity) => Input::Token(id, command, Ok(identity)),
-                        Err(Rejection { code: Code::AuthenticationFailed, message }) => {
-                            Input::Token(id, command, Err(message))
-                        }
-                        Err(Rejection { code, message }) => {
-                            Input::Close(id, Close { reason: message.into(), ..Close::code(code, "") })
-                        }
-                    }
-                }
-            };
-            self.core.handle(now, input, &mut self.effects);
-        }
-        self.events = events;
-    }
-
     fn write(&mut self, now: Now, id: ConnectionId) {
         let Some(socket) = self.sockets.get_mut(id) else { return };
         let fd = socket.fd.as_raw_fd();
@@ -347,88 +327,6 @@ impl State {
         self.collect_messages(now, SOCKETS_A_TURN);
         if !self.paused() {
             self.collect_reads(now);
-        }
-    }
-
-    /// Does what the core asked for.
-    fn perform(&mut self, now: Now) {
-        self.perform_effects(now);
-        while !self.effects.inquiries.is_empty() {
-            self.ask_hooks(now);
-            self.perform_effects(now);
-        }
-    }
-
-    fn perform_effects(&mut self, now: Now) {
-        self.perform_mesh();
-        for (request, answer) in self.effects.answers.drain(..) {
-            // Nobody waits any more when the HTTP client has gone.
-            let Some(waiting) = self.requests.get_mut(&request) else { continue };
-            waiting.answers.push(answer);
-            waiting.missing = waiting.missing.saturating_sub(1);
-            if let Some(waker) = waiting.waker.take_if(|_| waiting.missing == 0) {
-                waker.wake();
-            }
-        }
-        for (id, blocked) in self.effects.writable.drain(..) {
-            let Some(socket) = self.sockets.get_mut(id) else { continue };
-            // An echo that is not read is not fed either.
-            let readable = !(blocked && socket.echo.is_some());
-            let interest = Interest { readable, writable: blocked };
-            let _ = self.readiness.change(socket.fd.as_raw_fd(), id.token(), interest);
-        }
-        for id in self.effects.finished.drain(..) {
-            let Some(socket) = self.sockets.get_mut(id) else { continue };
-            socket::shutdown(socket.fd.as_raw_fd());
-        }
-        for id in self.effects.closed.drain(..) {
-            let Some(socket) = self.sockets.remove(id) else { continue };
-            let _ = self.readiness.remove(socket.fd.as_raw_fd());
-            socket::shutdown(socket.fd.as_raw_fd());
-            self.process.connections.fetch_sub(1, Ordering::Relaxed);
-            if let Some(place) = socket.address {
-                self.process.addresses.leave(place);
-            }
-        }
-        self.process.ended.note(self.shard, now, &self.effects.facts);
-        if let Some(watch) = &mut self.watch {
-            watch.note(now, &self.effects);
-        }
-        for fact in self.effects.facts.drain(..) {
-            self.process.audit.note(self.shard, now, &fact);
-            self.teller.tell(self.shard, now, &fact);
-        }
-    }
-
-    /// Bans and revocations: noted where connects look before any connection is ended for them, so that nobody slips through between.
-    fn keep_out(&mut self) {
-        let now = self.now();
-        for change in std::mem::take(&mut self.effects.denials) {
-            let ending = change.ending(|key_id| self.process.live().verifier.numbers(key_id));
-            self.process.denials.apply(change);
-            if let Some(ending) = ending {
-                self.core.handle(now, Input::End(ending), &mut self.effects);
-            }
-        }
-        for search in std::mem::take(&mut self.effects.searches) {
-            let found = self.sockets.from(&search.network);
-            self.core.handle(now, Input::Found(search, found), &mut self.effects);
-        }
-    }
-
-    fn perform_mesh(&mut self) {
-        if !self.effects.denials.is_empty() || !self.effects.searches.is_empty() {
-            self.keep_out();
-        }
-        // First: what another shard does upon a message must not reach the store before this.
-        if let Some(store) = self.store.as_ref().filter(|_| !self.effects.writes.is_empty()) {
-            let writes = std::mem::take(&mut self.effects.writes);
-            let (failures, written) = (self.core.store_failures(), self.core.written());
-            // The store's thread ends after the shards.
-            let _ = store.send(Batch { shard: self.shard, failures, written, writes });
-        }
-        for (to, message) in self.effects.mesh.drain(..) {
-            self.port.send(to, message);
         }
     }
 

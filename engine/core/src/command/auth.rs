@@ -1,5 +1,7 @@
 //! `auth` and `refresh`: a token came by command, and the shell has checked it.
 
+use std::borrow::Cow;
+
 use fanfare_protocol::wire::CommandId;
 use fanfare_protocol::{Code, Refusal, Reply};
 
@@ -25,10 +27,10 @@ pub(crate) fn token(
         (State::Closing | State::Bare, _) => {}
         (State::AwaitingToken, Ok(identity)) => local.ask_to_admit(now, id, identity, out),
         (State::AwaitingToken, Err(message)) => {
+            let reason = Cow::Owned(message.clone());
             let refusal =
                 Refusal { id: command, code: Code::AuthenticationFailed, message, field: Some("token") };
-            let close =
-                Close { error: None, ..Close::code(Code::AuthenticationFailed, "authentication failed") };
+            let close = Close { error: None, reason, ..Close::code(Code::AuthenticationFailed, "") };
             local.deny(id, FactKind::AuthFailed, Label::Nothing, &refusal, out);
             local.close(now, id, close, out);
         }

@@ -20,7 +20,7 @@ pub(crate) use inquire::verdict;
 use crate::close::Close;
 use crate::effect::Effects;
 use crate::id::ConnectionId;
-use crate::local::{Held, Limited, Local, State};
+use crate::local::{Held, Limited, Local, State, dialect_of};
 use crate::rate::Rate;
 use crate::time::Now;
 
@@ -35,8 +35,10 @@ impl Local {
 
     /// Counts one command against the connection's rate. False: it was refused.
     fn allowed(&mut self, now: Now, id: ConnectionId, command: Option<&CommandId>) -> bool {
-        let rate = self.rate();
-        let Some(connection) = self.connections.get_mut(id) else { return false };
+        let Some(connection) = self.connections.get(id) else { return false };
+        let own = dialect_of(&self.options, connection.class).and_then(|dialect| dialect.pace().rate);
+        let rate = own.map_or_else(|| self.rate(), |(per_minute, burst)| Rate { per_minute, burst });
+        let connection = self.connections.get_mut(id).expect("invariant: just seen");
         self.stats.commands += 1;
         connection.commands = connection.commands.wrapping_add(1);
         connection.command_ms = now.mono_ms();

@@ -112,12 +112,14 @@ impl Local {
         let role = self.roles.name(connection.role).to_owned();
         let resumed = connection.held.as_ref().is_some_and(|held| held.resumed);
         let resume = self.resume_token(id);
+        let connection = self.connections.get(id).expect("invariant: just seen");
+        let heartbeat_interval_ms = self.heartbeat_of(connection).interval_ms;
         let welcome = Reply::Welcome {
             client_id: client.as_str().strip_prefix("@client:").unwrap_or_default(),
             user_id: user.as_str().strip_prefix("@user:").unwrap_or_default(),
             role: &role,
             server_time_unix_ms: now.unix_ms,
-            heartbeat_interval_ms: self.options.heartbeat.interval_ms,
+            heartbeat_interval_ms,
             max_message_size: self.options.limits.message_bytes,
             resumed,
             resume: &resume,

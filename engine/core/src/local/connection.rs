@@ -140,9 +140,10 @@ impl Connection {
     }
 
     /// Who it is to its dialect, where it speaks one.
-    pub(crate) fn listener<'c>(&'c self, role: &'c str) -> Option<Listener<'c>> {
+    pub(crate) fn listener<'c>(&'c self, role: &'c str, now_unix_ms: u64) -> Option<Listener<'c>> {
         let given = &self.extra.as_ref()?.speaker.as_ref()?.given;
-        Some(Listener { client_id: self.client_id(), user_id: self.user_id(), role, given })
+        let (client_id, user_id) = (self.client_id(), self.user_id());
+        Some(Listener { client_id, user_id, role, given, now_unix_ms })
     }
 
     /// Rooms it joined, the engine's own not counted.

@@ -129,7 +129,8 @@ impl Connection {
 impl Local {
     /// Sends the next numbered ping to a connection that asked for them.
     pub(super) fn ping(&mut self, now: Now, id: ConnectionId) {
-        let interval_ms = self.options.heartbeat.interval_ms;
+        let Some(connection) = self.connections.get(id) else { return };
+        let interval_ms = self.heartbeat_of(connection).interval_ms;
         let Some(connection) = self.connections.get_mut(id) else { return };
         let Some(health) = connection.extra.as_mut().and_then(|extra| extra.health.as_mut()) else { return };
         health.number += 1;

@@ -29,5 +29,5 @@ pub(crate) use connection::{Connection, Held, State};
 pub use flush::{Batch, Rest};
 pub(crate) use inquiries::Pending;
 pub(crate) use pace::Limited;
-pub(crate) use say::gap;
+pub(crate) use say::{dialect_of, gap};
 pub(crate) use shard::Local;

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use fanfare_protocol::wire::{CommandId, Join};
-use fanfare_protocol::{Code, Dialect, Encoding, Message, Refusal, Reply, RoomName, json, msgpack, ws};
+use fanfare_protocol::{
+    Code, Dialect, Encoding, Message, Refusal, Reply, Request, RoomName, json, msgpack, ws,
+};
 use serde_json::Value;
 
 use crate::class::Class;
@@ -54,7 +56,8 @@ impl Local {
     fn say_in_dialect(&mut self, id: ConnectionId, native: &[u8]) {
         let Some(connection) = self.connections.get(id) else { return };
         let Some(dialect) = dialect_of(&self.options, connection.class) else { return };
-        let Some(listener) = connection.listener(self.roles.name(connection.role)) else { return };
+        let listener = connection.listener(self.roles.name(connection.role), self.now_unix_ms);
+        let Some(listener) = listener else { return };
         let mut bytes = Vec::new();
         dialect.answer(&listener, native, &mut |opcode, payload| {
             ws::encode_frame(&mut bytes, opcode, false, payload);
@@ -74,14 +77,21 @@ impl Local {
     }
 
     /// What a connection's upgrade gave is known better now, and there are rooms to join.
-    pub(crate) fn introduce(&mut self, id: ConnectionId, given: Value, rooms: Vec<RoomName>) {
+    pub(crate) fn introduce(
+        &mut self,
+        id: ConnectionId,
+        given: Value,
+        rooms: Vec<Join>,
+        requests: Vec<Request>,
+    ) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         let speaker = connection.extra.as_mut().and_then(|extra| extra.speaker.as_mut());
         let Some(speaker) = speaker else { return };
         speaker.given = given.into();
-        if !rooms.is_empty() {
+        if !rooms.is_empty() || !requests.is_empty() {
             let held = connection.held.get_or_insert_default();
-            held.rooms.extend(rooms.into_iter().map(|room| Join { room, recover: None, last: None }));
+            held.rooms.extend(rooms);
+            held.requests.extend(requests);
         }
         self.tie(id);
     }
@@ -227,7 +237,7 @@ pub(crate) fn gap(
 }
 
 /// What a class speaks, where it is not the engine's own wire.
-fn dialect_of(options: &Options, class: Class) -> Option<&dyn Dialect> {
+pub(crate) fn dialect_of(options: &Options, class: Class) -> Option<&dyn Dialect> {
     let number = usize::from(class.dialect()).checked_sub(1)?;
     Some(&*options.dialects[number])
 }

@@ -65,6 +65,8 @@ pub(crate) struct Local {
     /// What users have used of their rates.
     pub(super) payers: Payers,
     pub(crate) stats: Stats,
+    /// What time it was when anything came last, in milliseconds since 1970.
+    pub(crate) now_unix_ms: u64,
 }
 
 impl Local {
@@ -95,6 +97,7 @@ impl Local {
             refusals: Vec::new(),
             inquiries: Inquiries::default(),
             stats,
+            now_unix_ms: now.unix_ms,
         }
     }
 
@@ -165,6 +168,7 @@ impl Local {
             received_ms: now_ms,
             command_ms: now_ms,
         });
+        self.now_unix_ms = now.unix_ms;
         self.stats.opened += 1;
         self.tie(id);
         self.schedule(now, id);

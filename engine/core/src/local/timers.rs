@@ -10,14 +10,28 @@ use crate::local::connection::{Connection, State};
 use crate::local::flush::STALLED_MS;
 use crate::local::health::Due;
 use crate::local::pace;
+use crate::local::say::dialect_of;
 use crate::local::shard::Local;
 use crate::options::Heartbeat;
 use crate::time::Now;
 
 impl Local {
+    /// How a connection is kept alive: as the engine does, or as its dialect wants it.
+    pub(super) fn heartbeat_of(&self, connection: &Connection) -> Heartbeat {
+        let heartbeat = self.options.heartbeat;
+        let Some(dialect) = dialect_of(&self.options, connection.class) else { return heartbeat };
+        let pace = dialect.pace();
+        Heartbeat {
+            interval_ms: pace.interval_ms.unwrap_or(heartbeat.interval_ms),
+            grace_ms: pace.grace_ms.unwrap_or(heartbeat.grace_ms),
+            idle_ms: pace.idle_ms.unwrap_or(heartbeat.idle_ms),
+            ..heartbeat
+        }
+    }
+
     pub(super) fn schedule(&mut self, now: Now, id: ConnectionId) {
         let Some(connection) = self.connections.get(id) else { return };
-        let at = next_look(connection, self.options.heartbeat).max(now.mono_ms() + 1);
+        let at = next_look(connection, self.heartbeat_of(connection)).max(now.mono_ms() + 1);
         self.wheel.insert(id.slot, at);
     }
 
@@ -37,8 +51,9 @@ impl Local {
     }
 
     fn look(&mut self, now: Now, id: ConnectionId, out: &mut Effects) {
-        let heartbeat = self.options.heartbeat;
-        let connection = self.connections.get_mut(id).expect("invariant: the wheel holds living connections");
+        let connection = self.connections.get(id).expect("invariant: the wheel holds living connections");
+        let heartbeat = self.heartbeat_of(connection);
+        let connection = self.connections.get_mut(id).expect("invariant: just seen");
         let now_ms = now.mono_ms();
         let silent_ms = now_ms.saturating_sub(connection.received_ms);
         let stalled = |progress_ms| now_ms.saturating_sub(progress_ms) >= STALLED_MS;

@@ -179,7 +179,7 @@ pub(crate) static SERVICES: [&Kind; 9] = [
 ];
 
 /// The place of a command's service in [`SERVICES`], and what the command takes.
-pub(crate) fn find(name: &str) -> Option<(usize, &'static Spec)> {
+pub fn find(name: &str) -> Option<(usize, &'static Spec)> {
     let (service, _) = name.split_once('.')?;
     let at = SERVICES.iter().position(|kind| kind.name == service)?;
     let spec = SERVICES[at].commands.iter().find(|spec| spec.name == name)?;

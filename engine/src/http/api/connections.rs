@@ -12,9 +12,11 @@ use crate::percent;
 use crate::process::Process;
 
 /// A row of `GET /v1/connections`.
-pub(super) fn row(row: &ConnectionRow) -> Value {
+pub(super) fn row(process: &Process, row: &ConnectionRow) -> Value {
     let last_us = row.health.and_then(|health| health.last_us);
+    let profile = process.config.profiles.of_dialect(row.dialect).map(|(_, profile)| &*profile.name);
     json!({
+        "profile": profile,
         "client_id": row.client_id,
         "user_id": row.user_id,
         "role": row.role,

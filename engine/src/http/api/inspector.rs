@@ -11,7 +11,7 @@ use crate::http::api::access;
 use crate::http::head::Head;
 use crate::http::respond::Response;
 use crate::http::route::not_allowed;
-use crate::http::upgrade::Refused;
+use crate::http::upgrade::Failed;
 use crate::inspector::{Asked, Inspector, Kind, Query, Record, Records, Room, TAILS_MAX, Tail, Wrong};
 use crate::process::Process;
 
@@ -52,7 +52,7 @@ pub(super) fn answer(process: &Process, head: &Head, path: &[&str]) -> Response 
 }
 
 /// Decides the upgrade of a live tail.
-pub(crate) fn tail(process: &Process, head: &Head) -> Result<Tail, Refused> {
+pub(crate) fn tail(process: &Process, head: &Head) -> Result<Tail, Failed> {
     let query = head.uri.query().unwrap_or_default();
     let token = auth::token::find(&head.headers, query);
     let token = token.map_err(|error| ("token", access::refuse(process, head, &error.to_string())))?;

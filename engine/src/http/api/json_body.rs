@@ -14,7 +14,10 @@ use crate::process::Process;
 ///
 /// # Errors
 /// What is answered instead; the connection ends with it, since what follows could not be told from the body.
-pub(super) async fn read(process: &Process, connection: &mut Connection, head: &Head) -> Result<Bytes, Next> {
+pub(crate) async fn read(process: &Process, connection: &mut Connection, head: &Head) -> Result<Bytes, Next> {
+    if let Some(given) = &head.given {
+        return Ok(given.clone());
+    }
     let refuse = |status, message: &str| Err(Next::Respond(Response::error(status, message).closing()));
     let json_type = head.headers.get(header::CONTENT_TYPE).is_none_or(|value| {
         value.to_str().is_ok_and(|text| text.trim().to_ascii_lowercase().starts_with("application/json"))

@@ -1,6 +1,6 @@
 //! The HTTP API: one endpoint, or one kind of endpoint, a file.
 
-mod access;
+pub(crate) mod access;
 pub(crate) mod admin;
 mod connections;
 pub(crate) mod console;
@@ -9,7 +9,7 @@ pub(crate) mod health;
 mod history;
 mod inquire;
 pub(crate) mod inspector;
-mod json_body;
+pub(crate) mod json_body;
 pub(crate) mod publish;
 pub(crate) mod query;
 mod receipts;

@@ -27,8 +27,7 @@ pub(crate) async fn answer(handle: &Handle, process: &Process, head: &Head, path
         Ok(caller) => caller,
         Err(response) => return Some(response),
     };
-    let segments: Vec<String> =
-        path.strip_prefix("/v1/").unwrap_or_default().split('/').map(crate::percent::decode_path).collect();
+    let segments = crate::percent::segments(path.strip_prefix("/v1").unwrap_or_default());
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let response = match &*segments {
         ["rooms", room, "history" | "receipts"] if !covers(&caller, room) => {
@@ -93,7 +92,7 @@ async fn look_up(handle: &Handle, process: &Process, head: &Head, segments: &[&s
         ["statistics"] if get => crate::metrics::statistics(process),
         ["webhooks"] if get => webhooks::answer(process),
         ["connections"] if get => match connections::state(&head.uri) {
-            Ok(state) => list(ask(handle, process, in_state(state)).await, limit),
+            Ok(state) => list(process, ask(handle, process, in_state(state)).await, limit),
             Err(response) => response,
         },
         ["connections", "ended"] if get => connections::ended(process, &head.uri, limit),
@@ -104,14 +103,16 @@ async fn look_up(handle: &Handle, process: &Process, head: &Head, segments: &[&s
                 None => late(),
             }
         }
-        ["connections", client_id] if get => one(ask(handle, process, of(None, Some(client_id))).await),
+        ["connections", client_id] if get => {
+            one(process, ask(handle, process, of(None, Some(client_id))).await)
+        }
         ["connections", client_id] if head.method == Method::DELETE => {
             disconnect(handle, process, client_id).await
         }
         ["connections", _] => not_allowed("GET, DELETE"),
         ["users", "active"] if get => users(ask(handle, process, Question::Users { limit }).await, limit),
         ["users", user_id, "connections"] if get => {
-            list(ask(handle, process, of(Some(user_id), None)).await, limit)
+            list(process, ask(handle, process, of(Some(user_id), None)).await, limit)
         }
         ["rooms"] if get => rooms(ask(handle, process, Question::Rooms { limit }).await, limit),
         ["statistics" | "webhooks" | "connections" | "rooms"]
@@ -154,17 +155,18 @@ fn connection_rows(answers: Vec<Rows>) -> Vec<ConnectionRow> {
     rows.collect()
 }
 
-fn list(answers: Option<Vec<Rows>>, limit: u32) -> Response {
+fn list(process: &Process, answers: Option<Vec<Rows>>, limit: u32) -> Response {
     let Some(answers) = answers else { return late() };
     let rows = connection_rows(answers);
-    let listed: Vec<Value> = rows.iter().take(limit as usize).map(connections::row).collect();
+    let listed: Vec<Value> =
+        rows.iter().take(limit as usize).map(|row| connections::row(process, row)).collect();
     Response::json(StatusCode::OK, &json!({ "connections": listed }))
 }
 
-fn one(answers: Option<Vec<Rows>>) -> Response {
+fn one(process: &Process, answers: Option<Vec<Rows>>) -> Response {
     let Some(answers) = answers else { return late() };
     match connection_rows(answers).first() {
-        Some(row) => Response::json(StatusCode::OK, &connections::row(row)),
+        Some(row) => Response::json(StatusCode::OK, &connections::row(process, row)),
         None => Response::error(StatusCode::NOT_FOUND, "no connection has this client id"),
     }
 }

@@ -1,8 +1,10 @@
 //! Commands of services over HTTP: paths, methods and arguments are as the services declare them.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use fanfare_core::service::{self, Args, Method, Path};
-use fanfare_core::{Answer, Input};
+use fanfare_core::service::{self, Args, Method, Path, Spec};
+use fanfare_core::{Answer, Input, RoomPattern};
 use fanfare_protocol::{Body, Refusal, RoomName, json};
 use http::StatusCode;
 
@@ -22,14 +24,7 @@ use crate::shard::Handle;
 /// # Errors
 /// As [`service::route`].
 pub(crate) fn route(head: &Head) -> Result<Path, Vec<&'static str>> {
-    let parts: Vec<String> = head
-        .uri
-        .path()
-        .strip_prefix("/v1/")
-        .unwrap_or_default()
-        .split('/')
-        .map(percent::decode_path)
-        .collect();
+    let parts = percent::segments(head.uri.path().strip_prefix("/v1").unwrap_or_default());
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     service::route(head.method.as_str(), &parts)
 }
@@ -63,27 +58,53 @@ pub(crate) async fn call(
     Next::Respond(response)
 }
 
-pub(super) async fn perform(
+/// Does a command that a table says, for the caller or for a user on whose behalf it speaks.
+pub(crate) async fn commanded(
     handle: &Handle,
     process: &Process,
-    caller: Caller,
+    caller: &Caller,
+    behalf: Option<RoomName>,
     head: &Head,
     path: Path,
     body: Bytes,
 ) -> Response {
-    let (room, args) = match read(head, &path, body) {
-        Ok(read) => read,
-        Err(refusal) => return refused(&refusal),
+    let (spec, about) = (path.spec, path.room.iter().map(|room| ("room", room.clone())).collect::<Vec<_>>());
+    let (who, patterns) = identified(process, caller);
+    let who = service::Caller { user: behalf.or(who.user), ..who };
+    let response = match read(head, &path, body) {
+        Ok((room, args)) => asked(handle, spec, room, args, who, patterns).await,
+        Err(refusal) => refused(&refusal),
     };
-    let spec = path.spec;
-    let (caller, patterns) = match caller {
+    if spec.steers() {
+        process.audit.operated(head, caller.name(), response.status(), spec.name, &about);
+    } else {
+        process.audit.service_called(head, caller.name(), response.status(), spec.name);
+    }
+    response
+}
+
+/// Who somebody is to services, and the rooms that its token covers.
+fn identified(process: &Process, caller: &Caller) -> (service::Caller, Option<Arc<[RoomPattern]>>) {
+    match caller {
         Caller::Key(_) => (service::Caller::key(), None),
         Caller::User(identity) => {
             let permissions = process.live().options.permissions_of(&identity.role);
             let user = Some(RoomName::of_user(&identity.user_id));
-            (service::Caller { user, role: identity.role, permissions, address: None }, identity.rooms)
+            let role = identity.role.clone();
+            (service::Caller { user, role, permissions, address: None }, identity.rooms.clone())
         }
-    };
+    }
+}
+
+/// Asks the core.
+async fn asked(
+    handle: &Handle,
+    spec: &'static Spec,
+    room: Option<RoomName>,
+    args: Args,
+    caller: service::Caller,
+    patterns: Option<Arc<[RoomPattern]>>,
+) -> Response {
     if handle.borrow().paused() {
         let message = "the server is overloaded; try again";
         return Response::error(StatusCode::SERVICE_UNAVAILABLE, message).with("retry-after", "1");
@@ -97,6 +118,22 @@ pub(super) async fn perform(
         Some(Answer::Done(Err(refusal))) => refused(&refusal),
         _ => late(),
     }
+}
+
+pub(super) async fn perform(
+    handle: &Handle,
+    process: &Process,
+    caller: Caller,
+    head: &Head,
+    path: Path,
+    body: Bytes,
+) -> Response {
+    let (room, args) = match read(head, &path, body) {
+        Ok(read) => read,
+        Err(refusal) => return refused(&refusal),
+    };
+    let (who, patterns) = identified(process, &caller);
+    asked(handle, path.spec, room, args, who, patterns).await
 }
 
 /// The room and the arguments: of the path, of the query where nothing is changed, and of the body.
@@ -127,7 +164,7 @@ pub(super) fn object(body: Bytes) -> Result<Option<Body>, Refusal> {
     }
 }
 
-pub(super) fn refused(refusal: &Refusal) -> Response {
+pub(crate) fn refused(refusal: &Refusal) -> Response {
     let status = StatusCode::from_u16(refusal.code.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
     Response::refused(status, refusal.code, &refusal.message, refusal.field)
 }

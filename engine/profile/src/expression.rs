@@ -1,0 +1,199 @@
+//! Expressions of tables: MiniJinja's, with what wires need besides.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use minijinja::value::{Rest, Serde, ValueKind, merge_maps};
+use minijinja::{Environment, UndefinedBehavior, Value};
+use regex_lite::Regex;
+use serde_json::Value as Json;
+use sha2::{Digest, Sha256};
+
+/// Different regular expressions that are kept compiled.
+const PATTERNS_MAX: usize = 1_024;
+
+static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(environment);
+
+/// What expressions see: names with values.
+#[derive(Clone, Debug)]
+pub(crate) struct Scope(Value);
+
+impl Scope {
+    /// Of an object.
+    pub(crate) fn new(names: &serde_json::Map<String, Json>) -> Self {
+        Self(Value::from(Serde(names)))
+    }
+
+    /// The same with more names, which come first.
+    pub(crate) fn with(&self, names: &serde_json::Map<String, Json>) -> Self {
+        Self(merge_maps([self.0.clone(), Value::from(Serde(names))]))
+    }
+}
+
+/// One expression, compiled.
+pub(crate) struct Expression {
+    text: Box<str>,
+    compiled: minijinja::Expression<'static, 'static>,
+}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "={}", self.text)
+    }
+}
+
+impl Expression {
+    /// Compiles it.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let compiled = ENVIRONMENT.compile_expression_owned(text.to_owned()).map_err(|error| {
+            format!("`{text}` is no expression: {}", error.detail().unwrap_or("it is malformed"))
+        })?;
+        Ok(Self { text: text.into(), compiled })
+    }
+
+    /// The single name that it is, if it is no more than that.
+    pub(crate) fn name(&self) -> Option<&str> {
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        self.text.bytes().all(is_name).then_some(&*self.text)
+    }
+
+    /// What it gives; nothing where that is undefined, or where it cannot be told.
+    pub(crate) fn eval(&self, scope: &Scope) -> Option<Json> {
+        let value = self.compiled.eval(scope.0.clone()).ok()?;
+        if value.is_undefined() { None } else { serde_json::to_value(&value).ok() }
+    }
+
+    /// Whether it holds. What cannot be told does not.
+    pub(crate) fn holds(&self, scope: &Scope) -> bool {
+        self.compiled.eval(scope.0.clone()).is_ok_and(|value| value.is_true())
+    }
+}
+
+fn environment() -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Chainable);
+    environment.remove_global("range");
+    environment.add_filter("uuid", uuid);
+    environment.add_filter("after", |text: &str, mark: &str| part(text, mark, 1));
+    environment.add_filter("before", |text: &str, mark: &str| part(text, mark, 0));
+    environment.add_filter("naive", |time: Value| {
+        let naive = |time: &str| time.trim_end_matches('Z').to_owned();
+        time.as_str().map_or_else(|| time.clone(), |text| Value::from(naive(text)))
+    });
+    environment.add_filter("mib", |bytes: f64| bytes / f64::from(1 << 20));
+    environment.add_filter("number", number);
+    environment.add_filter("without", without);
+    environment.add_filter("with", |value: Value, more: Value| merge_maps([value, more]));
+    environment.add_test("matching", matching);
+    environment
+}
+
+/// What precedes or follows a mark; the whole text where there is none.
+fn part(text: &str, mark: &str, which: usize) -> String {
+    let (before, after) = text.split_once(mark).unwrap_or((text, text));
+    if which == 0 { before } else { after }.to_owned()
+}
+
+/// A whole number where the text is one as it would be written, else the value as it is.
+fn number(value: Value) -> Value {
+    let whole =
+        value.as_str().and_then(|text| text.parse::<i64>().ok().filter(|whole| whole.to_string() == text));
+    whole.map_or(value, Value::from)
+}
+
+/// An object but for some members.
+fn without(value: Value, names: Rest<String>) -> Value {
+    if value.kind() != ValueKind::Map {
+        return value;
+    }
+    let names: Vec<String> = names.to_vec();
+    let keys = value.try_iter().into_iter().flatten();
+    let kept = keys.filter(|key| key.as_str().is_none_or(|key| !names.iter().any(|name| name == key)));
+    Value::from_pairs(kept.filter_map(|key| Some((key.clone(), value.get_item(&key).ok()?))))
+}
+
+/// A UUID that follows from the text alone: RFC 9562 §5.8 (version 8), of its SHA-256.
+fn uuid(value: Value) -> Value {
+    if value.is_undefined() || value.is_none() {
+        return Value::UNDEFINED;
+    }
+    let mut bytes: [u8; 16] =
+        Sha256::digest(value.to_string().as_bytes())[..16].try_into().expect("invariant: sixteen bytes");
+    bytes[6] = bytes[6] & 0x0f | 0x80;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    Value::from(format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]))
+}
+
+/// Whether a regular expression fits somewhere. Matching takes time linear in the text.
+fn matching(text: Value, pattern: &str) -> bool {
+    static PATTERNS: LazyLock<Mutex<HashMap<String, Regex>>> = LazyLock::new(Mutex::default);
+    let Some(text) = text.as_str() else { return false };
+    let mut patterns = PATTERNS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(found) = patterns.get(pattern) {
+        return found.is_match(text);
+    }
+    let Ok(compiled) = Regex::new(pattern) else { return false };
+    let fits = compiled.is_match(text);
+    if patterns.len() < PATTERNS_MAX {
+        patterns.insert(pattern.to_owned(), compiled);
+    }
+    fits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn eval(text: &str, names: Json) -> Option<Json> {
+        let Json::Object(names) = names else { panic!("names are an object") };
+        Expression::parse(text).unwrap().eval(&Scope::new(&names))
+    }
+
+    #[test]
+    fn what_is_not_there_is_nothing_and_no_error() {
+        assert_eq!(eval("data.a.b.c", json!({"data": {}})), None);
+        assert_eq!(eval("data.a or 'x'", json!({"data": {}})), Some(json!("x")));
+        assert_eq!(eval("1 if data.a", json!({})), None);
+        assert_eq!(eval("data.n / data.m * 100", json!({"data": {"n": 1, "m": 4}})), Some(json!(25.0)));
+        assert_eq!(eval("data.n / 0", json!({"data": {"n": 1}})).unwrap_or(Json::Null), Json::Null);
+        assert_eq!(eval("'a' + 1", json!({})), None);
+    }
+
+    #[test]
+    fn filters_do_what_they_say() {
+        assert_eq!(eval("room|after(':')", json!({"room": "a:b:c"})), Some(json!("b:c")));
+        assert_eq!(eval("room|before(':')", json!({"room": "a:b"})), Some(json!("a")));
+        assert_eq!(eval("room|after(':')", json!({"room": "ab"})), Some(json!("ab")));
+        assert_eq!(
+            eval("[('7'|number), ('07'|number), ('x'|number), (3|number)]", json!({})),
+            Some(json!([7, "07", "x", 3]))
+        );
+        assert_eq!(
+            eval("d|without('a', 'b')", json!({"d": {"a": 1, "b": 2, "c": 3}})),
+            Some(json!({"c": 3}))
+        );
+        assert_eq!(eval("d|with({'a': 2})", json!({"d": {"a": 1, "c": 3}})), Some(json!({"a": 2, "c": 3})));
+        assert_eq!(
+            eval("t|naive", json!({"t": "2026-11-20T10:30:00.123Z"})),
+            Some(json!("2026-11-20T10:30:00.123"))
+        );
+        assert_eq!(eval("5242880|mib", json!({})), Some(json!(5.0)));
+        assert_eq!(eval("v is matching('^[0-9]+([.][0-9]+)*$')", json!({"v": "1.20"})), Some(json!(true)));
+        assert_eq!(eval("v is matching('^[0-9]+$')", json!({"v": 3})), Some(json!(false)));
+        assert_eq!(eval("nothing|uuid", json!({})), None);
+        let uuid = eval("'x'|uuid", json!({})).unwrap();
+        assert_eq!(uuid, eval("'x'|uuid", json!({})).unwrap());
+        assert_eq!((uuid.as_str().unwrap().len(), &uuid.as_str().unwrap()[14..15]), (36, "8"));
+    }
+
+    #[test]
+    fn what_is_no_expression_is_told() {
+        assert!(Expression::parse("a +").unwrap_err().contains("`a +`"));
+    }
+}

@@ -1,0 +1,156 @@
+//! What clients and backends say, in the engine's own commands.
+
+use fanfare_protocol::wire::CommandId;
+use fanfare_protocol::ws::OpCode;
+use fanfare_protocol::{Command, Listener, Refusal, Request, json};
+use serde_json::{Map, Value};
+
+use crate::expression::Scope;
+use crate::speech::{Speech, listener_names};
+use crate::tables::{Hears, Refuse, Tables};
+use crate::tag::{self, Tag};
+
+/// What a message means.
+#[derive(Debug)]
+pub struct Understood {
+    /// Which `[[in]]` it is.
+    pub(crate) entry: usize,
+    /// The engine's commands, in order.
+    pub commands: Vec<Value>,
+    names: Map<String, Value>,
+}
+
+/// Who says something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    Client,
+    Backend,
+}
+
+impl Speech {
+    /// Reads one message of a client. What cannot be done is a refusal, and the connection lives on.
+    pub(crate) fn hear(
+        &self,
+        listener: &Listener<'_>,
+        opcode: OpCode,
+        bytes: &[u8],
+        bytes_max: usize,
+        sink: &mut dyn FnMut(Result<Request, Refusal>),
+    ) {
+        let payload = match self.packing.unpack(opcode, bytes, bytes_max) {
+            Ok(payload) => payload,
+            Err(refusal) => return sink(Err(refusal)),
+        };
+        // Bounds on depth and the like hold as for the engine's own messages.
+        if let Err(refusal) = json::check(&payload) {
+            return sink(Err(refusal));
+        }
+        let message: Value = match serde_json::from_slice(&payload) {
+            Ok(message) => message,
+            Err(_) => {
+                return sink(Err(Refusal::invalid(None, None, "the message is no JSON that can be read")));
+            }
+        };
+        let kind = message.get("type").and_then(Value::as_str).unwrap_or_default();
+        if kind == "auth" && self.endpoint.token.first_message {
+            return json::decode(&payload, sink);
+        }
+        if message.is_object() && !self.endpoint.accept.take(kind) {
+            let text = "this endpoint does not take messages of this `type`";
+            return sink(Err(Refusal::invalid(None, Some("type"), text)));
+        }
+        let names = listener_names(&self.tables, listener);
+        let understood = match self.tables.understand(Who::Client, message, names) {
+            Some(Ok(understood)) => understood,
+            Some(Err(refusal)) => return sink(Err(refusal)),
+            None if self.endpoint.native => return json::decode(&payload, sink),
+            None => return sink(Err(unknown())),
+        };
+        self.ask(understood, payload.len(), sink);
+    }
+
+    /// Hands the commands on, each with a tag by which its answer is known.
+    fn ask(&self, understood: Understood, bytes: usize, sink: &mut dyn FnMut(Result<Request, Refusal>)) {
+        let Understood { entry, commands, names } = understood;
+        let message = names.get("message").map(|message| tag::remembered(message, bytes)).unwrap_or_default();
+        let tag = |before, is_last| Tag { entry, before, is_last, message: message.clone() };
+        if commands.is_empty() {
+            // An answer that needs nothing of the engine: asked for in its turn, and counted like any other.
+            let id = Some(CommandId::Text(tag(0, true).write()));
+            return sink(Ok(Request { id, command: Command::Heartbeat { data: None } }));
+        }
+        for (number, command) in commands.iter().enumerate() {
+            let id = CommandId::Text(tag(number, number + 1 == commands.len()).write());
+            json::decode(command.to_string().as_bytes(), &mut |outcome| {
+                let id = Some(id.clone());
+                sink(match outcome {
+                    Ok(request) => Ok(Request { id, ..request }),
+                    Err(refusal) => Err(Refusal { id, ..refusal }),
+                });
+            });
+        }
+    }
+}
+
+impl Tables {
+    /// What a message means, by the first entry that fits; nothing: none does.
+    pub(crate) fn understand(
+        &self,
+        who: Who,
+        message: Value,
+        mut names: Map<String, Value>,
+    ) -> Option<Result<Understood, Refusal>> {
+        let Some(kind) = message.get("type").and_then(Value::as_str).map(str::to_owned) else {
+            let refusal = Refusal::invalid(
+                None,
+                Some("type"),
+                "`type` is missing: the message must be an object with one",
+            );
+            return (!message.is_array()).then_some(Err(refusal));
+        };
+        names.insert("data".to_owned(), message.get("data").cloned().unwrap_or_else(|| Map::new().into()));
+        names.insert("message".to_owned(), message);
+        let scope = Scope::new(&names);
+        let is_it = |of: &&(usize, &Hears)| {
+            let for_it = if who == Who::Client { of.1.client } else { of.1.backend };
+            for_it && of.1.is_of(&kind) && of.1.when.as_ref().is_none_or(|when| when.holds(&scope))
+        };
+        // A type's own entries come before those of all types.
+        let mut fits = self.hears.iter().enumerate();
+        let all: Vec<(usize, &Hears)> = fits.by_ref().collect();
+        let own = all.iter().filter(|of| *of.1.kind != *"*").find(is_it);
+        let (entry, hears) = own.or_else(|| all.iter().filter(|of| *of.1.kind == *"*").find(is_it))?;
+        if let Err(refusal) = hears.fields.check(&names["message"]) {
+            return Some(Err(refusal));
+        }
+        if let Some(refuse) = &hears.refuse {
+            return Some(Err(refused(refuse, &scope)));
+        }
+        let commands = match hears.commands.give(&scope) {
+            Some(Value::Array(commands)) => commands,
+            _ => Vec::new(),
+        };
+        Some(Ok(Understood { entry: *entry, commands, names }))
+    }
+
+    /// What a backend is answered; `done` are the engine's answers.
+    pub(crate) fn reply(&self, understood: Understood, done: &[Value]) -> Option<Value> {
+        let template = self.hears[understood.entry].reply.as_ref()?;
+        let mut names = understood.names;
+        names.insert("done".to_owned(), done.to_vec().into());
+        template.give(&Scope::new(&names))
+    }
+}
+
+/// What an entry that refuses says.
+pub(crate) fn refused(refuse: &Refuse, scope: &Scope) -> Refusal {
+    let message = match refuse.message.give(scope) {
+        Some(Value::String(message)) => message,
+        other => other.unwrap_or_default().to_string(),
+    };
+    Refusal { id: None, code: refuse.code, message, field: refuse.field }
+}
+
+pub(crate) fn unknown() -> Refusal {
+    Refusal::invalid(None, Some("type"), "`type` is none of those that this profile knows")
+}

@@ -1,0 +1,377 @@
+//! What the clients of an endpoint are sent.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use fanfare_protocol::timestamp::rfc3339;
+use fanfare_protocol::{Dialect, Emit, Listener, Pace};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use crate::endpoint::Endpoint;
+use crate::expression::Scope;
+use crate::packing::Packing;
+use crate::pattern::Patterns;
+use crate::tables::{Says, Tables};
+use crate::tag::Tag;
+use crate::template::{Template, items, names};
+
+/// Longest reason of a close (RFC 6455 §5.5).
+const REASON_BYTES_MAX: usize = 123;
+
+/// Answers of the engine; all else that it sends are messages.
+const ANSWERS: [&str; 14] = [
+    "welcome",
+    "joined",
+    "left",
+    "gap",
+    "receipt",
+    "published",
+    "ok",
+    "history",
+    "presence",
+    "heartbeat_ack",
+    "heartbeat_ping",
+    "connection_health",
+    "connection_timeout",
+    "error",
+];
+/// Of these, those that say nothing to who did not ask.
+const QUIET: [&str; 5] = ["welcome", "joined", "left", "ok", "published"];
+
+/// One form in which an endpoint's clients are spoken to.
+#[derive(Debug)]
+pub(crate) struct Speech {
+    pub(crate) tables: Arc<Tables>,
+    pub(crate) endpoint: Arc<Endpoint>,
+    pub(crate) receive: Patterns,
+    pub(crate) packing: Packing,
+    pub(crate) connections_per_user: u32,
+    pub(crate) family: u8,
+}
+
+/// A message of the engine: its members, each as it was written.
+type Members<'m> = BTreeMap<Cow<'m, str>, &'m RawValue>;
+
+impl Dialect for Speech {
+    fn message(&self, native: &[u8], emit: &mut Emit<'_>) {
+        self.say(native, None, emit);
+    }
+
+    fn answer(&self, listener: &Listener<'_>, native: &[u8], emit: &mut Emit<'_>) {
+        let Some((kind, members)) = read(native) else { return };
+        if !ANSWERS.contains(&&*kind) {
+            return self.say(native, Some(listener), emit);
+        }
+        let id = members.get("id").and_then(|id| serde_json::from_str::<Value>(id.get()).ok());
+        let tag = id.as_ref().and_then(Value::as_str).and_then(Tag::read);
+        let reply: Value = serde_json::from_slice(native).unwrap_or_default();
+        let mut scope = self.listener_names(listener);
+        if let Some(tag) = &tag {
+            scope.insert("data".to_owned(), tag.message.get("data").cloned().unwrap_or_else(|| json!({})));
+            scope.insert("message".to_owned(), tag.message.clone());
+            let mut done = vec![Value::Null; tag.before];
+            done.push(reply.clone());
+            scope.insert("done".to_owned(), done.into());
+        }
+        scope.insert("reply".to_owned(), reply.clone());
+        if kind == "error" {
+            return self.fault(&reply, scope, emit);
+        }
+        if let Some(tag) = tag {
+            let entry = self.tables.hears.get(tag.entry).and_then(|entry| entry.reply.as_ref());
+            if let Some(template) = entry.filter(|_| tag.is_last) {
+                self.give(template, &Scope::new(&scope), emit);
+            }
+            return;
+        }
+        let scope = Scope::new(&scope);
+        let told = self.by_entries(&kind, &members, &|| scope.clone(), emit);
+        if !told && (id.is_some() || !QUIET.contains(&&*kind)) {
+            self.emit(native, emit);
+        }
+    }
+
+    fn close(&self, number: u16, reason: &str) -> (u16, Cow<'static, str>) {
+        let found = self.tables.close.iter().find(|(code, _)| *code == Some(number));
+        let found = found.or_else(|| self.tables.close.iter().find(|(code, _)| code.is_none()));
+        let Some((_, close)) = found else { return (number, reason.to_owned().into()) };
+        let text = self.tables.errors.get(&number);
+        let scope =
+            json!({ "code": number, "reason": reason, "text": text, "setting": self.tables.settings });
+        let given = close.reason.as_ref().and_then(|template| template.give(&scope_of(scope)));
+        let mut reason =
+            given.as_ref().and_then(Value::as_str).map_or_else(|| reason.to_owned(), str::to_owned);
+        reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
+        (close.code.unwrap_or(number), reason.into())
+    }
+
+    fn is_tied(&self) -> bool {
+        self.endpoint.tied
+    }
+
+    fn needs_rooms(&self) -> bool {
+        self.endpoint.required
+    }
+
+    fn connections_per_user(&self) -> u32 {
+        self.connections_per_user
+    }
+
+    fn family(&self) -> u8 {
+        self.family
+    }
+
+    fn pace(&self) -> Pace {
+        let heartbeat = self.endpoint.heartbeat;
+        Pace {
+            interval_ms: heartbeat.interval_ms,
+            grace_ms: heartbeat.grace_ms,
+            idle_ms: heartbeat.idle_ms,
+            rate: self.endpoint.rate,
+        }
+    }
+}
+
+impl Speech {
+    /// Says what a message becomes: by the entries that are about it, else in the profile's shape.
+    fn say(&self, native: &[u8], listener: Option<&Listener<'_>>, emit: &mut Emit<'_>) {
+        let Some((kind, members)) = read(native) else { return };
+        if !self.receive.take(&kind) {
+            return;
+        }
+        let scope = || self.message_scope(native, listener);
+        if self.by_entries(&kind, &members, &scope, emit) {
+            return;
+        }
+        let shape = &self.tables.shape;
+        let raw = members.get("data").map(|data| data.get());
+        self.write(&kind, raw, shape.body.as_deref(), &shape.members, &members, &scope, emit);
+    }
+
+    /// Says what the entries say that are about this. False: none is.
+    fn by_entries(
+        &self,
+        kind: &str,
+        members: &Members<'_>,
+        scope: &dyn Fn() -> Scope,
+        emit: &mut Emit<'_>,
+    ) -> bool {
+        let mut entries = self.tables.says.iter().filter(|entry| entry.is_of(kind)).peekable();
+        if entries.peek().is_none() {
+            return false;
+        }
+        let scope = scope();
+        let mut told = false;
+        for entry in entries {
+            if !entry.when.as_ref().is_none_or(|when| when.holds(&scope)) {
+                continue;
+            }
+            told = true;
+            if !entry.drop {
+                match &entry.each {
+                    None => self.by_entry(entry, kind, members, &scope, emit),
+                    Some(each) => {
+                        for (number, item) in
+                            items(each.give(&scope).unwrap_or_default()).into_iter().enumerate()
+                        {
+                            self.by_entry(entry, kind, members, &scope.with(&names(number, item)), emit);
+                        }
+                    }
+                }
+            }
+            if !entry.again {
+                break;
+            }
+        }
+        told
+    }
+
+    fn by_entry(&self, entry: &Says, kind: &str, members: &Members<'_>, scope: &Scope, emit: &mut Emit<'_>) {
+        if let Some(message) = &entry.message {
+            return self.give(message, scope, emit);
+        }
+        let given = entry.kind.as_ref().map(|kind| kind.give(scope));
+        let kind = match &given {
+            None => kind,
+            Some(Some(Value::String(kind))) => kind,
+            Some(_) => return,
+        };
+        let shape = &self.tables.shape;
+        let body = entry.body.as_ref().unwrap_or(&shape.body).as_deref();
+        let besides = entry.members.as_ref().unwrap_or(&shape.members);
+        let data = entry.data.as_ref().map(|data| data.give(scope).map(|data| data.to_string()));
+        let raw = match &data {
+            None => members.get("data").map(|data| data.get()),
+            Some(data) => data.as_deref(),
+        };
+        self.write(kind, raw, body, besides, members, &|| scope.clone(), emit);
+    }
+
+    /// Says whatever a template gives: one message, or a list of them.
+    fn give(&self, template: &Template, scope: &Scope, emit: &mut Emit<'_>) {
+        match template.give(scope) {
+            Some(Value::Array(messages)) => {
+                messages.iter().for_each(|message| self.emit(message.to_string().as_bytes(), emit));
+            }
+            Some(message @ Value::Object(_)) => self.emit(message.to_string().as_bytes(), emit),
+            _ => {}
+        }
+    }
+
+    /// Writes a message in a shape. What was published passes as it was written.
+    fn write(
+        &self,
+        kind: &str,
+        raw: Option<&str>,
+        body: Option<&str>,
+        besides: &[(String, Template)],
+        members: &Members<'_>,
+        scope: &dyn Fn() -> Scope,
+        emit: &mut Emit<'_>,
+    ) {
+        let mut written = Object::new();
+        written.text("type", kind);
+        let mut seen = None;
+        for (name, template) in besides {
+            // Most are no more than a member of the engine's message.
+            match template.name().and_then(|name| members.get(name)) {
+                Some(raw) => written.raw(name, raw.get()),
+                None => {
+                    let scope = seen.get_or_insert_with(scope);
+                    if let Some(value) = template.give(scope) {
+                        written.raw(name, &value.to_string());
+                    }
+                }
+            }
+        }
+        match (body, raw) {
+            (_, None) => {}
+            (Some(name), Some(raw)) => written.raw(name, raw),
+            (None, Some(raw)) => match serde_json::from_str::<Members<'_>>(raw) {
+                Ok(inner) => {
+                    let is_new =
+                        |name: &str| name != "type" && !besides.iter().any(|(beside, _)| beside == name);
+                    inner
+                        .iter()
+                        .filter(|(name, _)| is_new(name))
+                        .for_each(|(name, raw)| written.raw(name, raw.get()));
+                }
+                Err(_) => written.raw("data", raw),
+            },
+        }
+        self.emit(&written.end(), emit);
+    }
+
+    /// Tells that something was refused.
+    fn fault(&self, reply: &Value, mut scope: Map<String, Value>, emit: &mut Emit<'_>) {
+        let code = reply["code"].as_u64().and_then(|code| u16::try_from(code).ok()).unwrap_or_default();
+        let number = self.tables.codes.get(&code).copied().unwrap_or(code);
+        let text = self
+            .tables
+            .errors
+            .get(&code)
+            .map_or_else(|| reply["message"].clone(), |text| text.clone().into());
+        let mut details = reply["details"].clone();
+        if code != 4_001 && text != reply["message"] && details.is_object() {
+            details["reason"] = reply["message"].clone();
+        }
+        let fault = json!({ "type": "error", "code": number, "message": text, "details": details });
+        scope.insert("details".to_owned(), details);
+        scope.insert("code".to_owned(), number.into());
+        scope.insert("text".to_owned(), text);
+        let scope = Scope::new(&scope);
+        if !self.by_entries("error", &Members::new(), &|| scope.clone(), emit) {
+            self.emit(fault.to_string().as_bytes(), emit);
+        }
+    }
+
+    fn emit(&self, json: &[u8], emit: &mut Emit<'_>) {
+        let (opcode, bytes) = self.packing.pack(json);
+        emit(opcode, &bytes);
+    }
+
+    /// What expressions about a message see.
+    fn message_scope(&self, native: &[u8], listener: Option<&Listener<'_>>) -> Scope {
+        let mut names = match serde_json::from_slice(native) {
+            Ok(Value::Object(members)) => members,
+            _ => Map::new(),
+        };
+        if let Some(room) = names.get("room").and_then(Value::as_str) {
+            let (room_type, room_id) = room.split_once(':').unwrap_or(("", room));
+            let (room_type, room_id) = (Value::from(room_type), Value::from(room_id));
+            names.extend([("room_type".to_owned(), room_type), ("room_id".to_owned(), room_id)]);
+        }
+        if let Some(listener) = listener {
+            let publisher = names.remove("user_id");
+            names.extend(self.listener_names(listener));
+            names.insert("user_id".to_owned(), publisher.unwrap_or_default());
+        }
+        if let Some(timestamp) = names.get("timestamp").cloned() {
+            names.insert("now".to_owned(), timestamp);
+        }
+        names.insert("setting".to_owned(), self.tables.settings.clone());
+        Scope::new(&names)
+    }
+
+    /// What expressions about one connection see.
+    pub(crate) fn listener_names(&self, listener: &Listener<'_>) -> Map<String, Value> {
+        listener_names(&self.tables, listener)
+    }
+}
+
+/// What expressions about one connection see.
+pub(crate) fn listener_names(tables: &Tables, listener: &Listener<'_>) -> Map<String, Value> {
+    let mut names = match listener.given {
+        Value::Object(given) => given.clone(),
+        _ => Map::new(),
+    };
+    let now = rfc3339(listener.now_unix_ms);
+    let now = String::from_utf8_lossy(&now).into_owned();
+    names.extend([
+        ("client_id".to_owned(), listener.client_id.into()),
+        ("user_id".to_owned(), listener.user_id.into()),
+        ("role".to_owned(), listener.role.into()),
+        ("now".to_owned(), now.into()),
+        ("setting".to_owned(), tables.settings.clone()),
+    ]);
+    names
+}
+
+fn read(native: &[u8]) -> Option<(Cow<'_, str>, Members<'_>)> {
+    let members: Members<'_> = serde_json::from_slice(native).ok()?;
+    let kind: String = serde_json::from_str(members.get("type")?.get()).ok()?;
+    Some((kind.into(), members))
+}
+
+fn scope_of(names: Value) -> Scope {
+    if let Value::Object(names) = names { Scope::new(&names) } else { Scope::new(&Map::new()) }
+}
+
+/// An object that is being written.
+struct Object(Vec<u8>);
+
+impl Object {
+    fn new() -> Self {
+        Self(vec![b'{'])
+    }
+
+    fn text(&mut self, name: &str, value: &str) {
+        self.raw(name, &Value::from(value).to_string());
+    }
+
+    fn raw(&mut self, name: &str, value: &str) {
+        if self.0.len() > 1 {
+            self.0.push(b',');
+        }
+        self.0.extend_from_slice(Value::from(name).to_string().as_bytes());
+        self.0.push(b':');
+        self.0.extend_from_slice(value.as_bytes());
+    }
+
+    fn end(mut self) -> Vec<u8> {
+        self.0.push(b'}');
+        self.0
+    }
+}

@@ -1,0 +1,89 @@
+//! `POST /v1/profiles/{name}/events`: what a backend has to say in the application's own words.
+
+use std::sync::Arc;
+
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::http::api::{access, service};
+use crate::http::connection::Connection;
+use crate::http::head::Head;
+use crate::http::respond::Response;
+use crate::http::route::{Next, not_allowed};
+use crate::process::Process;
+use crate::shard::Handle;
+
+use super::perform::Doer;
+
+/// Events of one request.
+const EVENTS_MAX: usize = 100;
+
+/// Takes one event or a list of them.
+pub(crate) async fn events(
+    handle: &Handle,
+    process: &Arc<Process>,
+    connection: &mut Connection,
+    head: &Head,
+    name: &str,
+) -> Next {
+    let Some(profile) = process.config.profiles.find(name) else {
+        let response = Response::error(StatusCode::NOT_FOUND, "no profile of this name is on");
+        return Next::Respond(response.closing());
+    };
+    if head.method != Method::POST {
+        return Next::Respond(not_allowed("POST").closing());
+    }
+    let caller = match access::check(process, head) {
+        Ok(caller) => caller,
+        Err(response) => return Next::Respond(response.closing()),
+    };
+    let body = match super::read(process, connection, head).await {
+        Ok(body) => body,
+        Err(next) => return next,
+    };
+    let doer = Doer { handle, process, head, caller: &caller, public: false };
+    let Value::Array(events) = body else {
+        return Next::Respond(match event(&doer, connection, profile, body).await {
+            Ok((done, reply)) => {
+                Response::json(StatusCode::OK, &reply.unwrap_or_else(|| json!({ "done": done })))
+            }
+            Err(response) => response,
+        });
+    };
+    if events.len() > EVENTS_MAX {
+        let message = format!("a request may have {EVENTS_MAX} events at most");
+        return Next::Respond(Response::error(StatusCode::BAD_REQUEST, &message));
+    }
+    let mut answers = Vec::new();
+    for one in events {
+        match event(&doer, connection, profile, one).await {
+            Ok((done, reply)) => answers.push(reply.unwrap_or_else(|| json!({ "done": done }))),
+            Err(response) if answers.is_empty() => return Next::Respond(response),
+            // Those before it are done: the list says where it ended.
+            Err(response) => {
+                answers.push(response.value());
+                return Next::Respond(Response::json(StatusCode::MULTI_STATUS, &answers.into()));
+            }
+        }
+    }
+    Next::Respond(Response::json(StatusCode::OK, &answers.into()))
+}
+
+/// Does what an event means: the engine's answers, and what the backend is answered.
+pub(super) async fn event(
+    doer: &Doer<'_>,
+    connection: &mut Connection,
+    profile: usize,
+    event: Value,
+) -> Result<(Vec<Value>, Option<Value>), Response> {
+    let profiles = &doer.process.config.profiles;
+    let now_unix_ms = doer.process.clock.now().unix_ms;
+    let understood =
+        profiles.understand(profile, event, now_unix_ms).map_err(|refusal| service::refused(&refusal))?;
+    let mut done = Vec::new();
+    for command in understood.commands.clone() {
+        done.push(doer.command(connection, command).await?);
+    }
+    let reply = profiles.reply(profile, understood, &done);
+    Ok((done, reply))
+}
