@@ -83,7 +83,8 @@ pub use prepared::{Prepared, Turn};
 pub use rate::{RATE_RULES_MAX, Rate, RatePer, RateRule};
 pub use receive::Receive;
 pub use room_type::{
-    Compression, CompressionMode, Delivery, Devices, HistoryRule, QueueRule, RoomType, Sanitize, Slow,
+    Compression, CompressionMode, Delivery, Devices, HistoryRule, Presence, QueueRule, RoomType, Sanitize,
+    Slow,
 };
 pub use stats::{Stats, Wire};
 pub use time::Now;

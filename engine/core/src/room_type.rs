@@ -33,7 +33,7 @@ pub struct RoomType {
     /// How its messages are compressed.
     pub compression: Compression,
     /// Whether members are told who comes and goes.
-    pub presence: bool,
+    pub presence: Presence,
     /// Whether only its creator and who was invited may be in it.
     pub private: bool,
     /// Roles that may create one of its rooms; `*` is every role. None: its rooms need no creation and have no creator.
@@ -87,6 +87,18 @@ pub enum Devices {
     Any,
     /// That device alone: each (told apart by its client id) gets everything.
     Each,
+}
+
+/// Whether members are told who comes and goes, and what counts as somebody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Presence {
+    /// They are not.
+    #[default]
+    Off,
+    /// A user, who comes with its first connection and leaves some time after its last.
+    Users,
+    /// Each connection.
+    Connections,
 }
 
 /// What becomes of characters in published `data` that can hide or forge text: see [`fanfare_protocol::sanitize`].
@@ -193,7 +205,7 @@ impl RoomType {
             durable: false,
             sanitize: Sanitize::Off,
             compression: Compression::default(),
-            presence: false,
+            presence: Presence::Off,
             private: false,
             create: Vec::new(),
             created_only: false,

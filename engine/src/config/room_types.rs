@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use fanfare_core::{Compression, Delivery, Devices, HistoryRule, QueueRule, RoomType, Sanitize, Slow};
+use fanfare_core::{
+    Compression, Delivery, Devices, HistoryRule, Presence, QueueRule, RoomType, Sanitize, Slow,
+};
 
 use super::problem::Problems;
 use super::section::Section;
@@ -74,7 +76,11 @@ fn room_type(mut section: Section<'_>, compression: Compression) -> Option<RoomT
             reset_every: section.number("compression_reset", compression.reset_every, RESET_EVERY),
             ..compression
         },
-        presence: section.flag("presence", false),
+        presence: section.flag_or(
+            "presence",
+            [Presence::Off, Presence::Users],
+            &[("each", Presence::Connections)],
+        ),
         private: section.flag("private", false),
         create: section.texts("create", &[]),
         created_only: section.flag("created_only", false),
@@ -142,4 +148,32 @@ fn history(mut section: Section<'_>) -> HistoryRule {
     };
     section.finish();
     rule
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn parse(settings: &str) -> Result<RoomType, String> {
+        let text = format!("[[room_type]]\nname = \"ward\"\n{settings}\n");
+        let config = Config::parse(&text, &|_| None, &|_| None).map_err(|error| error.to_string())?;
+        Ok(config.room_types[0].clone())
+    }
+
+    #[test]
+    fn presence_is_of_nobody_of_users_or_of_connections() {
+        for (settings, presence) in [
+            ("", Presence::Off),
+            ("presence = false", Presence::Off),
+            ("presence = true", Presence::Users),
+            ("presence = \"each\"", Presence::Connections),
+        ] {
+            assert_eq!(parse(settings).unwrap().presence, presence, "{settings}");
+        }
+        for settings in ["presence = \"all\"", "presence = 1", "presence = [\"each\"]"] {
+            let told = parse(settings).unwrap_err();
+            assert!(told.contains("room_type.presence (line 3): must be true, false or \"each\""), "{told}");
+        }
+    }
 }

@@ -152,6 +152,25 @@ impl<'s> Section<'s> {
         })
     }
 
+    /// True or false (the first: false, which is what is usual), or one of a few words.
+    pub(super) fn flag_or<T: Copy>(
+        &mut self,
+        key: &'static str,
+        [no, yes]: [T; 2],
+        choices: &[(&str, T)],
+    ) -> T {
+        let words: Vec<_> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        let of = |flag| if flag { yes } else { no };
+        self.read(key, no, &format!("must be true, false or {}", words.join(", ")), |value| match value {
+            Value::Flag(flag) => Some(of(flag)),
+            Value::Text(text) => {
+                let choice = choices.iter().find(|(word, _)| **word == text).map(|(_, choice)| *choice);
+                choice.or_else(|| text.parse().ok().map(of))
+            }
+            _ => None,
+        })
+    }
+
     /// One of a few words.
     pub(super) fn choice<T: Copy>(&mut self, key: &'static str, default: T, choices: &[(&str, T)]) -> T {
         let words: Vec<_> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use fanfare_core::service::ServiceOptions;
-use fanfare_core::{Application, CompressionMode, RoomType};
+use fanfare_core::{Application, CompressionMode, Presence, RoomType};
 
 use super::file::{Input, Table};
 use super::given::Given;
@@ -85,7 +85,8 @@ fn top(table: Table, input: &Input<'_>, digest: String, problems: &Problems) -> 
     let development = auth.keys.is_empty();
     let (mut room_types, default_room_type) = types;
     if development && room_types.iter().all(|room_type| *room_type.name != *DEMO) {
-        let of = RoomType { presence: true, compression: compression.rooms, ..RoomType::open(DEMO) };
+        let of =
+            RoomType { presence: Presence::Users, compression: compression.rooms, ..RoomType::open(DEMO) };
         room_types.push(of);
     }
     if development && !listen.ip().is_loopback() {
