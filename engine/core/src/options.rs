@@ -224,9 +224,14 @@ impl Options {
     }
 }
 
-/// Whether a list of roles names this one or everybody.
+/// Whether a list of roles lets this one: the first entry that fits it decides, `*` fits everybody, and what begins with `!`
+/// keeps out.
 pub(crate) fn lists(roles: &[String], role: &str) -> bool {
-    roles.iter().any(|listed| listed == "*" || listed == role)
+    let verdict = |entry: &String| {
+        let name = entry.strip_prefix('!').unwrap_or(entry);
+        (name == "*" || name == role).then_some(name.len() == entry.len())
+    };
+    roles.iter().find_map(verdict).unwrap_or(false)
 }
 
 impl Default for Options {
@@ -279,6 +284,28 @@ impl Default for Options {
             watch: Watch::default(),
             hooks: None,
             mode: Mode::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_list_of_roles_the_first_entry_that_fits_decides() {
+        for (list, [nurse, anonymous]) in [
+            (&["*"][..], [true, true]),
+            (&[], [false, false]),
+            (&["nurse"], [true, false]),
+            (&["!anonymous", "*"], [true, false]),
+            (&["*", "!anonymous"], [true, true]),
+            (&["anonymous", "!*"], [false, true]),
+            (&["!anonymous"], [false, false]),
+            (&["!nurse", "nurse", "anonymous"], [false, true]),
+        ] {
+            let list: Vec<String> = list.iter().map(|entry| (*entry).to_owned()).collect();
+            assert_eq!([lists(&list, "nurse"), lists(&list, "anonymous")], [nurse, anonymous], "{list:?}");
         }
     }
 }

@@ -52,8 +52,8 @@ fn room_type(mut section: Section<'_>, compression: Compression) -> Option<RoomT
     let (delivery, queue, devices, durable) = keeping(&mut section, QueueRule::NONE);
     let room_type = RoomType {
         name: name.as_deref().unwrap_or_default().into(),
-        join: section.texts("join", &["*"]),
-        publish: section.texts("publish", &["*"]),
+        join: section.roles("join", &["*"]),
+        publish: section.roles("publish", &["*"]),
         max_members: section.number("max_members", 0, 0..=10_000_000),
         history: history(section.section("history")),
         slow: section.choice(
@@ -82,7 +82,7 @@ fn room_type(mut section: Section<'_>, compression: Compression) -> Option<RoomT
             &[("each", Presence::Connections)],
         ),
         private: section.flag("private", false),
-        create: section.texts("create", &[]),
+        create: section.roles("create", &[]),
         created_only: section.flag("created_only", false),
         cleanup: section.flag("cleanup", false),
     };
@@ -174,6 +174,21 @@ mod tests {
         for settings in ["presence = \"all\"", "presence = 1", "presence = [\"each\"]"] {
             let told = parse(settings).unwrap_err();
             assert!(told.contains("room_type.presence (line 3): must be true, false or \"each\""), "{told}");
+        }
+    }
+
+    #[test]
+    fn lists_of_roles_may_keep_roles_out() {
+        let ward = parse("join = [\"!anonymous\", \"*\"]").unwrap();
+        assert_eq!(
+            (&ward.join[..], &ward.publish[..]),
+            (&["!anonymous".into(), "*".into()][..], &["*".into()][..])
+        );
+        for setting in ["join", "publish", "create"] {
+            for role in ["", "!"] {
+                let told = parse(&format!("{setting} = [\"{role}\"]")).unwrap_err();
+                assert!(told.contains(&format!("room_type.{setting} (line 1): must be roles")), "{told}");
+            }
         }
     }
 }

@@ -214,6 +214,15 @@ impl<'s> Section<'s> {
         })
     }
 
+    /// A list of roles: `*` is every role, and what begins with `!` keeps a role out that a later entry lets in.
+    pub(super) fn roles(&mut self, key: &'static str, default: &[&str]) -> Vec<String> {
+        let roles = self.texts(key, default);
+        if roles.iter().any(|role| role.strip_prefix('!').unwrap_or(role).is_empty()) {
+            self.problem(key, "must be roles: `*` for every role, `!` before one that may not");
+        }
+        roles
+    }
+
     /// Notes what is in the file that a setting of this table names.
     pub(super) fn note_content(&self, key: &str, content: &[u8]) {
         self.problems.given.borrow_mut().note_content(&joined(&self.label, key), content);
