@@ -1,13 +1,11 @@
 //! What the core may do and how much of it: every bound of a shard in one place.
 
-use fanfare_protocol::{Dialects, RoomName, Target};
+use fanfare_protocol::{Dialects, RoomName};
 use foldhash::quality::FixedState;
 
-use crate::RoomPattern;
 use crate::fact::Watch;
 use crate::hook::Hooks;
 use crate::id::ShardId;
-use crate::identity::covers;
 use crate::mode::Mode;
 use crate::permission::{Permission, Permissions, RoleRule, permissions_of};
 use crate::rate::RateRule;
@@ -200,18 +198,6 @@ impl Options {
     pub(crate) fn permits(&self, role: &str, permission: Permission) -> bool {
         (self.roles.is_empty() && Permissions::USUAL.has(permission))
             || self.permissions_of(role).has(permission)
-    }
-
-    /// Whether a role, with a token for these rooms (nothing: all), may publish to a target.
-    pub fn may_publish(&self, role: &str, rooms: Option<&[RoomPattern]>, target: &Target) -> bool {
-        match target {
-            Target::Room(room) => {
-                covers(rooms, room.as_str())
-                    && lists(&self.type_of(room).publish, role)
-                    && self.permits(role, Permission::Publish)
-            }
-            _ => lists(&self.broadcast_roles, role),
-        }
     }
 
     /// The type that a room follows.

@@ -34,6 +34,8 @@ pub struct RoomType {
     pub compression: Compression,
     /// Whether members are told who comes and goes.
     pub presence: Presence,
+    /// Whether each of its rooms belongs to one user.
+    pub owner: Owner,
     /// Whether only its creator and who was invited may be in it.
     pub private: bool,
     /// Roles that may create one of its rooms; `*` is every role. None: its rooms need no creation and have no creator.
@@ -87,6 +89,16 @@ pub enum Devices {
     Any,
     /// That device alone: each (told apart by its client id) gets everything.
     Each,
+}
+
+/// To whom a room belongs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Owner {
+    /// To nobody but its creator, where it has one.
+    #[default]
+    Nobody,
+    /// To the user whose id stands after the first `:` of its name. Nobody else comes in but operators and backends.
+    Id,
 }
 
 /// Whether members are told who comes and goes, and what counts as somebody.
@@ -206,6 +218,7 @@ impl RoomType {
             sanitize: Sanitize::Off,
             compression: Compression::default(),
             presence: Presence::Off,
+            owner: Owner::Nobody,
             private: false,
             create: Vec::new(),
             created_only: false,

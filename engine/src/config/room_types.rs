@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fanfare_core::{
-    Compression, Delivery, Devices, HistoryRule, Presence, QueueRule, RoomType, Sanitize, Slow,
+    Compression, Delivery, Devices, HistoryRule, Owner, Presence, QueueRule, RoomType, Sanitize, Slow,
 };
 
 use super::problem::Problems;
@@ -81,6 +81,7 @@ fn room_type(mut section: Section<'_>, compression: Compression) -> Option<RoomT
             [Presence::Off, Presence::Users],
             &[("each", Presence::Connections)],
         ),
+        owner: section.choice("owner", Owner::Nobody, &[("nobody", Owner::Nobody), ("id", Owner::Id)]),
         private: section.flag("private", false),
         create: section.roles("create", &[]),
         created_only: section.flag("created_only", false),
@@ -189,6 +190,16 @@ mod tests {
                 let told = parse(&format!("{setting} = [\"{role}\"]")).unwrap_err();
                 assert!(told.contains(&format!("room_type.{setting} (line 1): must be roles")), "{told}");
             }
+        }
+    }
+
+    #[test]
+    fn rooms_belong_to_nobody_or_to_who_is_named() {
+        assert_eq!(parse("").unwrap().owner, Owner::Nobody);
+        assert_eq!(parse("owner = \"id\"").unwrap().owner, Owner::Id);
+        for settings in ["owner = \"name\"", "owner = true"] {
+            let told = parse(settings).unwrap_err();
+            assert!(told.contains("room_type.owner (line 3): must be one of \"nobody\", \"id\""), "{told}");
         }
     }
 }
