@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::RoomPattern;
+use crate::rights::Bearer;
 use crate::time::Now;
 
 /// What a checked token says.
@@ -26,12 +27,13 @@ impl Identity {
         now.mono_ms().saturating_add(self.expires_at_unix_ms.saturating_sub(now.unix_ms))
     }
 
-    /// Whether the token lets its bearer into a room.
-    pub fn covers(&self, room: &str) -> bool {
-        covers(self.rooms.as_deref(), room)
+    /// Who shows the token.
+    pub fn bearer(&self) -> Bearer<'_> {
+        Bearer { user_id: &self.user_id, role: &self.role, rooms: self.rooms.as_deref() }
     }
 }
 
+/// Whether a token for these rooms (nothing: all) goes for one.
 pub(crate) fn covers(patterns: Option<&[RoomPattern]>, room: &str) -> bool {
     patterns.is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(room)))
 }

@@ -49,6 +49,7 @@ mod permission;
 mod prepared;
 mod rate;
 mod receive;
+mod rights;
 mod room_type;
 pub mod service;
 mod stats;
@@ -82,8 +83,10 @@ pub use permission::{PERMISSIONS, Permission, Permissions, RoleRule, usual_of};
 pub use prepared::{Prepared, Turn};
 pub use rate::{RATE_RULES_MAX, Rate, RatePer, RateRule};
 pub use receive::Receive;
+pub use rights::Bearer;
 pub use room_type::{
-    Compression, CompressionMode, Delivery, Devices, HistoryRule, QueueRule, RoomType, Sanitize, Slow,
+    Compression, CompressionMode, Delivery, Devices, HistoryRule, Owner, Presence, QueueRule, RoomType,
+    Sanitize, Slow,
 };
 pub use stats::{Stats, Wire};
 pub use time::Now;

@@ -1,13 +1,11 @@
 //! What the core may do and how much of it: every bound of a shard in one place.
 
-use fanfare_protocol::{Dialects, RoomName, Target};
+use fanfare_protocol::{Dialects, RoomName};
 use foldhash::quality::FixedState;
 
-use crate::RoomPattern;
 use crate::fact::Watch;
 use crate::hook::Hooks;
 use crate::id::ShardId;
-use crate::identity::covers;
 use crate::mode::Mode;
 use crate::permission::{Permission, Permissions, RoleRule, permissions_of};
 use crate::rate::RateRule;
@@ -202,18 +200,6 @@ impl Options {
             || self.permissions_of(role).has(permission)
     }
 
-    /// Whether a role, with a token for these rooms (nothing: all), may publish to a target.
-    pub fn may_publish(&self, role: &str, rooms: Option<&[RoomPattern]>, target: &Target) -> bool {
-        match target {
-            Target::Room(room) => {
-                covers(rooms, room.as_str())
-                    && lists(&self.type_of(room).publish, role)
-                    && self.permits(role, Permission::Publish)
-            }
-            _ => lists(&self.broadcast_roles, role),
-        }
-    }
-
     /// The type that a room follows.
     pub fn type_of(&self, room: &RoomName) -> &RoomType {
         if room.is_inbox() {
@@ -224,9 +210,14 @@ impl Options {
     }
 }
 
-/// Whether a list of roles names this one or everybody.
+/// Whether a list of roles lets this one: the first entry that fits it decides, `*` fits everybody, and what begins with `!`
+/// keeps out.
 pub(crate) fn lists(roles: &[String], role: &str) -> bool {
-    roles.iter().any(|listed| listed == "*" || listed == role)
+    let verdict = |entry: &String| {
+        let name = entry.strip_prefix('!').unwrap_or(entry);
+        (name == "*" || name == role).then_some(name.len() == entry.len())
+    };
+    roles.iter().find_map(verdict).unwrap_or(false)
 }
 
 impl Default for Options {
@@ -279,6 +270,28 @@ impl Default for Options {
             watch: Watch::default(),
             hooks: None,
             mode: Mode::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_list_of_roles_the_first_entry_that_fits_decides() {
+        for (list, [nurse, anonymous]) in [
+            (&["*"][..], [true, true]),
+            (&[], [false, false]),
+            (&["nurse"], [true, false]),
+            (&["!anonymous", "*"], [true, false]),
+            (&["*", "!anonymous"], [true, true]),
+            (&["anonymous", "!*"], [false, true]),
+            (&["!anonymous"], [false, false]),
+            (&["!nurse", "nurse", "anonymous"], [false, true]),
+        ] {
+            let list: Vec<String> = list.iter().map(|entry| (*entry).to_owned()).collect();
+            assert_eq!([lists(&list, "nurse"), lists(&list, "anonymous")], [nurse, anonymous], "{list:?}");
         }
     }
 }

@@ -33,7 +33,9 @@ pub struct RoomType {
     /// How its messages are compressed.
     pub compression: Compression,
     /// Whether members are told who comes and goes.
-    pub presence: bool,
+    pub presence: Presence,
+    /// Whether each of its rooms belongs to one user.
+    pub owner: Owner,
     /// Whether only its creator and who was invited may be in it.
     pub private: bool,
     /// Roles that may create one of its rooms; `*` is every role. None: its rooms need no creation and have no creator.
@@ -87,6 +89,28 @@ pub enum Devices {
     Any,
     /// That device alone: each (told apart by its client id) gets everything.
     Each,
+}
+
+/// To whom a room belongs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Owner {
+    /// To nobody but its creator, where it has one.
+    #[default]
+    Nobody,
+    /// To the user whose id stands after the first `:` of its name. Nobody else comes in but operators and backends.
+    Id,
+}
+
+/// Whether members are told who comes and goes, and what counts as somebody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Presence {
+    /// They are not.
+    #[default]
+    Off,
+    /// A user, who comes with its first connection and leaves some time after its last.
+    Users,
+    /// Each connection.
+    Connections,
 }
 
 /// What becomes of characters in published `data` that can hide or forge text: see [`fanfare_protocol::sanitize`].
@@ -193,7 +217,8 @@ impl RoomType {
             durable: false,
             sanitize: Sanitize::Off,
             compression: Compression::default(),
-            presence: false,
+            presence: Presence::Off,
+            owner: Owner::Nobody,
             private: false,
             create: Vec::new(),
             created_only: false,

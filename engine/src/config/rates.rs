@@ -30,7 +30,7 @@ fn rule(mut section: Section<'_>) -> Option<RateRule> {
     );
     let per_minute = section.number("per_minute", 0, 1..=60_000_000);
     let burst = section.number("burst", 10, 1..=1_000_000);
-    let roles = section.texts("roles", &[]);
+    let roles = section.roles("roles", &[]);
     if kind.is_none() {
         section.problem("type", format!("is required, and {rule}"));
     }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use fanfare_core::{Compression, Delivery, Devices, HistoryRule, QueueRule, RoomType, Sanitize, Slow};
+use fanfare_core::{
+    Compression, Delivery, Devices, HistoryRule, Owner, Presence, QueueRule, RoomType, Sanitize, Slow,
+};
 
 use super::problem::Problems;
 use super::section::Section;
@@ -50,8 +52,8 @@ fn room_type(mut section: Section<'_>, compression: Compression) -> Option<RoomT
     let (delivery, queue, devices, durable) = keeping(&mut section, QueueRule::NONE);
     let room_type = RoomType {
         name: name.as_deref().unwrap_or_default().into(),
-        join: section.texts("join", &["*"]),
-        publish: section.texts("publish", &["*"]),
+        join: section.roles("join", &["*"]),
+        publish: section.roles("publish", &["*"]),
         max_members: section.number("max_members", 0, 0..=10_000_000),
         history: history(section.section("history")),
         slow: section.choice(
@@ -74,9 +76,14 @@ fn room_type(mut section: Section<'_>, compression: Compression) -> Option<RoomT
             reset_every: section.number("compression_reset", compression.reset_every, RESET_EVERY),
             ..compression
         },
-        presence: section.flag("presence", false),
+        presence: section.flag_or(
+            "presence",
+            [Presence::Off, Presence::Users],
+            &[("each", Presence::Connections)],
+        ),
+        owner: section.choice("owner", Owner::Nobody, &[("nobody", Owner::Nobody), ("id", Owner::Id)]),
         private: section.flag("private", false),
-        create: section.texts("create", &[]),
+        create: section.roles("create", &[]),
         created_only: section.flag("created_only", false),
         cleanup: section.flag("cleanup", false),
     };
@@ -142,4 +149,57 @@ fn history(mut section: Section<'_>) -> HistoryRule {
     };
     section.finish();
     rule
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn parse(settings: &str) -> Result<RoomType, String> {
+        let text = format!("[[room_type]]\nname = \"ward\"\n{settings}\n");
+        let config = Config::parse(&text, &|_| None, &|_| None).map_err(|error| error.to_string())?;
+        Ok(config.room_types[0].clone())
+    }
+
+    #[test]
+    fn presence_is_of_nobody_of_users_or_of_connections() {
+        for (settings, presence) in [
+            ("", Presence::Off),
+            ("presence = false", Presence::Off),
+            ("presence = true", Presence::Users),
+            ("presence = \"each\"", Presence::Connections),
+        ] {
+            assert_eq!(parse(settings).unwrap().presence, presence, "{settings}");
+        }
+        for settings in ["presence = \"all\"", "presence = 1", "presence = [\"each\"]"] {
+            let told = parse(settings).unwrap_err();
+            assert!(told.contains("room_type.presence (line 3): must be true, false or \"each\""), "{told}");
+        }
+    }
+
+    #[test]
+    fn lists_of_roles_may_keep_roles_out() {
+        let ward = parse("join = [\"!anonymous\", \"*\"]").unwrap();
+        assert_eq!(
+            (&ward.join[..], &ward.publish[..]),
+            (&["!anonymous".into(), "*".into()][..], &["*".into()][..])
+        );
+        for setting in ["join", "publish", "create"] {
+            for role in ["", "!"] {
+                let told = parse(&format!("{setting} = [\"{role}\"]")).unwrap_err();
+                assert!(told.contains(&format!("room_type.{setting} (line 1): must be roles")), "{told}");
+            }
+        }
+    }
+
+    #[test]
+    fn rooms_belong_to_nobody_or_to_who_is_named() {
+        assert_eq!(parse("").unwrap().owner, Owner::Nobody);
+        assert_eq!(parse("owner = \"id\"").unwrap().owner, Owner::Id);
+        for settings in ["owner = \"name\"", "owner = true"] {
+            let told = parse(settings).unwrap_err();
+            assert!(told.contains("room_type.owner (line 3): must be one of \"nobody\", \"id\""), "{told}");
+        }
+    }
 }

@@ -152,6 +152,25 @@ impl<'s> Section<'s> {
         })
     }
 
+    /// True or false (the first: false, which is what is usual), or one of a few words.
+    pub(super) fn flag_or<T: Copy>(
+        &mut self,
+        key: &'static str,
+        [no, yes]: [T; 2],
+        choices: &[(&str, T)],
+    ) -> T {
+        let words: Vec<_> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        let of = |flag| if flag { yes } else { no };
+        self.read(key, no, &format!("must be true, false or {}", words.join(", ")), |value| match value {
+            Value::Flag(flag) => Some(of(flag)),
+            Value::Text(text) => {
+                let choice = choices.iter().find(|(word, _)| **word == text).map(|(_, choice)| *choice);
+                choice.or_else(|| text.parse().ok().map(of))
+            }
+            _ => None,
+        })
+    }
+
     /// One of a few words.
     pub(super) fn choice<T: Copy>(&mut self, key: &'static str, default: T, choices: &[(&str, T)]) -> T {
         let words: Vec<_> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();
@@ -193,6 +212,15 @@ impl<'s> Section<'s> {
                 .collect(),
             _ => None,
         })
+    }
+
+    /// A list of roles: `*` is every role, and what begins with `!` keeps a role out that a later entry lets in.
+    pub(super) fn roles(&mut self, key: &'static str, default: &[&str]) -> Vec<String> {
+        let roles = self.texts(key, default);
+        if roles.iter().any(|role| role.strip_prefix('!').unwrap_or(role).is_empty()) {
+            self.problem(key, "must be roles: `*` for every role, `!` before one that may not");
+        }
+        roles
     }
 
     /// Notes what is in the file that a setting of this table names.

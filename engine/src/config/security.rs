@@ -93,7 +93,7 @@ pub(super) fn read(
         }
     }
     let api_roles = section.texts("api_roles", &["admin", "service"]);
-    let broadcast_roles = section.texts("broadcast_roles", &["admin", "service"]);
+    let broadcast_roles = section.roles("broadcast_roles", &["admin", "service"]);
     let mut keys: Vec<Key> = section.sections("key").into_iter().filter_map(key).collect();
     keys.extend(key_from_environment(env, problems));
     if keys.len() > KEYS_MAX {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_core::service::ServiceOptions;
-use fanfare_core::{Application, CompressionMode, RoomType};
+use fanfare_core::{Application, CompressionMode, Presence, RoomType};
 use fanfare_profile::Profiles;
 
 use super::file::{Input, Table};
@@ -94,7 +94,8 @@ fn top(
     let development = auth.keys.is_empty();
     let (mut room_types, default_room_type) = types;
     if development && room_types.iter().all(|room_type| *room_type.name != *DEMO) {
-        let of = RoomType { presence: true, compression: compression.rooms, ..RoomType::open(DEMO) };
+        let of =
+            RoomType { presence: Presence::Users, compression: compression.rooms, ..RoomType::open(DEMO) };
         room_types.push(of);
     }
     if development && !listen.ip().is_loopback() {

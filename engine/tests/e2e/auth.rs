@@ -154,6 +154,59 @@ fn room_types_say_which_roles_may_do_what() {
 }
 
 #[test]
+fn the_first_entry_of_a_list_that_fits_a_role_decides() {
+    let config = r#"
+        [auth]
+        broadcast_roles = ["!nurse", "*"]
+        api_roles = ["admin", "nurse", "anonymous"]
+        [[room_type]]
+        name = "forum"
+        join = ["!banned", "*"]
+        publish = ["!anonymous", "*"]
+        create = ["!anonymous", "!nurse", "*"]
+        [[room_type]]
+        name = "late"
+        publish = ["*", "!anonymous"]
+        "#;
+    let server = Server::with(config);
+    let publish = |client: &mut Client, target: Value| {
+        let mut command = json!({"type": "publish", "event": "say", "data": 1});
+        command.as_object_mut().unwrap().extend(target.as_object().unwrap().clone());
+        client.ask(command)["code"].clone()
+    };
+    let mut banned = Client::join_server(&server, "b", "banned");
+    for kind in ["join", "history", "presence"] {
+        assert_eq!(banned.ask(json!({"type": kind, "room": "forum:1"}))["code"], 4013, "{kind}");
+    }
+    let mut anonymous = Client::join_server(&server, "a", "anonymous");
+    anonymous.join("forum:1");
+    assert_eq!(publish(&mut anonymous, json!({"room": "forum:1"})), 4013);
+    assert_eq!(publish(&mut anonymous, json!({"room": "late:1"})), Value::Null, "the star stands before it");
+    assert_eq!(publish(&mut anonymous, json!({"user": "b"})), Value::Null);
+    let mut nurse = Client::join_server(&server, "n", "nurse");
+    assert_eq!(publish(&mut nurse, json!({"room": "forum:1"})), Value::Null);
+    anonymous.expect("say");
+    assert_eq!(publish(&mut nurse, json!({"user": "b"})), 4013);
+    // Services and HTTP go by the same lists.
+    let send = json!({"type": "chat.send", "room": "forum:1", "data": {"text": "hi"}});
+    assert_eq!(anonymous.ask(send.clone())["code"], 4013);
+    assert_eq!(nurse.ask(send)["type"], "ok");
+    let create = json!({"type": "room.create", "room": "forum:2"});
+    assert_eq!(
+        [anonymous.ask(create.clone())["code"].clone(), nurse.ask(create.clone())["code"].clone()],
+        [4013, 4013]
+    );
+    assert_eq!(Client::join_server(&server, "u", "user").ask(create)["type"], "ok");
+    let over_http = |role: &str| {
+        let bearer = format!("Bearer {}", token("h", role, json!({})));
+        let headers = [("authorization", &*bearer), ("content-type", "application/json")];
+        let body = json!({"room": "forum:1", "event": "say", "data": 1}).to_string();
+        request(&server, "POST", "/v1/publish", &headers, &body).status
+    };
+    assert_eq!([over_http("anonymous"), over_http("nurse")], [403, 200]);
+}
+
+#[test]
 fn foreign_pages_are_turned_away_before_the_upgrade() {
     let config = "[auth]\nallowed_origins = [\"https://app.example\"]\n[[auth.key]]\nalgorithm = \"HS256\"\nsecret = \"a secret of at least thirty-two bytes\"\n";
     let server = Server::with(config);

@@ -27,6 +27,7 @@ mod limits;
 mod monitors;
 mod notifications;
 mod operations;
+mod owners;
 mod panics;
 mod polls;
 mod presence;

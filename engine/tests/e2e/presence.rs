@@ -170,3 +170,82 @@ fn over_http_a_user_says_what_it_is_doing_on_all_of_its_connections() {
         assert_eq!((refused.status, &refused.json()["details"]["field"]), (400, &json!(field)), "{body}");
     }
 }
+
+#[test]
+fn with_presence_each_connections_are_told_of_at_once_and_their_deaths_too() {
+    let config = "[[room_type]]\nname = \"board\"\npresence = \"each\"\n[[role]]\nname = \"guest\"\npermissions = [\"join\"]\n";
+    for options in deployments() {
+        let server = Server::start(Options { config: config.to_owned(), ..options });
+        let connect = |id: &str, user: &str, role: &str| {
+            let bearer = format!("Bearer {}", token(user, role, json!({})));
+            Client::welcomed(&server, &format!("/v1/ws?client_id={id}"), &[("authorization", &bearer)])
+        };
+        let ids = |list: &Value| -> Vec<String> {
+            let rows = list.as_array().unwrap().iter();
+            rows.map(|row| row["client_id"].as_str().unwrap().to_owned()).collect()
+        };
+        let mut ada = connect("a-1", "ada", "nurse");
+        let state = ada.join("board:1")["state"]["presence"].clone();
+        assert_eq!((ids(&state["members"]), &state["count"]), (vec!["a-1".to_owned()], &json!(1)), "{state}");
+        let row = state["members"][0].as_object().unwrap();
+        assert_eq!(row.keys().collect::<Vec<_>>(), ["client_id", "role", "since", "user_id"], "{state}");
+        ada.expect_nothing();
+        let mut ben = connect("b-1", "ben", "user");
+        let state = ben.join("board:1")["state"]["presence"].clone();
+        assert_eq!((ids(&state["members"]).len(), &state["count"]), (2, &json!(2)), "{state}");
+        let told = ada.expect("$presence");
+        assert_eq!(
+            (ids(&told["data"]["joined"]), &told["data"]["count"]),
+            (vec!["b-1".to_owned()], &json!(2))
+        );
+        // A second connection of the same user is somebody of its own.
+        let mut tab = connect("b-2", "ben", "user");
+        tab.join("board:1");
+        for client in [&mut ada, &mut ben] {
+            assert_eq!(ids(&client.expect("$presence")["data"]["joined"]), ["b-2"]);
+        }
+        tab.expect_nothing();
+        // What one says is of that connection alone.
+        tab.ask(json!({"type": "presence.set", "room": "board:1", "data": {"status": "busy"}}));
+        ben.send(&json!({"type": "heartbeat", "data": {"page": "/rounds"}}));
+        let mut changed: Vec<Value> =
+            (0..2).map(|_| ada.expect("$presence")["data"]["changed"][0].clone()).collect();
+        changed.sort_by_key(|row| row["client_id"].to_string());
+        assert_eq!(changed[0]["page"], "/rounds", "{changed:?}");
+        assert_eq!((&changed[1]["status"], changed[1].get("page")), (&json!("busy"), None), "{changed:?}");
+        let list = ada.ask(json!({"type": "presence", "room": "board:1"}));
+        assert_eq!(
+            (ids(&list["members"]), &list["count"]),
+            (vec!["a-1".into(), "b-1".into(), "b-2".into()], &json!(3))
+        );
+        let (status, page) = api(&server, "GET", "/v1/rooms/board:1/presence?limit=1&after=a-1", None);
+        assert_eq!(
+            (status, ids(&page["members"]), &page["more"]),
+            (200, vec!["b-1".to_owned()], &json!(true)),
+            "{page}"
+        );
+        // One dies without a word, one leaves, one is kicked.
+        drop(tab);
+        let left = ada.expect("$presence")["data"].clone();
+        assert_eq!((&left["left"][0]["client_id"], &left["count"]), (&json!("b-2"), &json!(2)), "{left}");
+        ben.ask(json!({"type": "leave", "room": "board:1"}));
+        let left = ada.expect("$presence")["data"]["left"][0].clone();
+        assert_eq!([&left["client_id"], &left["user_id"], &left["role"]], ["b-1", "ben", "user"], "{left}");
+        ben.join("board:1");
+        ada.expect("$presence");
+        let (status, _) = api(&server, "DELETE", "/v1/connections/b-1", None);
+        assert_eq!(status, 200);
+        assert_eq!(ada.expect("$presence")["data"]["left"][0]["client_id"], "b-1");
+        // Who may not see is told nothing, and is seen.
+        let mut eve = connect("e-1", "eve", "guest");
+        assert!(eve.join("board:1").get("state").is_none());
+        assert_eq!(ada.expect("$presence")["data"]["joined"][0]["role"], "guest");
+        let mut cyd = connect("c-1", "cyd", "user");
+        cyd.join("board:1");
+        ada.expect("$presence");
+        eve.expect_nothing();
+        let wrong = json!({"type": "presence.set", "room": "board:1", "data": {"info": "x"}});
+        assert_eq!(cyd.ask(wrong)["details"]["field"], "info");
+        ada.expect_nothing();
+    }
+}

@@ -9,7 +9,7 @@ use crate::close::Close;
 use crate::effect::Effects;
 use crate::fact::{FactKind, Label};
 use crate::id::ConnectionId;
-use crate::identity::{Identity, covers};
+use crate::identity::Identity;
 use crate::local::{Local, State};
 use crate::time::Now;
 
@@ -67,7 +67,7 @@ pub(super) fn refresh(
         .iter()
         .filter(|membership| {
             let room = local.rooms.get(membership.room).expect("invariant: a room with members is kept");
-            !room.name.is_engine_room() && !covers(identity.rooms.as_deref(), room.name.as_str())
+            !room.name.is_engine_room() && !local.options.reaches(identity.bearer(), &room.name)
         })
         .map(|membership| membership.room)
         .collect();

@@ -6,18 +6,13 @@ use fanfare_protocol::{Code, Command, Refusal, Reply, Request, RoomName};
 use crate::effect::Effects;
 use crate::hook::About;
 use crate::id::{Address, ConnectionId};
-use crate::identity::covers;
 use crate::local::{Connection, Local};
 use crate::mesh::{CatchUp, JoinKind, Mesh, ToHome};
-use crate::options::lists;
-use crate::permission::Permission;
 use crate::time::Now;
 
 /// Whether the connection's token and its role allow it to be in a room.
 pub(super) fn may_join(local: &Local, connection: &Connection, room: &RoomName) -> bool {
-    covers(connection.patterns.as_deref(), room.as_str())
-        && lists(&local.options.type_of(room).join, local.roles.name(connection.role))
-        && local.options.permits(local.roles.name(connection.role), Permission::Join)
+    local.options.may_join(connection.bearer(local.roles.name(connection.role)), room)
 }
 
 /// Checks the right to join and asks the room's home, after a backend where one is to be asked. Joining twice is answered

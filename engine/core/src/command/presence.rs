@@ -12,6 +12,7 @@ use crate::hook::About;
 use crate::id::{Address, ConnectionId};
 use crate::local::Local;
 use crate::mesh::{Called, Mesh, Origin, ToHome};
+use crate::room_type::Presence;
 use crate::service::{self, Args};
 use crate::time::Now;
 
@@ -47,7 +48,7 @@ pub(super) fn heard(local: &mut Local, id: ConnectionId, data: Option<&Body>, ou
     let rooms = connection.memberships.iter().filter_map(|of| local.rooms.get(of.room));
     let rooms: Vec<RoomName> = rooms
         .map(|room| &room.name)
-        .filter(|name| !name.is_engine_room() && local.options.type_of(name).presence)
+        .filter(|name| !name.is_engine_room() && local.options.type_of(name).presence != Presence::Off)
         .cloned()
         .collect();
     if rooms.is_empty() {

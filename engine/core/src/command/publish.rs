@@ -26,7 +26,7 @@ pub(crate) fn publish(
     let connection = local.connections.get(id).expect("invariant: the caller holds it");
     let role = local.roles.name(connection.role);
     let room_type = type_of(&local.options, &publish.target);
-    if !local.options.may_publish(role, connection.patterns.as_deref(), &publish.target) {
+    if !local.options.may_publish(connection.bearer(role), &publish.target) {
         let message = match publish.target {
             Target::Room(_) => "the token does not allow to publish to this `room`",
             _ => "the token's role may publish to rooms only",

@@ -14,6 +14,7 @@ use crate::local::health::Health;
 use crate::local::pace::Counters;
 use crate::local::roles::RoleId;
 use crate::rate::Bucket;
+use crate::rights::Bearer;
 
 /// Where a connection is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +134,11 @@ const _: () = assert!(size_of::<Connection>() <= CONNECTION_BYTES_MAX, "ten thou
 impl Connection {
     pub(crate) fn user_id(&self) -> &str {
         self.user.as_str().strip_prefix("@user:").unwrap_or_default()
+    }
+
+    /// Who it is by its token, in this role.
+    pub(crate) fn bearer<'b>(&'b self, role: &'b str) -> Bearer<'b> {
+        Bearer { user_id: self.user_id(), role, rooms: self.patterns.as_deref() }
     }
 
     pub(crate) fn client_id(&self) -> &str {

@@ -8,9 +8,9 @@ use super::args::Args;
 use super::spec::{Access, Spec};
 use crate::RoomPattern;
 use crate::id::Address;
-use crate::identity::covers;
 use crate::options::{Options, lists};
 use crate::permission::{Permission, Permissions};
+use crate::rights::Bearer;
 
 /// Who asks.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,7 +74,9 @@ impl Caller {
         let Some(user) = &self.user else { return Ok(()) };
         let has = |permission| self.permissions.has(permission);
         let is_own = room == user;
-        let covered = is_own || covers(patterns.map(|patterns| &**patterns), room.as_str());
+        let rooms = patterns.map(|patterns| &**patterns);
+        let bearer = Bearer { user_id: self.user_id(), role: &self.role, rooms };
+        let covered = is_own || options.reaches(bearer, room);
         let listed = |list: &[String]| is_own || lists(list, &self.role);
         let room_type = options.type_of(room);
         // An operator goes into every room that its token covers, whatever the room's type says.

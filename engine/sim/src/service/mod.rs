@@ -13,7 +13,7 @@ mod score;
 
 use std::collections::HashMap;
 
-use fanfare_core::{Options, RoomType};
+use fanfare_core::{Options, Presence, RoomType};
 use fanfare_protocol::Encoding;
 use serde_json::Value;
 
@@ -68,11 +68,12 @@ pub struct Stage {
 pub type Make = fn() -> Box<dyn Part>;
 
 /// Every part, by name.
-pub const PARTS: [(&str, Make); 9] = [
+pub const PARTS: [(&str, Make); 10] = [
     ("access", || Box::<access::Bans>::default()),
     ("operation", || Box::<operation::Operations>::default()),
     ("poll", || Box::<poll::Polls>::default()),
-    ("presence", || Box::<presence::Presence>::default()),
+    ("presence", || Box::new(presence::Presence::of_users())),
+    ("presence_each", || Box::new(presence::Presence::of_connections())),
     ("room", || Box::<room::Rooms>::default()),
     ("notification", || Box::<notification::Notifications>::default()),
     ("chat", || Box::<chat::Chats>::default()),
@@ -98,7 +99,10 @@ impl Stage {
         let stores = random.chance(60);
         let mut options = Options {
             store: stores,
-            room_types: vec![RoomType { presence: true, ..RoomType::open("seen") }],
+            room_types: vec![
+                RoomType { presence: Presence::Users, ..RoomType::open("seen") },
+                RoomType { presence: Presence::Connections, ..RoomType::open("met") },
+            ],
             ..Options::default()
         };
         part.options(&mut options);

@@ -87,7 +87,7 @@ fn allowed(
 ) -> Result<Publish, Refusal> {
     options.mode.takes_publish(publish.priority.unwrap_or(0))?;
     let Caller::User(identity) = caller else { return Ok(publish) };
-    if options.may_publish(&identity.role, identity.rooms.as_deref(), &publish.target) {
+    if options.may_publish(identity.bearer(), &publish.target) {
         return Ok(publish);
     }
     denied.push(match &publish.target {

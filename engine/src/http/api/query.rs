@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fanfare_core::{Answer, Close, ConnectionRow, ConnectionState, Ending, Input, Question, Rows, Who};
-use fanfare_protocol::Code;
 use fanfare_protocol::name::check_id;
+use fanfare_protocol::{Code, RoomName};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -30,7 +30,7 @@ pub(crate) async fn answer(handle: &Handle, process: &Process, head: &Head, path
     let segments = crate::percent::segments(path.strip_prefix("/v1").unwrap_or_default());
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let response = match &*segments {
-        ["rooms", room, "history" | "receipts"] if !covers(&caller, room) => {
+        ["rooms", room, "history" | "receipts"] if !covers(process, &caller, room) => {
             let message = "the token does not allow to read this `room`";
             Response::refused(StatusCode::FORBIDDEN, Code::Forbidden, message, Some("room"))
         }
@@ -41,10 +41,13 @@ pub(crate) async fn answer(handle: &Handle, process: &Process, head: &Head, path
 }
 
 /// Whether a token goes for a room. A key goes for all.
-fn covers(caller: &access::Caller, room: &str) -> bool {
-    match caller {
-        access::Caller::Key(_) => true,
-        access::Caller::User(identity) => identity.covers(room),
+fn covers(process: &Process, caller: &access::Caller, room: &str) -> bool {
+    match (caller, RoomName::restore(room)) {
+        (access::Caller::User(identity), Ok(room)) => {
+            process.live().options.reaches(identity.bearer(), &room)
+        }
+        // What is no room is refused for that.
+        (access::Caller::Key(_), _) | (_, Err(_)) => true,
     }
 }
 

@@ -15,6 +15,6 @@ pub(super) static MESSAGES: [Said; 1] = [Said::signal(
             Rule::Objects(KNOWN_MAX, &USER),
             "Who is there and says something else of itself.",
         ),
-        Field::required("count", Rule::Whole(0, u64::MAX), "Users who are there now."),
+        Field::required("count", Rule::Whole(0, u64::MAX), "Users who are there now, or connections."),
     ],
 )];

@@ -55,15 +55,7 @@ impl Person {
     /// It says something of itself. Whether that is another thing than before.
     pub(super) fn set(&mut self, args: &Args, now: Now) -> bool {
         self.active_unix_ms = now.unix_ms;
-        let mut changed = false;
-        for name in SAID {
-            let Some(value) = args.value(name) else { continue };
-            if self.said.get(name) != Some(value) {
-                self.said.insert(name.to_owned(), value.clone());
-                changed = true;
-            }
-        }
-        changed
+        say(&mut self.said, args)
     }
 
     /// As others are told.
@@ -79,6 +71,19 @@ impl Person {
         told.as_object_mut().expect("invariant: just made").extend(self.said.clone());
         told
     }
+}
+
+/// Notes what somebody says of itself. Whether that is another thing than before.
+pub(super) fn say(said: &mut Map<String, Value>, args: &Args) -> bool {
+    let mut changed = false;
+    for name in SAID {
+        let Some(value) = args.value(name) else { continue };
+        if said.get(name) != Some(value) {
+            said.insert(name.to_owned(), value.clone());
+            changed = true;
+        }
+    }
+    changed
 }
 
 fn time(unix_ms: u64) -> String {

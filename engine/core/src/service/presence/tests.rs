@@ -134,3 +134,74 @@ fn one_message_tells_of_as_many_as_a_socket_takes() {
     assert_eq!(told.iter().map(|[joined, ..]| joined).sum::<usize>(), 1_200, "{told:?}");
     assert!(told.iter().all(|counts| counts.iter().sum::<usize>() <= TOLD_AT_ONCE), "{told:?}");
 }
+
+fn each() -> Play {
+    let mut play = Play::new();
+    play.desk.room = fanfare_protocol::RoomName::parse("met:1").unwrap();
+    play.desk.options.room_types =
+        vec![crate::RoomType { presence: Presence::Connections, ..crate::RoomType::open("met") }];
+    play
+}
+
+/// A connection of u1's comes in.
+fn enter(play: &mut Play, client_id: &str, number: u32) {
+    let member = Member { who: play.desk.caller("u1", "user", number), client_id: client_id.into() };
+    play.desk.with(&mut *play.roster, None, |roster, context| roster.joined(&member, context));
+}
+
+#[test]
+fn connections_come_and_go_at_once_each_for_itself() {
+    let mut play = each();
+    play.join(0);
+    enter(&mut play, "tab", 1);
+    enter(&mut play, "phone", 2);
+    assert_eq!(play.told(), [[1, 0, 0]; 3], "without waiting for a tick");
+    play.set(2, "busy");
+    play.leave(2);
+    let heard = play.desk.heard();
+    assert_eq!(heard[0].1["changed"][0]["client_id"], "phone", "{heard:?}");
+    let left = &heard[1].1["left"][0];
+    assert_eq!([&left["client_id"], &left["user_id"], &left["role"]], ["phone", "u1", "user"], "{heard:?}");
+    assert!(play.roster.due_ms().is_none(), "nothing is left to tell");
+}
+
+#[test]
+fn what_has_one_client_id_is_there_until_its_last_connection_has_gone() {
+    let mut play = each();
+    enter(&mut play, "tab", 1);
+    enter(&mut play, "tab", 2);
+    play.told();
+    play.leave(1);
+    assert_eq!(play.told(), [[0, 0, 1]]);
+    play.leave(2);
+    assert_eq!(play.told(), [[0, 1, 0]]);
+    assert!(play.roster.is_empty());
+}
+
+#[test]
+fn in_large_rooms_changes_of_connections_are_gathered_and_add_up() {
+    let mut play = each();
+    (0..60).for_each(|number| play.join(number));
+    let told = play.told();
+    assert_eq!(told.len(), LARGE, "only the first ones at once");
+    play.leave(59);
+    play.leave(3);
+    play.join(3);
+    assert!(play.told().is_empty());
+    play.pass(GATHER_MS);
+    // What has left before others knew of it may have been told to who came meanwhile.
+    assert_eq!(play.told(), [[9 + 1, 1, 0]]);
+    (0..20).for_each(|number| play.leave(number));
+    let told = play.told();
+    assert_eq!(told.iter().map(|[_, left, _]| left).sum::<usize>(), 20, "{told:?}");
+}
+
+#[test]
+fn one_message_tells_of_as_many_connections_as_a_socket_takes() {
+    let mut play = each();
+    (0..1_200).for_each(|number| play.join(number));
+    play.pass(GATHER_MS + 1_000);
+    let told = play.told();
+    assert_eq!(told.iter().map(|[joined, ..]| joined).sum::<usize>(), 1_200, "{told:?}");
+    assert!(told.iter().all(|counts| counts.iter().sum::<usize>() <= TOLD_AT_ONCE), "{told:?}");
+}

@@ -5,7 +5,7 @@ import { button, el, setNodeText } from "../dom.js";
 
 export const id = "presence";
 export const title = "Presence";
-export const about = "Everybody in the room that is chosen on the left, as people come, go and say what they do; rooms whose type has presence = true keep it, and demo rooms do in development mode.";
+export const about = "Everybody in the room that is chosen on the left, as people come, go and say what they do; rooms whose type has presence = true (or, for each connection, "each") keep it, and demo rooms do in development mode.";
 
 const STATUSES = ["online", "away", "busy"];
 /** How long somebody who has left is still seen leaving, in milliseconds. */
@@ -15,14 +15,15 @@ const LEAVING_MS = 1200;
 const initials = (name) => name.split(/[^\p{L}\p{N}]+/u).filter(Boolean).slice(0, 2).map((word) => [...word][0].toUpperCase()).join("") || "?";
 
 export function mount(element, page) {
-  const rosters = new Map(); // room -> user id -> what is known of it
+  const rosters = new Map(); // room -> user id, or client id where connections are told of -> what is known of it
   const bar = el("div", "row bar"), summary = el("span", "soft small num"), faces = el("ul", "faces"), empty = el("p", "empty");
   const place = el("input");
   place.placeholder = "Where you are, like /rounds/4";
   place.setAttribute("aria-label", "Where you are");
   place.spellcheck = false;
   place.onchange = () => say({ page: place.value.trim() || "/" });
-  const nodes = new Map(); // user id -> its face
+  const nodes = new Map(); // the same id -> its face
+  const key = (member) => member.client_id ?? member.user_id;
 
   function say(what) {
     const room = page.room();
@@ -43,20 +44,20 @@ export function mount(element, page) {
     const roster = rosters.get(page.room());
     setNodeText(empty, roster ? "Nobody is here." : "This room's type keeps no presence; choose a demo room on the left, or set presence = true for the type.");
     setNodeText(summary, roster ? `${roster.size} here` : "");
-    for (const [userId, node] of nodes) {
-      if (roster?.has(userId) || node.classList.contains("leaving")) continue;
+    for (const [of, node] of nodes) {
+      if (roster?.has(of) || node.classList.contains("leaving")) continue;
       node.classList.add("leaving");
       setTimeout(() => {
-        if (nodes.get(userId) === node && node.classList.contains("leaving")) { nodes.delete(userId); node.remove(); draw(); }
+        if (nodes.get(of) === node && node.classList.contains("leaving")) { nodes.delete(of); node.remove(); draw(); }
       }, LEAVING_MS);
     }
-    for (const [userId, person] of roster ?? []) {
-      let node = nodes.get(userId);
-      if (!node) { node = face(userId); nodes.set(userId, node); faces.append(node); }
+    for (const [of, person] of roster ?? []) {
+      let node = nodes.get(of);
+      if (!node) { node = face(person.user_id); nodes.set(of, node); faces.append(node); }
       node.classList.remove("leaving");
       node.dataset.status = person.status ?? "online";
       const tabs = person.clients?.length > 1 ? `${person.clients.length} connections` : "";
-      const isOwn = userId === page.user()?.user_id ? "you" : "";
+      const isOwn = person.user_id === page.user()?.user_id ? "you" : "";
       setNodeText(node.querySelector(".says"), [person.status, person.page, tabs, isOwn].filter(Boolean).join(" · ") || person.role);
     }
     empty.hidden = nodes.size > 0;
@@ -65,15 +66,15 @@ export function mount(element, page) {
   page.onJoined((joined) => {
     // A second answer for the same connection tells nothing of services.
     const presence = joined.state?.presence;
-    if (presence) rosters.set(joined.room, new Map(presence.members.map((member) => [member.user_id, member])));
+    if (presence) rosters.set(joined.room, new Map(presence.members.map((member) => [key(member), member])));
     draw();
   });
   page.on("left", (left) => { rosters.delete(left.room); draw(); });
   page.on("$presence", ({ room, data }) => {
     const roster = rosters.get(room);
     if (!roster) return;
-    for (const member of [...data.joined, ...data.changed]) roster.set(member.user_id, member);
-    for (const member of data.left) roster.delete(member.user_id);
+    for (const member of [...data.joined, ...data.changed]) roster.set(key(member), member);
+    for (const member of data.left) roster.delete(key(member));
     draw();
   });
   let shown = page.room();
