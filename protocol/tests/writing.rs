@@ -103,6 +103,13 @@ fn replies_on_the_wire() {
         }),
         json!({"type": "error", "id": "a\"b", "code": 4005, "name": "INVALID_MESSAGE", "message": "no\n", "details": {"field": "room"}})
     );
+    let published =
+        |members| written(Reply::Published { room: "r", position: &position, message_id: "m", members });
+    let mut expected =
+        json!({"type": "published", "id": "a\"b", "room": "r", "epoch": "e", "offset": 3, "message_id": "m"});
+    assert_eq!(published(None), expected);
+    expected["members"] = json!(70_000);
+    assert_eq!(published(Some(70_000)), expected);
     assert_eq!(
         written(Reply::Limited { message: "no", retry_after_ms: 840 }),
         json!({"type": "error", "id": "a\"b", "code": 4004, "name": "RATE_LIMIT_EXCEEDED", "message": "no", "details": {"retry_after_ms": 840}})

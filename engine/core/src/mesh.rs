@@ -336,6 +336,8 @@ pub struct Placed {
     pub offset: u64,
     /// The message's id.
     pub message_id: Box<str>,
+    /// How many connections were in the room when the message was handed out; nothing where that was long ago.
+    pub members: Option<u32>,
 }
 
 /// To a shard that holds connections.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Options, Server, deployments};
+use crate::support::{Answer, Client, Options, Server, deployments, request};
 
 fn publish(by: &mut Client, members: Value) -> Value {
     let mut command = json!({"type": "publish", "event": "say", "data": 1});
@@ -74,4 +74,52 @@ fn only_trusted_roles_may_publish_beyond_rooms() {
         assert_eq!((&answer["type"], &answer["code"]), (&json!("error"), &json!(4013)), "{answer}");
     }
     user.expect_nothing();
+}
+
+#[test]
+fn the_answer_tells_how_many_were_there() {
+    for options in deployments() {
+        let server = Server::start(options);
+        let mut admin = Client::join_server(&server, "root", "admin");
+        let path = "/v1/ws?client_id=here";
+        let bearer = format!("Bearer {}", crate::support::token("ada", "nurse", json!({})));
+        let mut ada = Client::welcomed(&server, path, &[("authorization", &bearer)]);
+        let mut too = Client::packed(&server, "ada", "nurse");
+        let mut bob = Client::join_server(&server, "bob", "doctor");
+        for client in [&mut admin, &mut ada, &mut too] {
+            client.join("room:1");
+        }
+        for (target, members) in [
+            (json!({"room": "room:1"}), 3),
+            // Who gets no copy was there all the same.
+            (json!({"room": "room:1", "exclude_self": true, "roles": ["doctor"]}), 3),
+            (json!({"room": "room:empty"}), 0),
+            (json!({"user": "ada"}), 2),
+            (json!({"user": "nobody"}), 0),
+            (json!({"users": ["bob", "ada"]}), 1),
+            (json!({"role": "nurse"}), 2),
+            (json!({"client": "here"}), 1),
+            (json!({"client": "elsewhere"}), 0),
+            (json!({"all": true}), 4),
+        ] {
+            let answer = publish(&mut admin, target.clone());
+            assert_eq!(answer["members"], members, "{target}: {answer}");
+            let mut message = json!({"event": "say", "data": 1});
+            message.as_object_mut().unwrap().extend(target.as_object().unwrap().clone());
+            let answer = over_http(&server, "admin", &message);
+            assert_eq!((answer.status, &answer.json()["members"]), (200, &json!(members)), "{target}");
+        }
+        too.ask(json!({"type": "leave", "room": "room:1"}));
+        let first = publish(&mut bob, json!({"room": "room:1", "message_id": "once"}));
+        assert_eq!(first["members"], 2, "{first}");
+        let again = publish(&mut bob, json!({"room": "room:1", "message_id": "once"}));
+        assert_eq!((&again["offset"], again.get("members")), (&first["offset"], None), "{again}");
+    }
+}
+
+/// Posts a message, or several, with a token of this role.
+fn over_http(server: &Server, role: &str, message: &Value) -> Answer {
+    let bearer = format!("Bearer {}", crate::support::token("root", role, json!({})));
+    let headers = [("authorization", &*bearer), ("content-type", "application/json")];
+    request(server, "POST", "/v1/publish", &headers, &message.to_string())
 }

@@ -82,9 +82,12 @@ pub(crate) fn write_reply(reply: &Reply<'_>, id: Option<&CommandId>, mut object:
                 object.text("client_id", client_id);
             }
         }
-        Reply::Published { room, position, message_id } => {
+        Reply::Published { room, position, message_id, members } => {
             place(&mut object, room, position);
             object.text("message_id", message_id);
+            if let Some(members) = members {
+                object.unsigned("members", members);
+            }
         }
         Reply::Ok => {}
         Reply::Done { data } => object.body("data", data),

@@ -75,6 +75,8 @@ pub enum Reply<'a> {
         position: &'a Position,
         /// The message's id.
         message_id: &'a str,
+        /// How many connections were in the room when the message was handed out, when known.
+        members: Option<u64>,
     },
     /// Done, nothing more to say (`ok`).
     Ok,

@@ -159,10 +159,10 @@ pub(crate) fn answer(
 ) {
     match outcome {
         Ok(placed) => {
-            let Placed { room, epoch, offset, message_id } = *placed;
+            let Placed { room, epoch, offset, message_id, members } = *placed;
             let position = Position { epoch: epoch.to_string().into(), offset };
-            let published =
-                Reply::Published { room: room.as_str(), position: &position, message_id: &message_id };
+            let (room, members) = (room.as_str(), members.map(u64::from));
+            let published = Reply::Published { room, position: &position, message_id: &message_id, members };
             local.reply(id, Some(&command), &published);
         }
         Err(refusal) => {

@@ -131,7 +131,8 @@ impl HomeRooms {
         }
         let message_id = message_id.expect("invariant: it is how the publish was recognised");
         let Place { epoch, offset } = place;
-        tell(origin, Ok(Placed { room, epoch, offset, message_id }), out);
+        // Who was there is not known any more, and who is there now did not get it.
+        tell(origin, Ok(Placed { room, epoch, offset, message_id, members: None }), out);
     }
 
     /// The place becomes final: members get the message, the room keeps it, the publisher is told.
@@ -148,8 +149,9 @@ impl HomeRooms {
         }
         for origin in origins {
             if origin != Origin::Silent {
+                let members = self.rooms.get(number).map(|room| room.audience.members());
                 let (room, message_id) = (name.clone(), entry.message_id.clone());
-                tell(origin, Ok(Placed { room, epoch, offset: entry.offset, message_id }), out);
+                tell(origin, Ok(Placed { room, epoch, offset: entry.offset, message_id, members }), out);
             }
         }
         if rules.keeps {

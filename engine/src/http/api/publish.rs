@@ -104,12 +104,16 @@ fn respond(single: bool, outcomes: Vec<Result<Publish, Refusal>>, answers: Vec<A
     for answer in answers {
         let Answer::Published(index, placed) = answer else { continue };
         results[index as usize] = placed.map(|placed| {
-            object!({
+            let mut answer = object!({
                 "room": placed.room.as_str(),
                 "epoch": placed.epoch.to_string(),
                 "offset": placed.offset,
                 "message_id": placed.message_id,
-            })
+            });
+            if let Some(members) = placed.members {
+                answer["members"] = members.into();
+            }
+            answer
         });
     }
     let as_object = |refused: &Refusal| refusal(refused.code, &refused.message, refused.field);
