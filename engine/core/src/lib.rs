@@ -66,7 +66,7 @@ pub use entry::Entry;
 pub use fact::{Fact, FactKind, Label, Told, Watch};
 pub use hook::{About, Changes, Hooks, Inquirer, Inquiry, Verdict};
 pub use id::{Address, ConnectionId, Epoch, RequestId, ShardId};
-pub use identity::Identity;
+pub use identity::{Identity, may_speak_for};
 pub use input::{Input, Opening, Window};
 pub use latency::Latency;
 pub use local::{Batch, Rest};

@@ -285,6 +285,8 @@ pub struct Publication {
     pub roles: Vec<Box<str>>,
     /// The publisher, when it wants no copy.
     pub exclude: Option<Address>,
+    /// The room of a client that gets no copy.
+    pub exclude_client: Option<RoomName>,
     /// The publisher's own id.
     pub message_id: Option<Box<str>>,
     /// What a conflating room keeps the newest of.
@@ -313,6 +315,7 @@ impl Publication {
             user: None,
             roles: publish.roles.clone(),
             exclude: None,
+            exclude_client: publish.exclude_client.as_deref().map(RoomName::of_client),
             message_id: publish.message_id.clone(),
             key: publish.key.clone(),
             ttl: publish.ttl,

@@ -226,12 +226,20 @@ impl Group {
         moved(connections, slot, room, (tick.aside.len() - 1) as u32 | Membership::ASIDE);
     }
 
-    /// Ends [`Group::leave_out`]: the member is owed what comes from now on.
+    /// Ends the last [`Group::leave_out`]: the member is owed what comes from now on.
     pub(crate) fn take_back(&mut self) {
         let tick = self.tick.as_mut().expect("invariant: the member was left out a moment ago");
         let from = tick.filling.len() as u32;
         let last = tick.aside.last_mut().expect("invariant: it was put at the end");
         last.from = from;
+    }
+
+    /// Ends one of several [`Group::leave_out`], by the member's place.
+    pub(crate) fn take_back_at(&mut self, at: u32) {
+        let tick = self.tick.as_mut().expect("invariant: the member was left out a moment ago");
+        let from = tick.filling.len() as u32;
+        let index = (at & !Membership::ASIDE) as usize;
+        tick.aside.get_mut(index).expect("invariant: it was set aside").from = from;
     }
 
     /// Begins to flush what was appended; false when nothing was. Afterwards those aside are served one by
