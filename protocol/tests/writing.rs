@@ -239,4 +239,23 @@ proptest! {
         });
         prop_assert_eq!(&written["message"], &Value::from(text));
     }
+
+    #[test]
+    fn a_leave_is_answered_alike_in_both_encodings(
+        room in "\\PC{1,30}",
+        member: bool,
+        id in prop::option::of(any::<i64>()),
+    ) {
+        let number = id.map(CommandId::Number);
+        let reply = Reply::Left { room: &room, member };
+        let written = both(|encoding, out| match encoding {
+            Encoding::Json => json::encode_reply(&reply, number.as_ref(), out),
+            Encoding::MessagePack => msgpack::encode_reply(&reply, number.as_ref(), out),
+        });
+        let mut expected = json!({"type": "left", "room": room, "member": member});
+        if let Some(id) = id {
+            expected["id"] = json!(id);
+        }
+        prop_assert_eq!(written, expected);
+    }
 }

@@ -120,11 +120,15 @@ fn a_member_that_leaves_gets_no_more_and_joining_twice_changes_nothing() {
     stays.publish("room:1", json!(1));
     leaves.expect("say");
     leaves.expect_nothing();
-    assert_eq!(leaves.ask(json!({"type": "leave", "room": "room:1"}))["type"], "left");
+    let answer = leaves.ask(json!({"type": "leave", "room": "room:1"}));
+    assert_eq!((&answer["type"], &answer["member"]), (&json!("left"), &json!(true)));
     stays.publish("room:1", json!(2));
     leaves.expect_nothing();
     let answer = leaves.ask(json!({"type": "leave", "room": "room:1"}));
     assert_eq!(answer["type"], "left", "leaving a room one is not in is done already: {answer}");
+    assert_eq!(answer["member"], false, "{answer}");
+    let answer = leaves.ask(json!({"type": "leave", "room": "nobody:was-here"}));
+    assert_eq!((&answer["type"], &answer["member"]), (&json!("left"), &json!(false)));
     let joined = leaves.join("room:1");
     assert_eq!(joined["offset"], 2, "the room went on meanwhile");
 }

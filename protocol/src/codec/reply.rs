@@ -67,7 +67,10 @@ pub(crate) fn write_reply(reply: &Reply<'_>, id: Option<&CommandId>, mut object:
                 object.body("state", state);
             }
         }
-        Reply::Left { room } => object.text("room", room),
+        Reply::Left { room, member } => {
+            object.text("room", room);
+            object.flag("member", member);
+        }
         Reply::Gap { room, epoch, from, to } => {
             object.text("room", room);
             object.text("epoch", epoch);

@@ -42,6 +42,8 @@ pub enum Reply<'a> {
     Left {
         /// The room.
         room: &'a str,
+        /// Whether the connection was in it.
+        member: bool,
     },
     /// Messages that this connection read too slowly to get (`gap`): from one offset to another, both included.
     Gap {
