@@ -49,6 +49,7 @@ mod permission;
 mod prepared;
 mod rate;
 mod receive;
+mod rejoin;
 mod room_type;
 pub mod service;
 mod stats;
@@ -82,6 +83,7 @@ pub use permission::{PERMISSIONS, Permission, Permissions, RoleRule, usual_of};
 pub use prepared::{Prepared, Turn};
 pub use rate::{RATE_RULES_MAX, Rate, RatePer, RateRule};
 pub use receive::Receive;
+pub use rejoin::{Rejoin, Rejoined};
 pub use room_type::{
     Compression, CompressionMode, Delivery, Devices, HistoryRule, QueueRule, RoomType, Sanitize, Slow,
 };

@@ -15,6 +15,7 @@ use crate::hook::{Inquirer, Verdict};
 use crate::id::{Address, ConnectionId, Epoch, RequestId, ShardId};
 use crate::options::Options;
 use crate::prepared::Prepared;
+use crate::rejoin::{Rejoin, Rejoined};
 use crate::service::{Args, Caller, Member, Spec};
 use crate::view::{HomeQuestion, Question, Rows};
 
@@ -87,6 +88,8 @@ pub enum ToHome {
         /// Why.
         kind: JoinKind,
     },
+    /// A member asks again where the room stands.
+    Rejoin(Box<Rejoin>),
     /// A connection is no member any more.
     Leave {
         /// The room.
@@ -361,6 +364,8 @@ pub enum ToLocal {
         /// What it asked for of the past.
         replay: Option<Box<Replay>>,
     },
+    /// Where a room stands, for one of its members.
+    Rejoined(ConnectionId, Box<Rejoined>),
     /// A finished answer for one connection: the payload of its frame.
     Reply(ConnectionId, Bytes),
     /// Messages of a room that one of its members has not acknowledged.

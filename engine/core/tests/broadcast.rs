@@ -147,6 +147,17 @@ impl Play {
                 Some("joined") if members.insert(room()) => {
                     at.insert(room(), message["offset"].as_u64().unwrap());
                 }
+                Some("joined") => {
+                    let context = format!("seed {seed}, client {client}: {message}");
+                    assert!(message["members"].as_u64() > Some(0), "{context}: it is one itself");
+                    let stands = message["offset"].as_u64().unwrap();
+                    assert!(at[&room()] <= stands, "{context}: a later one came before");
+                    for missed in at[&room()] + 1..=stands {
+                        let number = places.get(&(room(), missed));
+                        let meant = number.is_some_and(|number| for_this_client(*number));
+                        assert!(!meant, "{context}: offset {missed} is missing before it");
+                    }
+                }
                 Some("left") => {
                     members.remove(&room());
                 }

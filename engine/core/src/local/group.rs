@@ -80,6 +80,11 @@ impl Group {
         self.tick.as_ref().map_or(0, |tick| tick.filling.len())
     }
 
+    /// Whether something was laid in that somebody has not been sent yet.
+    pub(crate) fn is_on_its_way(&self) -> bool {
+        self.tick.as_ref().is_some_and(|tick| !tick.filling.is_empty() || !tick.flushing.is_empty())
+    }
+
     /// Lays a frame behind the others of this tick. True when it is the first.
     pub(crate) fn append(
         &mut self,
