@@ -143,12 +143,14 @@ prop_compose! {
         ttl in prop::option::of(1_u32..=2_592_000),
         priority in prop::option::of(0_u8..=9),
         exclude_self: bool,
+        clients in (prop::option::of(ID), prop::option::of(ID)),
         unknown in prop::option::of("[a-z]{1,5}"),
     ) -> (Value, Option<CommandId>, fanfare_protocol::Publish) {
         let texts = |texts: &[String]| texts.iter().map(|text| text.as_str().into()).collect();
         let members = json!({
             "type": "publish", "user": user, "roles": roles, "key": key, "event": event, "ttl": ttl,
             "message_id": message_id, "priority": priority, "exclude_self": exclude_self,
+            "user_id": clients.0, "exclude_client": clients.1,
             "unknown_field": {"deep": [unknown]},
             "id": match &id {
                 None => Value::Null,
@@ -160,7 +162,9 @@ prop_compose! {
             target: Target::User(user.into()),
             event: fanfare_protocol::EventName::parse(&event).unwrap(),
             body: Body::Json(Bytes::from_static(b"null")),
+            user_id: clients.0.map(Into::into),
             exclude_self,
+            exclude_client: clients.1.map(Into::into),
             roles: texts(&roles),
             key: key.map(Into::into),
             ttl,

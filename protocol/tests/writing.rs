@@ -103,6 +103,13 @@ fn replies_on_the_wire() {
         }),
         json!({"type": "error", "id": "a\"b", "code": 4005, "name": "INVALID_MESSAGE", "message": "no\n", "details": {"field": "room"}})
     );
+    let published =
+        |members| written(Reply::Published { room: "r", position: &position, message_id: "m", members });
+    let mut expected =
+        json!({"type": "published", "id": "a\"b", "room": "r", "epoch": "e", "offset": 3, "message_id": "m"});
+    assert_eq!(published(None), expected);
+    expected["members"] = json!(70_000);
+    assert_eq!(published(Some(70_000)), expected);
     assert_eq!(
         written(Reply::Limited { message: "no", retry_after_ms: 840 }),
         json!({"type": "error", "id": "a\"b", "code": 4004, "name": "RATE_LIMIT_EXCEEDED", "message": "no", "details": {"retry_after_ms": 840}})
@@ -231,5 +238,24 @@ proptest! {
             }
         });
         prop_assert_eq!(&written["message"], &Value::from(text));
+    }
+
+    #[test]
+    fn a_leave_is_answered_alike_in_both_encodings(
+        room in "\\PC{1,30}",
+        member: bool,
+        id in prop::option::of(any::<i64>()),
+    ) {
+        let number = id.map(CommandId::Number);
+        let reply = Reply::Left { room: &room, member };
+        let written = both(|encoding, out| match encoding {
+            Encoding::Json => json::encode_reply(&reply, number.as_ref(), out),
+            Encoding::MessagePack => msgpack::encode_reply(&reply, number.as_ref(), out),
+        });
+        let mut expected = json!({"type": "left", "room": room, "member": member});
+        if let Some(id) = id {
+            expected["id"] = json!(id);
+        }
+        prop_assert_eq!(written, expected);
     }
 }

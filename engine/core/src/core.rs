@@ -136,6 +136,10 @@ impl Core {
                 self.local.joined(now, connection, room, class, kind, outcome, replay, out);
                 command::go_on(&mut self.local, now, connection, out);
             }
+            Mesh::Local(ToLocal::Rejoined(id, rejoined)) => {
+                self.local.rejoined(id, *rejoined);
+                command::go_on(&mut self.local, now, id, out);
+            }
             Mesh::Verdict(Inquirer::Connection(number), verdict) => {
                 command::verdict(&mut self.local, now, number, verdict, out);
             }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use fanfare_protocol::{Code, Publish, Refusal};
+
 use crate::RoomPattern;
 use crate::rights::Bearer;
 use crate::time::Now;
@@ -36,4 +38,16 @@ impl Identity {
 /// Whether a token for these rooms (nothing: all) goes for one.
 pub(crate) fn covers(patterns: Option<&[RoomPattern]>, room: &str) -> bool {
     patterns.is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(room)))
+}
+
+/// Whether a user may publish on behalf of whom a message names: itself only.
+///
+/// # Errors
+/// The refusal names the member.
+pub fn may_speak_for(user_id: &str, publish: &Publish) -> Result<(), Refusal> {
+    if publish.user_id.as_deref().is_none_or(|on_behalf| *on_behalf == *user_id) {
+        return Ok(());
+    }
+    let message = "`user_id` must be the token's own; only an API key may publish on behalf of others";
+    Err(Refusal { id: None, code: Code::Forbidden, message: message.to_owned(), field: Some("user_id") })
 }

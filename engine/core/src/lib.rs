@@ -49,6 +49,7 @@ mod permission;
 mod prepared;
 mod rate;
 mod receive;
+mod rejoin;
 mod rights;
 mod room_type;
 pub mod service;
@@ -67,7 +68,7 @@ pub use entry::Entry;
 pub use fact::{Fact, FactKind, Label, Told, Watch};
 pub use hook::{About, Changes, Hooks, Inquirer, Inquiry, Verdict};
 pub use id::{Address, ConnectionId, Epoch, RequestId, ShardId};
-pub use identity::Identity;
+pub use identity::{Identity, may_speak_for};
 pub use input::{Input, Opening, Window};
 pub use latency::Latency;
 pub use local::{Batch, Rest};
@@ -83,6 +84,7 @@ pub use permission::{PERMISSIONS, Permission, Permissions, RoleRule, usual_of};
 pub use prepared::{Prepared, Turn};
 pub use rate::{RATE_RULES_MAX, Rate, RatePer, RateRule};
 pub use receive::Receive;
+pub use rejoin::{Rejoin, Rejoined};
 pub use rights::Bearer;
 pub use room_type::{
     Compression, CompressionMode, Delivery, Devices, HistoryRule, Owner, Presence, QueueRule, RoomType,

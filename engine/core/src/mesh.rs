@@ -15,6 +15,7 @@ use crate::hook::{Inquirer, Verdict};
 use crate::id::{Address, ConnectionId, Epoch, RequestId, ShardId};
 use crate::options::Options;
 use crate::prepared::Prepared;
+use crate::rejoin::{Rejoin, Rejoined};
 use crate::service::{Args, Caller, Member, Spec};
 use crate::view::{HomeQuestion, Question, Rows};
 
@@ -87,6 +88,8 @@ pub enum ToHome {
         /// Why.
         kind: JoinKind,
     },
+    /// A member asks again where the room stands.
+    Rejoin(Box<Rejoin>),
     /// A connection is no member any more.
     Leave {
         /// The room.
@@ -285,6 +288,8 @@ pub struct Publication {
     pub roles: Vec<Box<str>>,
     /// The publisher, when it wants no copy.
     pub exclude: Option<Address>,
+    /// The room of a client that gets no copy.
+    pub exclude_client: Option<RoomName>,
     /// The publisher's own id.
     pub message_id: Option<Box<str>>,
     /// What a conflating room keeps the newest of.
@@ -313,6 +318,7 @@ impl Publication {
             user: None,
             roles: publish.roles.clone(),
             exclude: None,
+            exclude_client: publish.exclude_client.as_deref().map(RoomName::of_client),
             message_id: publish.message_id.clone(),
             key: publish.key.clone(),
             ttl: publish.ttl,
@@ -336,6 +342,8 @@ pub struct Placed {
     pub offset: u64,
     /// The message's id.
     pub message_id: Box<str>,
+    /// How many connections were in the room when the message was handed out; nothing where that was long ago.
+    pub members: Option<u32>,
 }
 
 /// To a shard that holds connections.
@@ -356,6 +364,8 @@ pub enum ToLocal {
         /// What it asked for of the past.
         replay: Option<Box<Replay>>,
     },
+    /// Where a room stands, for one of its members.
+    Rejoined(ConnectionId, Box<Rejoined>),
     /// A finished answer for one connection: the payload of its frame.
     Reply(ConnectionId, Bytes),
     /// Messages of a room that one of its members has not acknowledged.

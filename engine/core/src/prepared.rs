@@ -23,6 +23,8 @@ pub struct Prepared {
     pub withheld: Option<EventName>,
     /// The publisher, when it asked to be left out.
     pub exclude: Option<Address>,
+    /// The room of a client whose connections are left out.
+    pub exclude_client: Option<RoomName>,
     /// When the publish command was read.
     pub received_us: u64,
     /// What stands for the message's key where rooms conflate; 0: it has none.

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use fanfare_core::{Options, Slow};
-use fanfare_protocol::Encoding;
+use fanfare_core::{Options, Slow, Window};
 use fanfare_sim::World;
 use serde_json::{Value, json};
 
@@ -13,7 +12,13 @@ const ROOMS: [&str; 3] = ["a:1", "b:2", "c:3"];
 struct Published {
     by: usize,
     exclude_self: bool,
+    exclude_client: Option<String>,
     roles: Vec<String>,
+}
+
+/// The last two are one client's.
+fn name(client: usize) -> String {
+    format!("client-{}", client.min(7))
 }
 
 struct Play {
@@ -28,6 +33,8 @@ impl Play {
         let by = world.random.below(world.clients.len());
         let number = self.published.len() as u64;
         let exclude_self = world.random.chance(30);
+        let exclude_client =
+            world.random.chance(30).then(|| name(world.random.below(world.clients.len() + 1)));
         let roles: Vec<String> =
             if world.random.chance(20) { vec![world.clients[by].role.clone()] } else { Vec::new() };
         let room = ROOMS[world.random.below(ROOMS.len())];
@@ -36,10 +43,10 @@ impl Play {
             by,
             &json!({ "type": "publish", "id": number, "room": room, "event": "said",
                 "data": { "number": number, "filler": filler },
-                "exclude_self": exclude_self, "roles": roles }),
+                "exclude_self": exclude_self, "exclude_client": exclude_client, "roles": roles }),
         );
         if !world.clients[by].closed {
-            self.published.insert(number, Published { by, exclude_self, roles });
+            self.published.insert(number, Published { by, exclude_self, exclude_client, roles });
         }
     }
 
@@ -81,14 +88,16 @@ impl Play {
                         3 => world.reads(client, 700),
                         _ => {
                             let exclude_self = world.random.chance(50);
+                            let exclude_client = world.random.chance(30).then(|| name(7));
                             world.command(
                                 client,
                                 &json!({ "type": "publish", "id": next, "room": room, "event": "said",
-                                    "data": { "number": next }, "exclude_self": exclude_self }),
+                                    "data": { "number": next },
+                                    "exclude_self": exclude_self, "exclude_client": exclude_client }),
                             );
                             if !world.clients[client].closed {
-                                let published = Published { by: client, exclude_self, roles: Vec::new() };
-                                inner.insert(next, published);
+                                let (by, roles) = (client, Vec::new());
+                                inner.insert(next, Published { by, exclude_self, exclude_client, roles });
                                 next += 1;
                             }
                         }
@@ -126,8 +135,9 @@ impl Play {
         let mut at: HashMap<String, u64> = HashMap::new();
         let mut members: BTreeSet<String> = BTreeSet::new();
         let for_this_client = |number: u64| {
-            let Published { by, exclude_self, roles } = &self.published[&number];
+            let Published { by, exclude_self, exclude_client, roles } = &self.published[&number];
             !(*exclude_self && *by == client)
+                && exclude_client.as_ref().is_none_or(|of| *of != name(client))
                 && (roles.is_empty() || roles.contains(&self.world.clients[client].role))
         };
         let messages = self.world.messages(client);
@@ -136,6 +146,17 @@ impl Play {
             match message["type"].as_str() {
                 Some("joined") if members.insert(room()) => {
                     at.insert(room(), message["offset"].as_u64().unwrap());
+                }
+                Some("joined") => {
+                    let context = format!("seed {seed}, client {client}: {message}");
+                    assert!(message["members"].as_u64() > Some(0), "{context}: it is one itself");
+                    let stands = message["offset"].as_u64().unwrap();
+                    assert!(at[&room()] <= stands, "{context}: a later one came before");
+                    for missed in at[&room()] + 1..=stands {
+                        let number = places.get(&(room(), missed));
+                        let meant = number.is_some_and(|number| for_this_client(*number));
+                        assert!(!meant, "{context}: offset {missed} is missing before it");
+                    }
                 }
                 Some("left") => {
                     members.remove(&room());
@@ -197,7 +218,10 @@ fn play_with(seed: u64, shards: u8, window: usize, backlog_bytes: usize, slow: S
     for client in 0..9 {
         let shard = client % usize::from(shards);
         let role = if client % 3 == 0 { "left" } else { "right" };
-        world.open(shard, &format!("user-{client}"), role, Encoding::Json);
+        world.open_with(shard, &format!("user of {}", name(client)), role, |opening| {
+            opening.client_id = Some(name(client).into());
+            opening.window = (client % 2 == 1).then_some(Window { bits: 15, takeover: true });
+        });
     }
     Play { world, published: HashMap::new() }
 }
@@ -267,7 +291,8 @@ fn a_backlog_over_its_bound_ends_that_connection_with_4008_and_no_other() {
                 0,
                 &json!({ "type": "publish", "id": number, "room": "a:1", "event": "said", "data": data }),
             );
-            play.published.insert(number, Published { by: 0, exclude_self: false, roles: Vec::new() });
+            let (exclude_self, exclude_client, roles) = (false, None, Vec::new());
+            play.published.insert(number, Published { by: 0, exclude_self, exclude_client, roles });
             play.world.settle();
         }
         assert!(

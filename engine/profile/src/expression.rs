@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use minijinja::value::{Rest, Serde, ValueKind, merge_maps};
-use minijinja::{Environment, UndefinedBehavior, Value};
+use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
 use regex_lite::Regex;
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
@@ -52,7 +52,21 @@ impl Expression {
         let compiled = ENVIRONMENT.compile_expression_owned(text.to_owned()).map_err(|error| {
             format!("`{text}` is no expression: {}", error.detail().unwrap_or("it is malformed"))
         })?;
-        Ok(Self { text: text.into(), compiled })
+        // Names of filters and tests are looked up when they are used.
+        match compiled.eval(()) {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction
+                ) =>
+            {
+                Err(format!(
+                    "`{text}`: {}",
+                    error.detail().unwrap_or("it names a filter or a test that is none")
+                ))
+            }
+            _ => Ok(Self { text: text.into(), compiled }),
+        }
     }
 
     /// The single name that it is, if it is no more than that.
@@ -86,6 +100,8 @@ fn environment() -> Environment<'static> {
     });
     environment.add_filter("mib", |bytes: f64| bytes / f64::from(1 << 20));
     environment.add_filter("number", number);
+    environment.add_filter("seconds", seconds);
+    environment.add_filter("urlencode", |text: String| escaped(&text));
     environment.add_filter("without", without);
     environment.add_filter("with", |value: Value, more: Value| merge_maps([value, more]));
     environment.add_test("matching", matching);
@@ -103,6 +119,22 @@ fn number(value: Value) -> Value {
     let whole =
         value.as_str().and_then(|text| text.parse::<i64>().ok().filter(|whole| whole.to_string() == text));
     whole.map_or(value, Value::from)
+}
+
+/// A duration as a number of seconds; a number stays.
+fn seconds(value: Value) -> Value {
+    let Some(duration) = value.as_str().and_then(crate::endpoint::duration) else { return value };
+    let ms = duration.as_millis() as u64;
+    if ms % 1_000 == 0 { Value::from(ms / 1_000) } else { Value::from(duration.as_secs_f64()) }
+}
+
+/// A text as one part of a path, or as a value in a query: RFC 3986 §2.3 says what stays as it is.
+fn escaped(text: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(byte).collect()
 }
 
 /// An object but for some members.
@@ -183,6 +215,11 @@ mod tests {
             eval("t|naive", json!({"t": "2026-11-20T10:30:00.123Z"})),
             Some(json!("2026-11-20T10:30:00.123"))
         );
+        assert_eq!(
+            eval("[('30s'|seconds), ('500ms'|seconds), (7|seconds)]", json!({})),
+            Some(json!([30, 0.5, 7]))
+        );
+        assert_eq!(eval("'a/b?ä'|urlencode", json!({})), Some(json!("a%2Fb%3F%C3%A4")));
         assert_eq!(eval("5242880|mib", json!({})), Some(json!(5.0)));
         assert_eq!(eval("v is matching('^[0-9]+([.][0-9]+)*$')", json!({"v": "1.20"})), Some(json!(true)));
         assert_eq!(eval("v is matching('^[0-9]+$')", json!({"v": 3})), Some(json!(false)));
@@ -194,6 +231,9 @@ mod tests {
 
     #[test]
     fn what_is_no_expression_is_told() {
+        assert!(
+            Expression::parse("a|no_such_filter").is_err() && Expression::parse("a is no_such_test").is_err()
+        );
         assert!(Expression::parse("a +").unwrap_err().contains("`a +`"));
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::expression::Scope;
 use crate::speech::{Speech, listener_names};
-use crate::tables::{Hears, Refuse, Tables};
+use crate::tables::{Hears, Refuse, Reply, Tables};
 use crate::tag::{self, Tag};
 
 /// What a message means.
@@ -135,7 +135,7 @@ impl Tables {
 
     /// What a backend is answered; `done` are the engine's answers.
     pub(crate) fn reply(&self, understood: Understood, done: &[Value]) -> Option<Value> {
-        let template = self.hears[understood.entry].reply.as_ref()?;
+        let Reply::Message(template) = &self.hears[understood.entry].reply else { return None };
         let mut names = understood.names;
         names.insert("done".to_owned(), done.to_vec().into());
         template.give(&Scope::new(&names))

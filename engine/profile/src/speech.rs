@@ -13,7 +13,7 @@ use crate::endpoint::Endpoint;
 use crate::expression::Scope;
 use crate::packing::Packing;
 use crate::pattern::Patterns;
-use crate::tables::{Says, Tables};
+use crate::tables::{Reply, Says, Tables};
 use crate::tag::Tag;
 use crate::template::{Template, items, names};
 
@@ -60,7 +60,7 @@ impl Dialect for Speech {
     }
 
     fn answer(&self, listener: &Listener<'_>, native: &[u8], emit: &mut Emit<'_>) {
-        let Some((kind, members)) = read(native) else { return };
+        let Some((kind, mut members)) = read(native) else { return };
         if !ANSWERS.contains(&&*kind) {
             return self.say(native, Some(listener), emit);
         }
@@ -80,9 +80,20 @@ impl Dialect for Speech {
             return self.fault(&reply, scope, emit);
         }
         if let Some(tag) = tag {
-            let entry = self.tables.hears.get(tag.entry).and_then(|entry| entry.reply.as_ref());
-            if let Some(template) = entry.filter(|_| tag.is_last) {
-                self.give(template, &Scope::new(&scope), emit);
+            match self.tables.hears.get(tag.entry).map(|entry| &entry.reply) {
+                Some(Reply::Message(template)) if tag.is_last => {
+                    return self.give(template, &Scope::new(&scope), emit);
+                }
+                Some(Reply::Engine) if tag.is_last => {}
+                _ => return,
+            }
+            // The engine's answer as it would be without the tag.
+            members.remove("id");
+            let mut untagged = reply;
+            untagged.as_object_mut().and_then(|members| members.remove("id"));
+            let scope = Scope::new(&scope);
+            if !self.by_entries(&kind, &members, &|| scope.clone(), emit) {
+                self.emit(untagged.to_string().as_bytes(), emit);
             }
             return;
         }

@@ -36,7 +36,18 @@ pub(crate) struct Hears {
     pub(crate) fields: Fields,
     pub(crate) refuse: Option<Refuse>,
     pub(crate) commands: Template,
-    pub(crate) reply: Option<Template>,
+    pub(crate) reply: Reply,
+}
+
+/// What an `[[in]]` is answered with.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    /// Nothing.
+    Silence,
+    /// What the engine answers the last command with, as `[[out]]` has it.
+    Engine,
+    /// A message, or a list of them.
+    Message(Template),
 }
 
 /// An entry that refuses.
@@ -153,7 +164,11 @@ fn hears(of: &table::Hears, place: &str) -> Result<Hears, Problem> {
         fields: Fields::new(&of.fields, place)?,
         refuse: of.refuse.as_ref().map(|of| refuse(of, place)).transpose()?,
         commands: template(&Value::Array(of.commands.clone()), &format!("{place}.do"))?,
-        reply: of.reply.as_ref().map(|reply| template(reply, &format!("{place}.reply"))).transpose()?,
+        reply: match &of.reply {
+            None | Some(Value::Bool(false)) => Reply::Silence,
+            Some(Value::Bool(true)) => Reply::Engine,
+            Some(message) => Reply::Message(template(message, &format!("{place}.reply"))?),
+        },
     })
 }
 

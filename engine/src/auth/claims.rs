@@ -35,7 +35,11 @@ pub struct Claims {
 /// tokens become immortal.
 #[derive(Deserialize)]
 pub(super) struct Written {
-    sub: String,
+    #[serde(default)]
+    sub: Option<String>,
+    // Tokens of some systems have this instead.
+    #[serde(default)]
+    user_id: Option<Value>,
     exp: u64,
     #[serde(default)]
     nbf: Option<u64>,
@@ -86,7 +90,13 @@ impl Written {
             return Err(AuthError::new(AuthReason::NotYetValid, "the token is not valid yet"));
         }
         let wrong = |message| AuthError::new(AuthReason::Claims, message);
-        check_id("sub", &self.sub).map_err(|_| {
+        let sub = self.sub.or_else(|| match self.user_id? {
+            Value::String(user_id) => Some(user_id),
+            Value::Number(user_id) => user_id.as_u64().map(|user_id| user_id.to_string()),
+            _ => None,
+        });
+        let sub = sub.ok_or_else(|| wrong("the token's `sub` is missing"))?;
+        check_id("sub", &sub).map_err(|_| {
             wrong(
                 "the token's `sub` must be 1 to 128 characters without control characters, quotes or backslashes",
             )
@@ -112,7 +122,7 @@ impl Written {
             }
         };
         Ok(Claims {
-            user_id: self.sub.into(),
+            user_id: sub.into(),
             role: role.into(),
             rooms,
             expires_at_unix_s: self.exp,

@@ -116,15 +116,20 @@ fn a_member_that_leaves_gets_no_more_and_joining_twice_changes_nothing() {
     let mut leaves = Client::join_server(&server, "l", "user");
     stays.join("room:1");
     leaves.join("room:1");
-    leaves.join("room:1");
+    let again = leaves.join("room:1");
+    assert_eq!((&again["members"], &again["offset"]), (&json!(2), &json!(0)), "{again}");
     stays.publish("room:1", json!(1));
     leaves.expect("say");
     leaves.expect_nothing();
-    assert_eq!(leaves.ask(json!({"type": "leave", "room": "room:1"}))["type"], "left");
+    let answer = leaves.ask(json!({"type": "leave", "room": "room:1"}));
+    assert_eq!((&answer["type"], &answer["member"]), (&json!("left"), &json!(true)));
     stays.publish("room:1", json!(2));
     leaves.expect_nothing();
     let answer = leaves.ask(json!({"type": "leave", "room": "room:1"}));
     assert_eq!(answer["type"], "left", "leaving a room one is not in is done already: {answer}");
+    assert_eq!(answer["member"], false, "{answer}");
+    let answer = leaves.ask(json!({"type": "leave", "room": "nobody:was-here"}));
+    assert_eq!((&answer["type"], &answer["member"]), (&json!("left"), &json!(false)));
     let joined = leaves.join("room:1");
     assert_eq!(joined["offset"], 2, "the room went on meanwhile");
 }
@@ -139,4 +144,47 @@ fn rooms_of_the_query_are_joined_at_once() {
     let rooms: Vec<Value> = (0..2).map(|_| client.expect("joined")["room"].clone()).collect();
     assert_eq!(rooms, ["room:1", "room:2"]);
     client.publish("room:2", json!(0));
+}
+
+#[test]
+fn joining_again_tells_where_the_room_stands_and_what_its_services_have() {
+    for options in deployments() {
+        let server = Server::start(options);
+        let mut ada = Client::join_server(&server, "ada", "admin");
+        let mut ben = Client::packed(&server, "ben", "user");
+        ada.join("demo:1");
+        ben.join("demo:1");
+        let before = ada.join("demo:1");
+        assert_eq!((&before["members"], before["state"].get("poll")), (&json!(2), None), "{before}");
+        let poll = json!({"poll_id": "pace", "question": "How fast?", "options": ["slow", "fast"]});
+        let made = ada.ask(json!({"type": "poll.open", "room": "demo:1", "data": poll}));
+        assert_eq!(made["type"], "ok", "{made}");
+        let said = ada.ask(json!({"type": "publish", "room": "demo:1", "event": "say", "data": 1}));
+        // With a place and a wish for the past, which it has: nothing of it comes again.
+        let place = json!({"epoch": said["epoch"], "offset": 0});
+        ben.send(&json!({"type": "join", "id": 1, "room": "demo:1", "last": 10}));
+        ben.send(&json!({"type": "publish", "id": 2, "room": "demo:1", "event": "say", "data": 2}));
+        ben.send(&json!({"type": "leave", "id": 3, "room": "demo:1"}));
+        ben.send(&json!({"type": "join", "id": 4, "room": "demo:1"}));
+        ben.send(&json!({"type": "join", "id": 5, "room": "demo:1", "recover": place}));
+        let mut heard = Vec::new();
+        let told = loop {
+            let message = ben.receive().unwrap();
+            if message["id"] == 5 {
+                break message;
+            }
+            heard.push(message);
+        };
+        let answers: Vec<u64> = heard.iter().filter_map(|message| message["id"].as_u64()).collect();
+        let ordered: Vec<u64> = answers.iter().copied().filter(|id| *id != 2).collect();
+        assert_eq!(ordered, [1, 3, 4], "{heard:?}");
+        let first = heard.iter().find(|message| message["id"] == 1).unwrap();
+        for joined in [first, &told] {
+            assert_eq!((&joined["members"], &joined["recovered"]), (&json!(2), &json!(false)), "{joined}");
+            assert_eq!(joined["state"]["poll"]["polls"][0]["question"], "How fast?", "{joined}");
+        }
+        let said = heard.iter().filter(|message| message["type"] == "say" && message["data"] == 1);
+        assert_eq!(said.count(), 1, "{heard:?}");
+        ben.expect_nothing();
+    }
 }

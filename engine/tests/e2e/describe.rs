@@ -61,9 +61,11 @@ fn settings(document: &Value) -> String {
             name(of)
         )
     };
-    // Of an array of messages the good ones are published and the others refused, each on its own.
+    // Of an array of messages the good ones are published and the others refused, each on its own; where all are on behalf
+    // of somebody else than the token's user, that is a 400.
     let of_publish = "[[operations]]\ninclude-operation-id = \"publish\"\n\
-                      [operations.checks.negative_data_rejection]\nexpected-statuses = [\"4xx\", \"5xx\", 207]\n";
+                      [operations.checks.negative_data_rejection]\nexpected-statuses = [\"4xx\", \"5xx\", 207]\n\
+                      [operations.checks.positive_data_acceptance]\nexpected-statuses = [\"2xx\", 400, 403, \"5xx\"]\n";
     bounded.map(setting).chain([of_publish.to_owned()]).collect()
 }
 

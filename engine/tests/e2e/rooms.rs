@@ -55,7 +55,7 @@ fn a_private_room_is_for_its_creator_and_who_was_invited() {
         });
         assert_eq!(ada.ask(kick)["type"], "ok");
         assert_eq!(ben.expect("$removed")["data"]["reason"], "too loud");
-        ben.expect("left");
+        assert_eq!(ben.expect("left")["member"], true);
         assert_eq!(ben.ask(join.clone())["name"], "FORBIDDEN");
         let (status, closed) = api(&server, "DELETE", "/v1/rooms/club:1", None);
         assert_eq!((status, &closed["members"]), (200, &json!(1)), "{closed}");

@@ -87,6 +87,11 @@ pub(crate) fn id(field: &'static str, value: &Value<'_>) -> Result<Box<str>, Fau
     Ok(text.into())
 }
 
+/// A user id or client id, if given.
+pub(crate) fn optional_id(field: &'static str, value: &Value<'_>) -> Result<Option<Box<str>>, Fault> {
+    if matches!(value, Value::Absent | Value::Null) { Ok(None) } else { id(field, value).map(Some) }
+}
+
 /// User ids or roles, `min` to `max` of them.
 pub(crate) fn ids(
     field: &'static str,

@@ -47,6 +47,7 @@ pub(crate) struct Fields<'a> {
     pub(crate) encoding: Encoding,
     pub(crate) epoch: Value<'a>,
     pub(crate) event: Value<'a>,
+    pub(crate) exclude_client: Value<'a>,
     pub(crate) exclude_self: Value<'a>,
     pub(crate) id: Value<'a>,
     pub(crate) key: Value<'a>,
@@ -68,6 +69,7 @@ pub(crate) struct Fields<'a> {
     pub(crate) token: Value<'a>,
     pub(crate) ttl: Value<'a>,
     pub(crate) user: Value<'a>,
+    pub(crate) user_id: Value<'a>,
     pub(crate) users: Texts<'a>,
     /// The first member that was given twice.
     pub(crate) twice: Option<&'static str>,
@@ -124,6 +126,7 @@ impl<'a> Fields<'a> {
             "data" => ("data", Slot::Raw(&mut self.data)),
             "epoch" => ("epoch", Slot::One(&mut self.epoch)),
             "event" => ("event", Slot::One(&mut self.event)),
+            "exclude_client" => ("exclude_client", Slot::One(&mut self.exclude_client)),
             "exclude_self" => ("exclude_self", Slot::One(&mut self.exclude_self)),
             "id" => ("id", Slot::One(&mut self.id)),
             "key" => ("key", Slot::One(&mut self.key)),
@@ -144,6 +147,7 @@ impl<'a> Fields<'a> {
             "ttl" => ("ttl", Slot::One(&mut self.ttl)),
             "type" => ("type", Slot::One(&mut self.kind)),
             "user" => ("user", Slot::One(&mut self.user)),
+            "user_id" => ("user_id", Slot::One(&mut self.user_id)),
             "users" => ("users", Slot::Many(&mut self.users)),
             _ => return None,
         })

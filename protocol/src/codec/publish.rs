@@ -29,7 +29,9 @@ pub(crate) fn publish(fields: &Fields<'_>) -> Result<Publish, Fault> {
     Ok(Publish {
         target,
         event,
+        user_id: check::optional_id("user_id", &fields.user_id)?,
         exclude_self: check::flag("exclude_self", &fields.exclude_self)?,
+        exclude_client: check::optional_id("exclude_client", &fields.exclude_client)?,
         roles: check::ids("roles", &fields.roles, (0, ROLES_MAX))?,
         key: key.map(Into::into),
         // Both within their types, as just checked.

@@ -67,7 +67,10 @@ pub(crate) fn write_reply(reply: &Reply<'_>, id: Option<&CommandId>, mut object:
                 object.body("state", state);
             }
         }
-        Reply::Left { room } => object.text("room", room),
+        Reply::Left { room, member } => {
+            object.text("room", room);
+            object.flag("member", member);
+        }
         Reply::Gap { room, epoch, from, to } => {
             object.text("room", room);
             object.text("epoch", epoch);
@@ -82,9 +85,12 @@ pub(crate) fn write_reply(reply: &Reply<'_>, id: Option<&CommandId>, mut object:
                 object.text("client_id", client_id);
             }
         }
-        Reply::Published { room, position, message_id } => {
+        Reply::Published { room, position, message_id, members } => {
             place(&mut object, room, position);
             object.text("message_id", message_id);
+            if let Some(members) = members {
+                object.unsigned("members", members);
+            }
         }
         Reply::Ok => {}
         Reply::Done { data } => object.body("data", data),

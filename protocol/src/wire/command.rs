@@ -167,8 +167,12 @@ pub struct Publish {
     pub event: EventName,
     /// The message's `data`, passed through as it is.
     pub body: Body,
+    /// On whose behalf it is: the message's `user_id`. For users only their own.
+    pub user_id: Option<Box<str>>,
     /// The publishing connection itself gets no copy.
     pub exclude_self: bool,
+    /// Connections with this client id get no copy.
+    pub exclude_client: Option<Box<str>>,
     /// When not empty: only connections with one of these roles get it (at most 16).
     pub roles: Vec<Box<str>>,
     /// What a conflating room type keeps the newest of. At most 128 bytes.

@@ -42,6 +42,8 @@ pub enum Reply<'a> {
     Left {
         /// The room.
         room: &'a str,
+        /// Whether the connection was in it.
+        member: bool,
     },
     /// Messages that this connection read too slowly to get (`gap`): from one offset to another, both included.
     Gap {
@@ -75,6 +77,8 @@ pub enum Reply<'a> {
         position: &'a Position,
         /// The message's id.
         message_id: &'a str,
+        /// How many connections were in the room when the message was handed out, when known.
+        members: Option<u64>,
     },
     /// Done, nothing more to say (`ok`).
     Ok,

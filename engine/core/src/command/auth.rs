@@ -74,7 +74,7 @@ pub(super) fn refresh(
     for room in lost {
         let name = local.rooms.get(room).expect("invariant: just seen").name.clone();
         local.leave(id, room, true, out);
-        local.reply(id, None, &Reply::Left { room: name.as_str() });
+        local.reply(id, None, &Reply::Left { room: name.as_str(), member: true });
     }
     let connection = local.connections.get_mut(id).expect("invariant: still held");
     connection.key = identity.key;

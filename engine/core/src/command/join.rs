@@ -1,13 +1,14 @@
 //! `join`: the connection wants to be a member of a room.
 
-use fanfare_protocol::wire::{CommandId, Join, Position};
-use fanfare_protocol::{Code, Command, Refusal, Reply, Request, RoomName};
+use fanfare_protocol::wire::{CommandId, Join};
+use fanfare_protocol::{Code, Command, Refusal, Request, RoomName};
 
 use crate::effect::Effects;
 use crate::hook::About;
 use crate::id::{Address, ConnectionId};
 use crate::local::{Connection, Local};
 use crate::mesh::{CatchUp, JoinKind, Mesh, ToHome};
+use crate::rejoin::Rejoin;
 use crate::time::Now;
 
 /// Whether the connection's token and its role allow it to be in a room.
@@ -16,7 +17,7 @@ pub(super) fn may_join(local: &Local, connection: &Connection, room: &RoomName) 
 }
 
 /// Checks the right to join and asks the room's home, after a backend where one is to be asked. Joining twice is answered
-/// with where the room stands.
+/// with where the room stands, and brings nothing of the past.
 pub(crate) fn join(
     local: &mut Local,
     now: Now,
@@ -30,16 +31,12 @@ pub(crate) fn join(
     let connection = local.connections.get(id).expect("invariant: the caller holds it");
     let number = local.rooms.find(&room);
     let member = number.filter(|number| connection.memberships.iter().any(|m| m.room == *number));
-    if let Some(member) = member.and_then(|number| local.rooms.get(number)) {
-        let position = Position { epoch: member.epoch.to_string().into(), offset: member.offset };
-        let again = Reply::Joined {
-            room: room.as_str(),
-            position: &position,
-            recovered: false,
-            members: None,
-            state: None,
-        };
-        local.reply(id, command.as_ref(), &again);
+    if member.is_some() {
+        let from = Address { shard: local.shard, connection: id };
+        let rejoin = Rejoin { room, from, command, member: local.member_of(id) };
+        let connection = local.connections.get_mut(id).expect("invariant: just seen");
+        connection.joins_pending += 1;
+        out.send(local.home_of(&rejoin.room), Mesh::Home(ToHome::Rejoin(Box::new(rejoin))));
         return;
     }
     let may = may_join(local, connection, &room);

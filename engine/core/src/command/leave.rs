@@ -24,5 +24,5 @@ pub(crate) fn leave(
         local.leave(id, number, true, out);
         local.note(id, FactKind::Left, room.clone(), out);
     }
-    local.reply(id, command.as_ref(), &Reply::Left { room: room.as_str() });
+    local.reply(id, command.as_ref(), &Reply::Left { room: room.as_str(), member: number.is_some() });
 }

@@ -7,6 +7,7 @@ use crate::effect::Effects;
 use crate::fact::FactKind;
 use crate::hook::About;
 use crate::id::{Address, ConnectionId};
+use crate::identity::may_speak_for;
 use crate::local::Local;
 use crate::mesh::{Mesh, Origin, Placed, Publication, ToHome, ToLocal};
 use crate::options::Options;
@@ -33,6 +34,11 @@ pub(crate) fn publish(
         };
         let refusal =
             Refusal { id: command, code: Code::Forbidden, message: message.to_owned(), field: None };
+        local.deny(id, FactKind::PublishDenied, subject(&publish.target), &refusal, out);
+        return;
+    }
+    if let Err(refusal) = may_speak_for(connection.user_id(), &publish) {
+        let refusal = Refusal { id: command, ..refusal };
         local.deny(id, FactKind::PublishDenied, subject(&publish.target), &refusal, out);
         return;
     }
@@ -74,7 +80,12 @@ pub(crate) fn over_http(
     };
     let room_type = type_of(&local.options, &publish.target);
     match paced.and_then(|()| clean(room_type.sanitize, publish)) {
-        Ok(()) => send(local, now, publish, user.map(|(user, _)| user), None, origin, out),
+        Ok(()) => {
+            // An API key has no user of its own.
+            let on_behalf = || publish.user_id.as_deref().map(RoomName::of_user);
+            let user = user.map(|(user, _)| user).or_else(on_behalf);
+            send(local, now, publish, user, None, origin, out);
+        }
         Err(refusal) => {
             let refused = ToLocal::Published(origin, Err(Box::new(refusal)));
             out.send(local.shard, Mesh::Local(refused));
@@ -159,10 +170,10 @@ pub(crate) fn answer(
 ) {
     match outcome {
         Ok(placed) => {
-            let Placed { room, epoch, offset, message_id } = *placed;
+            let Placed { room, epoch, offset, message_id, members } = *placed;
             let position = Position { epoch: epoch.to_string().into(), offset };
-            let published =
-                Reply::Published { room: room.as_str(), position: &position, message_id: &message_id };
+            let (room, members) = (room.as_str(), members.map(u64::from));
+            let published = Reply::Published { room, position: &position, message_id: &message_id, members };
             local.reply(id, Some(&command), &published);
         }
         Err(refusal) => {

@@ -107,6 +107,7 @@ fn publication(user: RoomName, letter: DeadLetter, now: Now) -> Publication {
         user: entry.user,
         roles: entry.roles,
         exclude: None,
+        exclude_client: None,
         message_id: Some(entry.message_id),
         key: None,
         ttl: None,

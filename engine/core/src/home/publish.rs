@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fanfare_protocol::Refusal;
+use fanfare_protocol::{Refusal, RoomName};
 use smallvec::{SmallVec, smallvec};
 
 use crate::durable::Write;
@@ -24,6 +24,7 @@ use crate::time::Now;
 pub(crate) struct Draft {
     pub(crate) entry: Entry,
     exclude: Option<Address>,
+    exclude_client: Option<RoomName>,
     receipts: Option<Address>,
     /// What stands for its key where rooms conflate; 0: it has none.
     conflates: u64,
@@ -35,10 +36,12 @@ pub(crate) struct Draft {
 }
 
 /// How a message goes to members.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Way {
     /// Who does not get it.
     pub(super) exclude: Option<Address>,
+    /// The room of a client that does not get it.
+    pub(super) exclude_client: Option<RoomName>,
     /// Messages with the same number may take each other's place; 0: none may.
     pub(super) conflates: u64,
     /// When its publish was read, in microseconds of the steady clock.
@@ -90,6 +93,7 @@ impl HomeRooms {
             user,
             roles,
             exclude,
+            exclude_client,
             message_id,
             key,
             ttl,
@@ -115,7 +119,16 @@ impl HomeRooms {
             priority,
         };
         let conflates = key.map_or(0, |key| self.recent.key(&room, None, &key) as u64 | 1);
-        Draft { entry, exclude, receipts, conflates, id, origins: smallvec![origin], received_us }
+        Draft {
+            entry,
+            exclude,
+            exclude_client,
+            receipts,
+            conflates,
+            id,
+            origins: smallvec![origin],
+            received_us,
+        }
     }
 
     /// The same was published before: the first answer again, or once the first one is known.
@@ -131,25 +144,28 @@ impl HomeRooms {
         }
         let message_id = message_id.expect("invariant: it is how the publish was recognised");
         let Place { epoch, offset } = place;
-        tell(origin, Ok(Placed { room, epoch, offset, message_id }), out);
+        // Who was there is not known any more, and who is there now did not get it.
+        tell(origin, Ok(Placed { room, epoch, offset, message_id, members: None }), out);
     }
 
     /// The place becomes final: members get the message, the room keeps it, the publisher is told.
     pub(super) fn hand_out(&mut self, now: Now, number: u32, draft: Draft, out: &mut Effects) {
-        let Draft { entry, exclude, receipts, conflates, origins, received_us, .. } = draft;
+        let Draft { entry, exclude, exclude_client, receipts, conflates, origins, received_us, .. } = draft;
         let room = self.rooms.get_mut(number).expect("invariant: a room with drafts is kept");
         assert_eq!(entry.offset, room.offset + 1, "a place was left out");
         room.offset = entry.offset;
         self.published += 1;
         let (name, epoch, rules) = (room.name.clone(), room.epoch, room.rules);
-        self.deliver(now, number, &entry, Way { exclude, conflates, received_us }, out);
+        let way = Way { exclude, exclude_client, conflates, received_us };
+        self.deliver(now, number, &entry, way, out);
         if self.options.watch.messages {
             self.note_message(FactKind::Published, number, &entry, out);
         }
         for origin in origins {
             if origin != Origin::Silent {
+                let members = self.rooms.get(number).map(|room| room.audience.members());
                 let (room, message_id) = (name.clone(), entry.message_id.clone());
-                tell(origin, Ok(Placed { room, epoch, offset: entry.offset, message_id }), out);
+                tell(origin, Ok(Placed { room, epoch, offset: entry.offset, message_id, members }), out);
             }
         }
         if rules.keeps {
@@ -166,7 +182,7 @@ impl HomeRooms {
 
     /// Sends a message to every shard where the room has members.
     pub(super) fn deliver(&mut self, now: Now, number: u32, entry: &Entry, way: Way, out: &mut Effects) {
-        let Way { exclude, conflates, received_us } = way;
+        let Way { exclude, exclude_client, conflates, received_us } = way;
         let room = self.rooms.get(number).expect("invariant: the caller has just found it");
         if room.audience.is_empty() {
             return;
@@ -174,7 +190,8 @@ impl HomeRooms {
         let (name, epoch, rules) = (room.name.clone(), room.epoch, room.rules);
         // Where acknowledgements are cumulative, messages keep the order of their offsets.
         let overtakes = if rules.in_order { 0 } else { entry.priority };
-        let (frames, turn) = self.encode(now, out, number, entry, exclude.is_some(), overtakes);
+        let is_excluding = exclude.is_some() || exclude_client.is_some();
+        let (frames, turn) = self.encode(now, out, number, entry, is_excluding, overtakes);
         let prepared = Arc::new(Prepared {
             room: name,
             epoch,
@@ -182,6 +199,7 @@ impl HomeRooms {
             roles: entry.roles.clone(),
             withheld: self.options.withholds(&entry.event).then(|| entry.event.clone()),
             exclude,
+            exclude_client,
             received_us,
             key: conflates,
             overtakes,

@@ -146,6 +146,7 @@ impl HomeRooms {
                     self.decide_join(now, room, from, class, owner, catch_up, kind, out);
                 }
             }
+            ToHome::Rejoin(rejoin) => self.rejoin(now, *rejoin, out),
             ToHome::Leave { room, from, class, for_good } => {
                 self.leave(now, &room, from, class, for_good, out);
             }

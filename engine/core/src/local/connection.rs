@@ -157,6 +157,11 @@ impl Connection {
         self.memberships.len().saturating_sub(ENGINE_ROOMS)
     }
 
+    /// Its place among the members of a room.
+    pub(crate) fn place_in(&self, room: u32) -> Option<u32> {
+        self.memberships.iter().find(|membership| membership.room == room).map(|membership| membership.at)
+    }
+
     /// The form in which it reads a room.
     pub(crate) fn class_in(&self, room: u32) -> Class {
         match self.follows.map(RoomNumber::get) {

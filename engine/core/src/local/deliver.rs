@@ -10,6 +10,7 @@ use crate::fact::FactKind;
 use crate::id::{Address, ConnectionId, Epoch};
 use crate::local::connection::{Membership, State};
 use crate::local::due::Mark;
+use crate::local::group::Group;
 use crate::local::roles::RoleId;
 use crate::local::room::LocalRoom;
 use crate::local::shard::Local;
@@ -231,6 +232,7 @@ impl Local {
         if prepared.concerns_windows() {
             self.turn(number, prepared, out);
         }
+        let clients = self.leave_client_out(number, prepared, out);
         let left_out = prepared.exclude.filter(|address| address.shard == self.shard);
         let left_out = left_out.and_then(|address| self.leave_out(address.connection, number, prepared, out));
         let room = self.rooms.get_mut(number).expect("invariant: just found");
@@ -253,7 +255,9 @@ impl Local {
                 continue;
             }
             if group.class.window_bits().is_some() {
-                let left_out_here = usize::from(left_out == Some((group.class, group.role)));
+                let is_here = |class: Class, role: RoleId| (class, role) == (group.class, group.role);
+                let left_out_here = usize::from(left_out.is_some_and(|(class, role)| is_here(class, role)))
+                    + clients.iter().filter(|(_, class, role)| is_here(*class, *role)).count();
                 let wire = &mut self.stats.wire[usize::from(prepared.kind)];
                 wire.count((group.len() - left_out_here) as u64, prepared, group.class, frame);
             }
@@ -267,9 +271,36 @@ impl Local {
         if let Some((class, role)) = left_out {
             room.group(class, role).take_back();
         }
+        for (id, class, role) in clients {
+            let connection = self.connections.get(id).expect("invariant: it was left out a moment ago");
+            if let Some(at) = connection.place_in(number) {
+                room.group(class, role).take_back_at(at);
+            }
+        }
     }
 
-    /// Takes the publisher aside while its own message is laid in. Nothing, when it is no member.
+    /// Takes the connections of a client aside while a message that is not for it is laid in.
+    fn leave_client_out(
+        &mut self,
+        number: u32,
+        prepared: &Prepared,
+        out: &mut Effects,
+    ) -> Vec<(ConnectionId, Class, RoleId)> {
+        // Whoever is here under that name is in its room.
+        let own = prepared.exclude_client.as_ref().and_then(|client| self.rooms.find(client));
+        let Some(own) = own.and_then(|own| self.rooms.get(own)) else { return Vec::new() };
+        let slots = own.groups.iter().flat_map(Group::slots);
+        let ids: Vec<ConnectionId> = slots.map(|slot| self.connections.id_of(slot)).collect();
+        let publisher = prepared.exclude.filter(|address| address.shard == self.shard);
+        let ids = ids.into_iter().filter(|id| publisher.is_none_or(|publisher| publisher.connection != *id));
+        ids.filter_map(|id| {
+            let (class, role) = self.leave_out(id, number, prepared, out)?;
+            Some((id, class, role))
+        })
+        .collect()
+    }
+
+    /// Takes a connection aside while a message that is not for it is laid in. Nothing, when it is no member.
     fn leave_out(
         &mut self,
         id: ConnectionId,
@@ -281,7 +312,7 @@ impl Local {
             self.fall_out(id, out);
         }
         let connection = self.connections.get(id)?;
-        let at = connection.memberships.iter().find(|membership| membership.room == number)?.at;
+        let at = connection.place_in(number)?;
         let (class, role) = (connection.class_in(number), connection.role);
         let mut owed = Vec::new();
         let room = self.rooms.get_mut(number).expect("invariant: the caller found it");

@@ -80,6 +80,11 @@ impl Group {
         self.tick.as_ref().map_or(0, |tick| tick.filling.len())
     }
 
+    /// Whether something was laid in that somebody has not been sent yet.
+    pub(crate) fn is_on_its_way(&self) -> bool {
+        self.tick.as_ref().is_some_and(|tick| !tick.filling.is_empty() || !tick.flushing.is_empty())
+    }
+
     /// Lays a frame behind the others of this tick. True when it is the first.
     pub(crate) fn append(
         &mut self,
@@ -226,12 +231,20 @@ impl Group {
         moved(connections, slot, room, (tick.aside.len() - 1) as u32 | Membership::ASIDE);
     }
 
-    /// Ends [`Group::leave_out`]: the member is owed what comes from now on.
+    /// Ends the last [`Group::leave_out`]: the member is owed what comes from now on.
     pub(crate) fn take_back(&mut self) {
         let tick = self.tick.as_mut().expect("invariant: the member was left out a moment ago");
         let from = tick.filling.len() as u32;
         let last = tick.aside.last_mut().expect("invariant: it was put at the end");
         last.from = from;
+    }
+
+    /// Ends one of several [`Group::leave_out`], by the member's place.
+    pub(crate) fn take_back_at(&mut self, at: u32) {
+        let tick = self.tick.as_mut().expect("invariant: the member was left out a moment ago");
+        let from = tick.filling.len() as u32;
+        let index = (at & !Membership::ASIDE) as usize;
+        tick.aside.get_mut(index).expect("invariant: it was set aside").from = from;
     }
 
     /// Begins to flush what was appended; false when nothing was. Afterwards those aside are served one by

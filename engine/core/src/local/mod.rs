@@ -15,6 +15,7 @@ mod note;
 mod outgoing;
 mod overtake;
 mod pace;
+mod rejoin;
 mod roles;
 mod room;
 mod say;

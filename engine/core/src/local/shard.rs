@@ -213,7 +213,7 @@ impl Local {
             }
             let event = EventName::of_engine("$removed");
             self.whisper(now, id, &Whisper { room: room.clone(), event, body: body.clone(), user: None });
-            self.reply(id, None, &Reply::Left { room: room.as_str() });
+            self.reply(id, None, &Reply::Left { room: room.as_str(), member: true });
             self.note(id, FactKind::Expelled, room.clone(), out);
         }
     }

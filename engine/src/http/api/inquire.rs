@@ -77,7 +77,7 @@ fn room(publish: &Publish) -> Option<String> {
 fn inquiry(inquirer: Inquirer, caller: &Caller, publish: &Publish) -> Inquiry {
     let (user_id, role) = match caller {
         Caller::User(identity) => (identity.user_id.to_string(), identity.role.to_string()),
-        Caller::Key(_) => (String::new(), String::new()),
+        Caller::Key(_) => (publish.user_id.as_deref().unwrap_or_default().to_owned(), String::new()),
     };
     let about = About::Publish(Box::new(publish.clone()));
     Inquiry { inquirer, client_id: String::new(), user_id, role, about }

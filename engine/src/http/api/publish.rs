@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fanfare_core::{Answer, Input, Options};
+use fanfare_core::{Answer, Input, Options, may_speak_for};
 use fanfare_protocol::{Code, Publish, Refusal, RoomName, Target, json};
 use http::StatusCode;
 use serde_json::{Value, json as object};
@@ -45,8 +45,8 @@ async fn perform(handle: &Handle, process: &Process, head: &Head, caller: &Calle
         .into_iter()
         .map(|item| item.and_then(|publish| allowed(&options, caller, publish, &mut denied)))
         .collect();
-    if let [first, ..] = &denied[..] {
-        process.audit.publishes_denied(head, caller.name(), NOT_ALLOWED, first.as_deref(), denied.len());
+    if let [(why, first), ..] = &denied[..] {
+        process.audit.publishes_denied(head, caller.name(), why, first.as_deref(), denied.len());
     }
     let outcomes = inquire::inquire(handle, process, head, caller, outcomes).await;
     let request = {
@@ -77,25 +77,32 @@ async fn perform(handle: &Handle, process: &Process, head: &Head, caller: &Calle
 }
 
 const NOT_ALLOWED: &str = "the token does not allow to publish to this target";
+/// In the audit.
+const FOR_OTHERS: &str = "the token does not allow to publish on behalf of another user";
 
 /// Whether the caller may send this message.
 fn allowed(
     options: &Options,
     caller: &Caller,
     publish: Publish,
-    denied: &mut Vec<Option<Box<str>>>,
+    denied: &mut Vec<(&'static str, Option<Box<str>>)>,
 ) -> Result<Publish, Refusal> {
     options.mode.takes_publish(publish.priority.unwrap_or(0))?;
     let Caller::User(identity) = caller else { return Ok(publish) };
-    if options.may_publish(identity.bearer(), &publish.target) {
+    let (why, refusal) = if !options.may_publish(identity.bearer(), &publish.target) {
+        let message = NOT_ALLOWED.to_owned();
+        (NOT_ALLOWED, Refusal { id: None, code: Code::Forbidden, message, field: None })
+    } else if let Err(refusal) = may_speak_for(&identity.user_id, &publish) {
+        (FOR_OTHERS, refusal)
+    } else {
         return Ok(publish);
-    }
-    denied.push(match &publish.target {
+    };
+    let room = match &publish.target {
         Target::Room(room) => Some(room.as_str().into()),
         _ => None,
-    });
-    let message = NOT_ALLOWED.to_owned();
-    Err(Refusal { id: None, code: Code::Forbidden, message, field: None })
+    };
+    denied.push((why, room));
+    Err(refusal)
 }
 
 fn respond(single: bool, outcomes: Vec<Result<Publish, Refusal>>, answers: Vec<Answer>) -> Response {
@@ -104,12 +111,16 @@ fn respond(single: bool, outcomes: Vec<Result<Publish, Refusal>>, answers: Vec<A
     for answer in answers {
         let Answer::Published(index, placed) = answer else { continue };
         results[index as usize] = placed.map(|placed| {
-            object!({
+            let mut answer = object!({
                 "room": placed.room.as_str(),
                 "epoch": placed.epoch.to_string(),
                 "offset": placed.offset,
                 "message_id": placed.message_id,
-            })
+            });
+            if let Some(members) = placed.members {
+                answer["members"] = members.into();
+            }
+            answer
         });
     }
     let as_object = |refused: &Refusal| refusal(refused.code, &refused.message, refused.field);

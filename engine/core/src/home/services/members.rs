@@ -8,6 +8,8 @@ use crate::effect::Effects;
 use crate::home::HomeRooms;
 use crate::home::rooms::refusal;
 use crate::id::Address;
+use crate::mesh::{Mesh, ToLocal};
+use crate::rejoin::{Rejoin, Rejoined};
 use crate::service::{Caller, Context, Kind, Member, SERVICES, Service};
 use crate::time::Now;
 
@@ -39,6 +41,17 @@ impl HomeRooms {
             self.with_services(now, number, None, &Occasion::Joined(member), out);
         }
         self.state_of(now, number, member)
+    }
+
+    /// A member asks again where its room stands.
+    pub(in crate::home) fn rejoin(&mut self, now: Now, rejoin: Rejoin, out: &mut Effects) {
+        let Rejoin { room, from, command, member } = rejoin;
+        let number = self.rooms.find(&room).expect("invariant: what it leaves it tells after this");
+        let found = self.rooms.get(number).expect("invariant: just found");
+        let (epoch, offset, members) = (found.epoch, found.offset, found.audience.members());
+        let state = self.state_of(now, number, Some(&member));
+        let rejoined = Box::new(Rejoined { room, command, epoch, offset, members, state });
+        out.send(from.shard, Mesh::Local(ToLocal::Rejoined(from.connection, rejoined)));
     }
 
     /// A connection of this user's has just been let in: what services have to tell it follows the welcome.

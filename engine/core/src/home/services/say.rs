@@ -36,6 +36,7 @@ impl HomeRooms {
             user: user.clone(),
             roles: roles.clone(),
             exclude,
+            exclude_client: None,
             message_id: None,
             key: key.clone(),
             ttl: ttl_s,
@@ -96,7 +97,7 @@ impl HomeRooms {
         if self.options.watch.messages {
             self.note_message(FactKind::Signalled, number, &entry, out);
         }
-        let way = Way { exclude, conflates, received_us: now.mono_us };
+        let way = Way { exclude, exclude_client: None, conflates, received_us: now.mono_us };
         self.deliver(now, number, &entry, way, out);
     }
 }

@@ -1,0 +1,170 @@
+"""Documents: events that must be confirmed."""
+
+import itertools
+import time
+
+import pytest
+from conftest import ROOT, Server, eventually, token
+
+PROFILE = str(ROOT / "engine/profile/profiles/documents.toml")
+JOB = {"document_id": "doc-7", "job_id": "job-1"}
+ZONE = {"document_id": "doc-7", "processing_tool": "ocr", "status": "completed"}
+
+
+def tab(server, user, client_id="tab-1"):
+    client = server.open(f"/ws/{client_id}", token(user))
+    assert client.receive()["type"] == "connection"
+    return client
+
+
+def queue(server, user, *numbers):
+    """Zones that must be confirmed."""
+    zones = [{**ZONE, "zone_id": f"z{number}", "zone_index": number} for number in numbers]
+    server.event("documents", [{"type": "zone_completed", "user_id": user, "confirm": True, **zone} for zone in zones])
+
+
+def zones(client, count):
+    told = [client.until("zone_completed") for _ in range(count)]
+    return [(zone["message_id"], zone["zone_id"]) for zone in told]
+
+
+def dead(server, user):
+    return server.http("GET", f"/v1/users/{user}/dead_letters", status=200)["dead_letters"]
+
+
+def quiet(server, client, user, kinds):
+    """Nothing of these kinds before what is sent now."""
+
+    def send():
+        server.event("documents", {"type": "export_failed", "user_id": user, **JOB})
+        return "export_failed"
+
+    client.silent(kinds, send)
+
+
+CLOCKS = itertools.count()
+
+
+def two_waits(server):
+    """Until somebody else who never confirms has been sent something for the third time."""
+    user = f"clock-{next(CLOCKS)}"
+    with tab(server, user) as clock:
+        queue(server, user, 0)
+        zones(clock, 3)
+
+
+@pytest.fixture(scope="module")
+def fast():
+    """A wait that tests can afford."""
+    with Server(PROFILE, env={"WS_CONFIRM_WAIT": "200ms"}) as running:
+        yield running
+
+
+def test_what_is_confirmed_comes_once_under_its_number(fast):
+    with tab(fast, "ada") as client:
+        queue(fast, "ada", 0, 1)
+        assert zones(client, 2) == [("msg_1", "z0"), ("msg_2", "z1")]
+        for number in (1, 2):
+            client.send({"type": "confirm", "message_id": f"msg_{number}"})
+            assert client.until("confirmed")["message_id"] == f"msg_{number}"
+        two_waits(fast)
+        quiet(fast, client, "ada", ["zone_completed"])
+        assert dead(fast, "ada") == []
+
+
+def test_what_is_not_confirmed_comes_three_times_in_order_and_is_a_dead_letter_then(fast):
+    with tab(fast, "ben") as client:
+        queue(fast, "ben", 0, 1, 2)
+        one_round = [("msg_1", "z0"), ("msg_2", "z1"), ("msg_3", "z2")]
+        assert zones(client, 9) == one_round * 3
+        letters = eventually("it is given up", lambda: len(dead(fast, "ben")) == 3 and dead(fast, "ben"))
+        assert {letter["deliveries"] for letter in letters} == {3}
+        quiet(fast, client, "ben", ["zone_completed"])
+
+
+def test_without_a_setting_one_second_is_waited_for_a_confirmation(server):
+    with tab(server, "cleo") as client:
+        queue(server, "cleo", 0)
+        zones(client, 1)
+        begin = time.monotonic()
+        assert zones(client, 1) == [("msg_1", "z0")]
+        assert 0.7 < time.monotonic() - begin < 3
+        client.send({"type": "confirm", "message_id": "msg_1"})
+        client.until("confirmed")
+
+
+def test_what_was_not_confirmed_when_the_connection_broke_comes_to_the_next_one_in_order(fast):
+    with tab(fast, "dora") as client:
+        queue(fast, "dora", 0, 1)
+        zones(client, 2)
+        client.send({"type": "confirm", "message_id": "msg_1"})
+        client.until("confirmed")
+        client.socket.socket.close()
+    queue(fast, "dora", 2)
+    with tab(fast, "dora", "tab-2") as again:
+        assert zones(again, 2) == [("msg_2", "z1"), ("msg_3", "z2")]
+
+
+def test_who_was_never_there_gets_what_waits(fast):
+    queue(fast, "emil", 0, 1)
+    with tab(fast, "emil") as client:
+        assert zones(client, 2) == [("msg_1", "z0"), ("msg_2", "z1")]
+        client.send({"type": "confirm", "message_id": "msg_2"})
+        client.until("confirmed")
+
+
+def test_each_attempt_has_the_number_of_the_first_so_that_a_client_knows_it(fast):
+    with tab(fast, "finn") as client:
+        queue(fast, "finn", 0)
+        assert zones(client, 2) == [("msg_1", "z0")] * 2
+
+
+def test_one_device_confirms_for_the_user(fast):
+    with tab(fast, "gwen", "a") as first, tab(fast, "gwen", "b") as second:
+        queue(fast, "gwen", 0)
+        zones(first, 1), zones(second, 1)
+        second.send({"type": "confirm", "message_id": "msg_1"})
+        second.until("confirmed")
+        two_waits(fast)
+        quiet(fast, first, "gwen", ["zone_completed"])
+
+
+@pytest.mark.parametrize("message_id", ["msg_99", "msg_", "", "x", "msg_-1", "msg_1.5", 7, None, "msg_99999999999999999999"])
+def test_a_confirmation_of_what_was_never_sent_is_refused(fast, message_id):
+    with tab(fast, "hugo") as client:
+        client.send({"type": "confirm", "message_id": message_id})
+        assert client.until("error")["code"] == 4005
+        client.send({"type": "ping"})
+        client.until("pong")
+
+
+def test_nobody_confirms_for_another(fast):
+    with tab(fast, "iris") as iris, tab(fast, "eve", "tab-e") as eve:
+        queue(fast, "iris", 0)
+        zones(iris, 1)
+        eve.send({"type": "confirm", "message_id": "msg_1"})
+        assert eve.until("error")["code"] == 4005
+        assert zones(iris, 1) == [("msg_1", "z0")], "it comes again, since iris has not confirmed it"
+
+
+def test_the_queue_is_bounded_and_what_did_not_fit_is_told():
+    with Server(PROFILE, env={"WS_QUEUE_SIZE": "3"}) as small:
+        with tab(small, "judy") as client:
+            queue(small, "judy", 0)
+            zones(client, 1)
+            client.send({"type": "confirm", "message_id": "msg_1"})
+            client.until("confirmed")
+        queue(small, "judy", *range(1, 6))
+        with tab(small, "judy", "tab-2") as again:
+            gap = again.until("gap")
+            print(gap)
+            assert (gap["from"], gap["to"]) == (2, 3)
+            assert zones(again, 3) == [("msg_4", "z3"), ("msg_5", "z4"), ("msg_6", "z5")]
+
+
+def test_what_is_not_to_be_confirmed_has_no_number_and_comes_once(fast):
+    with tab(fast, "kurt") as client:
+        fast.event("documents", {"type": "processing_completed", "user_id": "kurt", **JOB})
+        assert client.until("processing_completed") == {"type": "processing_completed", **JOB}
+        two_waits(fast)
+        quiet(fast, client, "kurt", ["processing_completed"])
