@@ -13,7 +13,9 @@ function useWebSocket(options) {
   const connect = () => {
     try {
       ws = new WebSocket(options.url);
+      let opened = false;
       ws.onopen = () => {
+        opened = true;
         hook.isConnected = true;
         tries = 0;
         tell({ state: 'connected' });
@@ -26,6 +28,7 @@ function useWebSocket(options) {
         }
       };
       ws.onclose = (event) => {
+        ws.onclose = null;
         hook.isConnected = false;
         tell({ state: 'disconnected', code: event.code, reason: event.reason });
         if (!left && options.reconnect && tries < (options.reconnectAttempts || 5)) {
@@ -35,7 +38,11 @@ function useWebSocket(options) {
           tell({ state: 'given up', tries });
         }
       };
-      ws.onerror = () => tell({ state: 'error' });
+      ws.onerror = () => {
+        tell({ state: 'error' });
+        // Browsers tell the close of a connection that never came about; Node 20 does not.
+        if (!opened) ws.onclose?.({ code: 1006, reason: '' });
+      };
     } catch (error) {
       tell({ state: 'failed', message: String(error) });
     }

@@ -8,7 +8,7 @@ import uuid
 from datetime import datetime, timezone
 
 import websockets
-from conftest import PATIENCE, ROOT, token
+from conftest import PATIENCE, ROOT, eventually, token
 
 PROFILE = str(ROOT / "engine/profile/profiles/pipeline.toml")
 PATH = "/ws/pipeline"
@@ -28,10 +28,18 @@ def address(auth_token, client_id=None, metadata=None, **more):
 
 
 def enter(server, user, role="therapist", client_id=None, **more):
-    """A client that is welcomed; `greeting` is what it was told."""
-    client = server.open(address(access(user, role), client_id, **more))
+    """A client that is welcomed; `greeting` is what it was told. It takes whatever comes, read or not, as closing would wait otherwise."""
+    client = server.open(address(access(user, role), client_id, **more), max_queue=None)
     client.greeting = client.receive()
     assert client.greeting["type"] == "connection_ack", client.greeting
+    return client
+
+
+def attend(server, *args, **more):
+    """The same, in the room of what is said to everybody, which is joined after the greeting."""
+    client = enter(server, *args, **more)
+    path = f"/v1/connections/{client.greeting['client_id']}"
+    eventually("it is there", lambda: server.http("GET", path, status=200)["rooms"])
     return client
 
 

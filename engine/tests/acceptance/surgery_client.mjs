@@ -36,7 +36,14 @@ class SurgerySchedulerWebSocket {
             this.reconnect();
         };
 
-        this.ws.onerror = () => {};
+        this.ws.onerror = () => {
+            // A browser closes after this. Node 20 says no more of a connection that never came about.
+            const { ws } = this;
+            if (ws.readyState === WebSocket.CONNECTING) {
+                ws.onclose = null;
+                this.reconnect();
+            }
+        };
     }
 
     // Named and bounded by the application, not written out there.

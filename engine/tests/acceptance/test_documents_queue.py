@@ -11,8 +11,8 @@ JOB = {"document_id": "doc-7", "job_id": "job-1"}
 ZONE = {"document_id": "doc-7", "processing_tool": "ocr", "status": "completed"}
 
 
-def tab(server, user, client_id="tab-1"):
-    client = server.open(f"/ws/{client_id}", token(user))
+def tab(server, user, client_id=None):
+    client = server.open(f"/ws/{client_id or user}", token(user))
     assert client.receive()["type"] == "connection"
     return client
 
@@ -139,7 +139,7 @@ def test_a_confirmation_of_what_was_never_sent_is_refused(fast, message_id):
 
 
 def test_nobody_confirms_for_another(fast):
-    with tab(fast, "iris") as iris, tab(fast, "eve", "tab-e") as eve:
+    with tab(fast, "iris") as iris, tab(fast, "eve") as eve:
         queue(fast, "iris", 0)
         zones(iris, 1)
         eve.send({"type": "confirm", "message_id": "msg_1"})

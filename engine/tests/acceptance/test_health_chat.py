@@ -17,8 +17,8 @@ def talk(server, request):
     """A conversation of this test's own, between a patient and a doctor."""
     name = request.node.name[:48]
     with opened(server, "pat") as pat:
-        created = pat.ask("conversation_create", "conversation_created", conversation_id=name, title="Your results", participants=["doc"])
-        assert created["conversation_id"] == name and created["participants"] == ["doc"]
+        created = pat.ask("conversation_create", "conversation_created", conversation_id=name, title="Your results", participants=["doc", "nurse"])
+        assert created["conversation_id"] == name and created["participants"] == ["doc", "nurse"]
     return name
 
 
@@ -79,7 +79,7 @@ def test_the_history_is_read_in_pages_and_holds_no_words_that_were_taken_back(se
             assert [message["text"] for message in rest] == ["line 3", "line 4", "line 5"]
             newest = doc.ask("chat_history", "chat_history", conversation_id=talk, newest_first=True, limit=3)["messages"]
             assert newest[-1]["text"] == "line 5", "edits and deletions are no lines of their own"
-        with opened(server, "doc", "/ws/combined") as late:
+        with opened(server, "nurse", "/ws/combined") as late:
             late.send("conversation_join", conversation_id=talk, last=10)
             texts = [late.until("chat_message")["data"].get("text") for _ in range(6)]
             assert texts == ["line zero", None, "line 2", "line 3", "line 4", "line 5"]

@@ -68,7 +68,7 @@ def test_a_threshold_alerts_once_and_recovers_beyond_its_hysteresis(server, ada)
         changed = phone.until("threshold_changed")["data"]
         assert (changed["metric"], changed["limit"], changed["value"]) == ("heart_rate", "above", 120)
         for rate in (119, 131, 140, 115, 105):
-            phone.ask("health_data", "health_data_received", metrics={"heart_rate": rate})
+            phone.send("health_data", metrics={"heart_rate": rate})
         for client in (phone, doctor):
             alert = client.until("health_alert")
             data = alert["data"]
@@ -180,7 +180,7 @@ def test_who_does_not_care_any_more_is_sent_away_and_told(server, ada):
 
 def test_readings_and_thresholds_of_the_wrong_form_are_refused_by_their_field(server, ada):
     with opened(server, ada) as phone:
-        for metrics in ({}, {"heart_rate": "fast"}, {"a b": 1}, {f"m{n}": n for n in range(65)}, {"heart_rate": 1e300}):
+        for metrics in ({}, {"heart_rate": "fast"}, {"a b": 1}, {f"m{n}": n for n in range(65)}):
             assert phone.refused("health_data", metrics=metrics)["code"] == INVALID, metrics
         assert phone.refused("health_data", metrics={"pulse": 1}, measured_at="yesterday")["details"]["field"] == "at"
         assert phone.refused("health_data", metrics={"pulse": 1}, user_id="a b/\n")["code"] == INVALID

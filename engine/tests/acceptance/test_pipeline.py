@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import socket
 import tempfile
 import time
 import uuid
@@ -22,6 +23,11 @@ def ended(server, path):
     with server.open(path) as client:
         error = client.receive()
         return error, client.ended()
+
+
+def drop(client):
+    """Its connection is lost, without a word."""
+    client.socket.socket.shutdown(socket.SHUT_RDWR)
 
 
 def pong(client, ping):
@@ -253,8 +259,9 @@ def test_what_is_known_of_a_connection_can_be_asked(server):
         path = f"/pipeline/connections/{client.greeting['client_id']}"
         told = server.http("GET", path, status=200)
         assert (told["user_id"], told["failed"], told["connection_quality"]) == ("ada", False, "excellent")
+        assert told["role"] == "therapist" and told["subscribed_rooms"] == ["pipeline_system:all"]
         assert told["heartbeat_sequence"] >= 1 and told["last_rtt_ms"] >= 0 and told["last_pong"] and told["connected_at"]
-        client.socket.socket.close()
+        drop(client)
     gone = eventually("its end", lambda: _ended(server, path))
     assert gone["failed"] is True and "failure_reason" in gone
     assert server.http("GET", path, key=None)[0] == 401
@@ -272,7 +279,7 @@ def test_who_lost_its_connection_comes_back_to_its_operations_with_what_the_gree
     client.send({"type": "subscribe_operation", "operation_id": "come-back"})
     client.until("progress_update")
     resume = client.greeting["resume"]
-    client.socket.socket.close()
+    drop(client)
     with enter(server, "ada", client_id=None, resume=resume) as back:
         assert back.greeting["resumed"] is True and back.greeting["client_id"] == "techdeck_22222222"
         assert back.until("progress_update")["operation_id"] == "come-back"
@@ -324,6 +331,7 @@ def test_the_audit_has_connections_and_messages_and_never_a_token_or_what_was_sa
         with Server(PROFILE, config=f'[audit]\npath = "{file.name}"\npublishes = true\n') as server:
             with server.open(address(secret, "techdeck_33333333", {"client_type": "web", "user_agent": "planted-agent"})) as client:
                 assert client.receive()["type"] == "connection_ack"
+                eventually("it is there", lambda: server.http("GET", "/v1/connections/techdeck_33333333", status=200)["rooms"])
                 event = {"type": "system_status", "data": {"status": "planted-text"}}
                 placed = server.event("pipeline", event)["done"][0]
                 assert client.until("system_status")["data"] == {"status": "planted-text"}

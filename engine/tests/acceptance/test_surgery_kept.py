@@ -196,7 +196,7 @@ def test_a_notification_that_has_expired_does_not_come(server):
         ({"title": None}, "title"),
         ({"severity": "dreadful"}, "severity"),
         ({"expires_at": "tomorrow"}, "expires_at"),
-        ({"actions": [{"id": "x", "label": "x", "url": "javascript:alert(1)"}]}, "actions"),
+        ({"actions": [{"id": "x", "label": "x", "url": "javascript:alert(1)"}]}, "url"),
         ({"target_users": "all"}, "target_users"),
         ({"ttl_seconds": 0}, "ttl_seconds"),
     ],
