@@ -47,7 +47,7 @@ impl Mesh {
     /// About how many bytes it keeps alive; 0 for the small ones.
     pub fn weight(&self) -> usize {
         match self {
-            Self::Home(ToHome::Publish(publication)) => publication.body.len(),
+            Self::Home(ToHome::Publish(publication) | ToHome::Signal(publication)) => publication.body.len(),
             Self::Local(ToLocal::Deliver(prepared)) => prepared.len(),
             Self::Local(ToLocal::Joined { replay: Some(replay), .. } | ToLocal::Again(_, _, replay)) => {
                 replay.frames.iter().map(|(frame, _)| frame.len()).sum()
@@ -103,6 +103,8 @@ pub enum ToHome {
     },
     /// A message wants its place.
     Publish(Box<Publication>),
+    /// Something for whoever is in a room now, kept nowhere.
+    Signal(Box<Publication>),
     /// Somebody wants kept messages.
     History(Box<Lookup>),
     /// A member has got everything up to a place.

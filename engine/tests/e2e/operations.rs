@@ -290,3 +290,96 @@ fn nobody_but_the_engine_speaks_there_and_who_may_not_steer_is_refused() {
     );
     assert_eq!(percent(&back.expect("progress_update")["data"]), 10.0);
 }
+
+#[test]
+fn an_owner_who_wants_all_is_told_of_progress_in_its_own_room_while_it_is_there() {
+    for options in deployments() {
+        let server = Server::start(options);
+        let mut worker = Client::join_server(&server, "worker", "admin");
+        let mut ada = Client::packed(&server, "ada", "user");
+        let mut ben = Client::join_server(&server, "ben", "user");
+        let steps = json!([{"step_id": "roof", "name": "Roof"}, {"step_id": "wall", "name": "Wall"}]);
+        let start = json!({
+            "operation_id": "scan", "kind": "document", "user_id": "ada", "notify_user": "all", "steps": steps,
+        });
+        done(&mut worker, "start", start);
+        let begun = ada.expect("$processing_started");
+        assert_eq!((&begun["room"], begun["offset"].as_u64()), (&json!("@user:ada"), Some(1)), "it is kept");
+        let step = |status: &str| json!({"operation_id": "scan", "step_id": "roof", "status": status});
+        done(&mut worker, "update_step", step("running"));
+        let told = ada.expect("$zone_processing");
+        assert_eq!((&told["data"]["step"]["step_id"], told.get("offset")), (&json!("roof"), None), "{told}");
+        done(&mut worker, "update_step", step("completed"));
+        done(&mut worker, "update", json!({"operation_id": "scan", "metadata": {"page": 7}}));
+        let got = until(&mut ada, "$processing_progress");
+        assert!(got.iter().all(|message| message.get("offset").is_none()), "{got:?}");
+        let over = until(&mut ada, "$zone_completed").pop().unwrap();
+        assert_eq!(over["data"]["progress_percentage"], 50.0, "{over}");
+        done(&mut worker, "complete", json!({"operation_id": "scan"}));
+        assert_eq!(until(&mut ada, "$processing_completed").pop().unwrap()["offset"], 2);
+        // Without `all` only the start and the end are said there.
+        done(&mut worker, "start", json!({"operation_id": "plain", "user_id": "ada", "notify_user": true}));
+        ada.expect("$operation_started");
+        done(&mut worker, "update", json!({"operation_id": "plain", "progress": 10}));
+        ada.expect_nothing();
+        ben.expect_nothing();
+        // Who was away hears of start and end when it comes, of nothing in between.
+        drop(ada);
+        done(&mut worker, "fail", json!({"operation_id": "plain", "error": {"code": "E", "message": "m"}}));
+        let start = json!({"operation_id": "away", "user_id": "cyd", "notify_user": "all"});
+        done(&mut worker, "start", start);
+        done(&mut worker, "update", json!({"operation_id": "away", "progress": 10}));
+        let mut cyd = Client::join_server(&server, "cyd", "user");
+        cyd.expect("$operation_started");
+        cyd.expect_nothing();
+        for (wrong, field) in [(json!("some"), "notify_user"), (json!(7), "notify_user")] {
+            let (status, answer) =
+                api(&server, "POST", PATH, Some(&json!({"operation_id": "bad", "notify_user": wrong})));
+            assert_eq!((status, &answer["details"]["field"]), (400, &json!(field)), "{answer}");
+        }
+    }
+}
+
+#[test]
+fn an_owner_who_reads_too_slowly_gets_the_newest_of_each_operation() {
+    const OPERATIONS: usize = 96;
+    let config = "[limits]\ncommands_per_minute = 0\n".to_owned();
+    let server = Server::start(Options { config, ..Options::default() });
+    let mut worker = Client::join_server(&server, "worker", "admin");
+    let mut ada = Client::join_server(&server, "ada", "user");
+    for number in 0..OPERATIONS {
+        let id = format!("job-{number}");
+        let metadata = json!({"text": "x".repeat(4_000)});
+        let start = json!({"operation_id": id, "user_id": "ada", "notify_user": "all", "metadata": metadata});
+        done(&mut worker, "start", start);
+        ada.expect("$operation_started");
+    }
+    // Ten times a second for each of them, and nobody reads: the kernel's buffers and then the backlog are full.
+    let shed = || server.metric("fanfare_shed_total") > 100.0;
+    let mut percent = 0;
+    while !shed() {
+        percent += 1;
+        assert!(percent < 90, "nothing was ever left out");
+        for number in 0..OPERATIONS {
+            done(
+                &mut worker,
+                "update",
+                json!({"operation_id": format!("job-{number}"), "progress": percent}),
+            );
+        }
+        std::thread::sleep(std::time::Duration::from_millis(110));
+    }
+    for number in 0..OPERATIONS {
+        done(&mut worker, "update", json!({"operation_id": format!("job-{number}"), "progress": 95}));
+    }
+    let mut newest = std::collections::BTreeMap::new();
+    while newest.len() < OPERATIONS || newest.values().any(|percent| *percent < 95.0) {
+        let message = ada.receive().expect("it is not let go");
+        let data = &message["data"];
+        let id = data["operation_id"].as_str().unwrap().to_owned();
+        let percent = data["progress_percentage"].as_f64().unwrap();
+        let before = newest.insert(id, percent);
+        assert!(before.is_none_or(|before| before <= percent), "{message}");
+    }
+    assert_eq!(server.metric("fanfare_slow_disconnects_total"), 0.0);
+}

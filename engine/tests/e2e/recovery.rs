@@ -126,3 +126,65 @@ fn a_room_type_says_what_is_kept() {
     let page = speaker.ask(json!({"type": "history", "room": "live:1"}));
     assert_eq!((offsets(&page["messages"]), &page["offset"]), (vec![], &json!(3)));
 }
+
+#[test]
+fn a_user_reads_the_history_of_its_own_room_and_of_no_other_of_the_engines() {
+    for options in deployments() {
+        let config = "[[role]]\nname = \"deaf\"\nnot_receive = [\"secret\"]\n".to_owned();
+        let server = Server::start(Options { config, ..options });
+        let mut speaker = Client::join_server(&server, "root", "admin");
+        let mut ada = Client::join_server(&server, "ada", "user");
+        let mut tell = |user: &str, event: &str, data: Value| {
+            let publish = json!({"type": "publish", "user": user, "event": event, "data": data});
+            assert_eq!(speaker.ask(publish)["type"], "published");
+        };
+        let own = json!({"type": "history", "room": "@user:ada"});
+        let nothing = ada.ask(own.clone());
+        assert_eq!((&nothing["type"], &nothing["messages"]), (&json!("history"), &json!([])), "{nothing}");
+        for number in 1..=3 {
+            tell("ada", "say", json!(number));
+            ada.expect("say");
+        }
+        tell("ada", "secret", json!(4));
+        tell("ben", "say", json!("for ben"));
+        ada.expect("secret");
+        // What came and was read is there, for another connection of the user as well.
+        let mut phone = Client::packed(&server, "ada", "deaf");
+        let page = phone.ask(own.clone());
+        assert_eq!(
+            (&page["room"], offsets(&page["messages"])),
+            (&json!("@user:ada"), vec![1, 2, 3]),
+            "{page}"
+        );
+        let page = ada.ask(own);
+        assert_eq!(offsets(&page["messages"]), [1, 2, 3, 4], "{page}");
+        assert_eq!(
+            (&page["messages"][1]["data"], &page["messages"][1]["room"]),
+            (&json!(2), &json!("@user:ada"))
+        );
+        let since = json!({"epoch": page["epoch"], "offset": 2});
+        for (more, expected) in [
+            (json!({"limit": 2, "reverse": true}), vec![4, 3]),
+            (json!({"since": since}), vec![3, 4]),
+            (json!({"limit": 0}), vec![]),
+        ] {
+            let mut command = json!({"type": "history", "room": "@user:ada"});
+            command.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            assert_eq!(offsets(&ada.ask(command)["messages"]), expected, "{more}");
+        }
+        for (room, code) in [
+            ("@user:ben", 4013),
+            ("@user:ada2", 4013),
+            ("@user:", 4005),
+            ("@role:user", 4005),
+            ("@client:x", 4005),
+            ("@all", 4005),
+        ] {
+            let answer = ada.ask(json!({"type": "history", "room": room}));
+            let told = (&answer["code"], &answer["details"]["field"]);
+            assert_eq!(told, (&json!(code), &json!("room")), "{room}: {answer}");
+        }
+        // Not even an operator reads those of others so.
+        assert_eq!(speaker.ask(json!({"type": "history", "room": "@user:ada"}))["code"], 4013);
+    }
+}

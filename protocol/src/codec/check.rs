@@ -147,7 +147,7 @@ pub(crate) fn room(value: &Value<'_>) -> Result<RoomName, Fault> {
     RoomName::parse(name("room", value)?).map_err(|error| Fault::name("room", &error))
 }
 
-/// A position, if given.
+/// The same; or the room of one user.
 pub(crate) fn room_or_inbox(value: &Value<'_>) -> Result<RoomName, Fault> {
     match value {
         Value::Text(text) if text.starts_with("@user:") => {
@@ -159,6 +159,7 @@ pub(crate) fn room_or_inbox(value: &Value<'_>) -> Result<RoomName, Fault> {
     }
 }
 
+/// A position, if given.
 pub(crate) fn position(field: &'static str, place: &Place<'_>) -> Result<Option<Position>, Fault> {
     let (epoch, offset) = match place {
         Place::Absent | Place::Null => return Ok(None),

@@ -34,7 +34,7 @@ pub(crate) fn command(fields: &Fields<'_>) -> Result<Command, Fault> {
         }),
         "leave" => Command::Leave { room: check::room(&fields.room)? },
         "history" => Command::History(History {
-            room: check::room(&fields.room)?,
+            room: check::room_or_inbox(&fields.room)?,
             since: check::position("since", &fields.since)?,
             limit: check::count("limit", &fields.limit)?,
             reverse: check::flag("reverse", &fields.reverse)?,

@@ -12,7 +12,7 @@ use crate::local::Local;
 use crate::mesh::{Asker, Lookup, Mesh, ToHome};
 use crate::time::Now;
 
-/// Who may join a room may read what it keeps. Where a backend is asked about joins, it is asked about readers who are not in.
+/// Who may join a room may read what it keeps, and so may who owns one of the engine's. Where a backend is asked about joins, it is asked about readers who are not in.
 pub(crate) fn history(
     local: &mut Local,
     now: Now,
@@ -23,7 +23,8 @@ pub(crate) fn history(
     out: &mut Effects,
 ) {
     let connection = local.connections.get(id).expect("invariant: the caller holds it");
-    if !may_join(local, connection, &history.room) || history.room.is_engine_room() {
+    let is_own = history.room == connection.user;
+    if !is_own && (history.room.is_engine_room() || !may_join(local, connection, &history.room)) {
         let message = "the token does not allow to read this `room`".to_owned();
         let refusal = Refusal { id: command, code: Code::Forbidden, message, field: Some("room") };
         local.deny(id, FactKind::HistoryDenied, history.room, &refusal, out);

@@ -152,6 +152,7 @@ impl HomeRooms {
             }
             ToHome::Park(client, rooms) => self.park(now, &client, rooms),
             ToHome::Publish(publication) => self.publish(now, *publication, out),
+            ToHome::Signal(signal) => self.signal_in(now, *signal, out),
             ToHome::History(lookup) => self.look_up(now, *lookup, out),
             ToHome::InStep(room, shard, all) => self.in_step(&room, shard, all),
             ToHome::Spent { room, from, rules } => self.spent(&room, from, rules, out),

@@ -262,7 +262,7 @@ impl Local {
                 wire.count((group.len() - left_out_here) as u64, prepared, group.class, frame);
             }
             let mark = Mark { end: 0, offset: prepared.offset, key: prepared.key };
-            let mark = (room.slow != Slow::Disconnect).then_some(mark);
+            let mark = (room.slow != Slow::Disconnect || mark.is_replaceable()).then_some(mark);
             if group.append(frame, mark, prepared.overtakes, prepared.received_us, &mut self.spare) {
                 self.flush.dirty(number, index as u16);
             }

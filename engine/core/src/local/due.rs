@@ -13,6 +13,13 @@ pub(crate) struct Mark {
     pub(crate) key: u64,
 }
 
+impl Mark {
+    /// Whether it is of a signal that a newer one of its key may replace, whatever room it is of: nobody looks for its place.
+    pub(crate) fn is_replaceable(self) -> bool {
+        self.offset == 0 && self.key != 0
+    }
+}
+
 /// Neighbouring frames of a buffer that may be put ahead of others, all with the same priority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Urgent {
@@ -24,7 +31,8 @@ struct Urgent {
 /// What is known of the frames of a buffer, where that matters to slow readers.
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
-    /// Every frame, in rooms only that may drop some of them.
+    /// Every frame, in rooms only that may drop some of them; in others, signals that newer ones may replace, and what stands
+    /// before them.
     marks: Vec<Mark>,
     /// The frames that have a priority, in order.
     urgent: Vec<Urgent>,
@@ -34,6 +42,10 @@ impl Notes {
     /// Notes the frame between two places of the buffer, behind all others.
     pub(crate) fn add(&mut self, begin: usize, end: usize, mark: Option<Mark>, priority: u8) {
         if let Some(mark) = mark {
+            let marked = self.marks.last().map_or(0, |mark| mark.end);
+            if marked < begin as u32 {
+                self.marks.push(Mark { end: begin as u32, offset: 0, key: 0 });
+            }
             self.marks.push(Mark { end: end as u32, ..mark });
         }
         if priority > 0 {

@@ -36,7 +36,10 @@ pub(super) enum What {
 impl Stretch {
     /// Frames of a room; nothing where none of them may be dropped.
     pub(crate) fn new(room: &RoomName, epoch: Epoch, slow: Slow, marks: Vec<Mark>) -> Option<Box<Self>> {
-        let droppable = slow != Slow::Disconnect && !marks.is_empty();
+        let droppable = match slow {
+            Slow::Disconnect => marks.iter().any(|mark| mark.is_replaceable()),
+            Slow::DropOldest | Slow::Conflate => !marks.is_empty(),
+        };
         droppable.then(|| Box::new(Self { room: room.clone(), epoch, slow, marks, what: What::Frames }))
     }
 
@@ -66,7 +69,8 @@ impl Backlog {
         let mut dropped = self.conflate(begun);
         let mut at = begun;
         while self.bytes > enough && at < self.segments.len() {
-            let Some(of) = self.segments[at].of.as_deref().filter(|of| of.what == What::Frames) else {
+            let may_go = |of: &&Stretch| of.what == What::Frames && of.slow != Slow::Disconnect;
+            let Some(of) = self.segments[at].of.as_deref().filter(may_go) else {
                 at += 1;
                 continue;
             };
@@ -116,15 +120,19 @@ impl Backlog {
         *bytes = new;
     }
 
-    /// Of the messages of a conflating room with the same key only the newest stays.
+    /// Of the messages of a conflating room with the same key only the newest stays; of any room's, where they are signals.
     fn conflate(&mut self, begun: usize) -> u64 {
         let mut newer: HashSet<(RoomName, u64)> = HashSet::new();
         let mut dropped = 0;
         for segment in self.segments.range_mut(begun..).rev() {
-            let may_go = |of: &&mut Stretch| of.slow == Slow::Conflate && of.what == What::Frames;
-            let Some(of) = segment.of.as_deref_mut().filter(may_go) else { continue };
+            let is_message = |of: &&mut Stretch| of.what == What::Frames;
+            let Some(of) = segment.of.as_deref_mut().filter(is_message) else { continue };
+            let may_go = |mark: &Mark| match of.slow {
+                Slow::Conflate => mark.key != 0,
+                Slow::DropOldest | Slow::Disconnect => mark.is_replaceable(),
+            };
             let is_newest = |mark: &Mark, newer: &mut HashSet<_>| {
-                mark.key == 0 || newer.insert((of.room.clone(), mark.key))
+                !may_go(mark) || newer.insert((of.room.clone(), mark.key))
             };
             let mut keep: Vec<bool> = of.marks.iter().rev().map(|mark| is_newest(mark, &mut newer)).collect();
             keep.reverse();
@@ -142,6 +150,8 @@ impl Backlog {
                 }
                 begin = end;
             }
+            // What nobody marked stays.
+            kept.extend_from_slice(&segment.bytes[begin..]);
             self.bytes -= segment.bytes.len() - kept.len();
             segment.bytes = kept.into();
             of.marks = marks;
@@ -275,5 +285,26 @@ mod tests {
         let mut all = backlog(parts, 0);
         assert_eq!(all.shed(60, notice), 3);
         assert_eq!(drained(all), "0123456789IIIIIIIIIIDDDDDDDDDDEEEEEEEEEEFFFFFFFFFF");
+    }
+
+    #[test]
+    fn of_signals_with_one_key_only_the_newest_stays_in_any_room() {
+        for slow in [Slow::Disconnect, Slow::DropOldest] {
+            let parts = vec![
+                stretch("a:1", slow, &[(1, 0), (0, 5), (2, 7), (0, 0)]),
+                stretch("b:1", slow, &[(0, 5)]),
+                stretch("a:1", slow, &[(3, 7), (0, 5)]),
+            ];
+            let mut all = backlog(parts, 0);
+            assert_eq!(all.shed(70, notice), 1);
+            let expected = "0123456789AAAAAAAAAABBBBBBBBBB@@@@@@@@@@@@@@@@@@@@CCCCCCCCCC@@@@@@@@@@";
+            assert_eq!(drained(all), expected, "messages keep their places");
+        }
+        // What has no mark of its own is neither replaced nor lost.
+        let (bytes, of) = stretch("a:1", Slow::Disconnect, &[(1, 0), (0, 5)]);
+        let after = stretch("a:1", Slow::Disconnect, &[(0, 5)]);
+        let mut all = backlog(vec![([&bytes[..], b"unmarked!!"].concat().into(), of), after], 0);
+        assert_eq!(all.shed(0, notice), 1);
+        assert_eq!(drained(all), "0123456789AAAAAAAAAAunmarked!!@@@@@@@@@@");
     }
 }

@@ -117,7 +117,8 @@ fn value_of(body: &Body) -> Value {
 /// A value of a path or a query, which are all text.
 fn from_text(field: &Field, text: &str) -> Value {
     match field.rule {
-        Rule::Whole(..) | Rule::Number(..) | Rule::Flag => match serde_json::from_str(text) {
+        Rule::Whole(..) | Rule::Number(..) | Rule::Flag | Rule::FlagOr(_) => match serde_json::from_str(text)
+        {
             Ok(value @ (Value::Number(_) | Value::Bool(_))) => value,
             _ => Value::String(text.to_owned()),
         },
@@ -185,6 +186,11 @@ fn check(field: &'static Field, value: Value) -> Result<Value, Refusal> {
         (Rule::Flag, _) => {
             if !value.is_boolean() {
                 return must("true or false".to_owned());
+            }
+        }
+        (Rule::FlagOr(words), _) => {
+            if !value.is_boolean() && !value.as_str().is_some_and(|word| words.contains(&word)) {
+                return must(format!("true, false or {}", words.join(", ")));
             }
         }
         (Rule::Choice(words), _) => {

@@ -113,6 +113,8 @@ pub(crate) enum To {
     One(Address),
     /// Another room, as a message with a place there: a user's, a role's.
     Other(RoomName),
+    /// Whoever is in another room now.
+    There(RoomName),
     /// Nobody: it takes the place of what the kept message at this offset says. Who spoke, when, and its id stay.
     Kept(u64),
 }
@@ -126,7 +128,7 @@ pub(crate) struct Saying {
     pub(crate) data: Value,
     /// On whose behalf.
     pub(crate) user: Option<RoomName>,
-    /// What slow readers get the newest of.
+    /// What slow readers get the newest of: in conflating rooms, and in any where it is no message with a place.
     pub(crate) key: Option<Box<str>>,
     pub(crate) priority: u8,
     /// Seconds after which it is of no use.

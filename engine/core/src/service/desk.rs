@@ -120,7 +120,7 @@ impl Desk {
                 self.log.push(Kept::new(entry, None));
             }
             To::Kept(offset) => drop(self.log.replace(offset, event, body)),
-            To::Here | To::One(_) | To::Other(_) => {}
+            To::Here | To::There(_) | To::One(_) | To::Other(_) => {}
         }
     }
 

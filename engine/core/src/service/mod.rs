@@ -222,7 +222,7 @@ pub(crate) fn undeclared(messages: &[Said], saying: &Saying, options: &Options) 
     };
     let is_kept = match saying.to {
         To::Room | To::Other(_) => true,
-        To::Here | To::One(_) => false,
+        To::Here | To::There(_) | To::One(_) => false,
         // It is what a message says from now on.
         To::Kept(_) => said.kept,
     };

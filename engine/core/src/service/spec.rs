@@ -135,6 +135,8 @@ pub enum Rule {
     Number(f64, f64),
     /// True or false.
     Flag,
+    /// True, false or one of these words.
+    FlagOr(&'static [&'static str]),
     /// One of these words.
     Choice(&'static [&'static str]),
     /// At most so many texts of one to so many characters.

@@ -52,6 +52,10 @@ impl HomeRooms {
                 let to = self.home_of(&room);
                 out.send(to, Mesh::Home(ToHome::Publish(Box::new(publication(room)))));
             }
+            To::There(room) => {
+                let to = self.home_of(&room);
+                out.send(to, Mesh::Home(ToHome::Signal(Box::new(publication(room)))));
+            }
             To::One(address) => {
                 let whisper = Box::new(Whisper { room: name, event, body, user });
                 out.send(address.shard, Mesh::Local(ToLocal::Whisper(address.connection, whisper)));
@@ -73,6 +77,13 @@ impl HomeRooms {
                     out.send(shard, Mesh::Local(expel));
                 }
             }
+        }
+    }
+
+    /// A service of another room has something for whoever is here now.
+    pub(in crate::home) fn signal_in(&mut self, now: Now, signal: Publication, out: &mut Effects) {
+        if let Some(number) = self.rooms.find(&signal.room) {
+            self.signal(now, number, signal, out);
         }
     }
 

@@ -123,8 +123,8 @@ pub(super) static COMMANDS: [Spec; 9] = [
             Field::optional("user_id", Rule::Id, "Its owner."),
             Field::optional(
                 "notify_user",
-                Rule::Flag,
-                "Whether the owner hears of its start and its end in its own room; true where there is one.",
+                Rule::FlagOr(&["all"]),
+                "Whether the owner hears of its start and its end in its own room; true where there is one. With `all` it hears there of progress and steps as well, while it is there.",
             ),
             Field::optional(
                 "total_steps",

@@ -15,6 +15,7 @@ macro_rules! messages {
                 Said::kept($failed, concat!("An operation of the kind `", $kind, "` has failed."), WHOLE),
                 Said::kept($cancelled, concat!("An operation of the kind `", $kind, "` was given up."), WHOLE),
                 Said::kept(concat!("$", $started), concat!("To its owner: the same as `", $started, "`."), SUMMARY),
+                Said::signal(concat!("$", $progress), concat!("To its owner, where its start says `notify_user: \"all\"`: the same as `", $progress, "`."), SUMMARY),
                 Said::kept(concat!("$", $completed), concat!("To its owner: the same as `", $completed, "`."), SUMMARY),
                 Said::kept(concat!("$", $failed), concat!("To its owner: the same as `", $failed, "`."), SUMMARY),
                 Said::kept(concat!("$", $cancelled), concat!("To its owner: the same as `", $cancelled, "`."), SUMMARY),
@@ -35,6 +36,9 @@ pub(super) static MESSAGES: &[Said] = messages![
     Said::kept("step_update", "A step of an operation has changed, or is over.", WITH_STEP),
     Said::kept("zone_processing", "A step of an operation of the kind `document` has changed.", WITH_STEP),
     Said::kept("zone_completed", "A step of an operation of the kind `document` is over.", WITH_STEP),
+    Said::signal("$step_update", "To the operation's owner, where its start says `notify_user: \"all\"`.", WITH_STEP),
+    Said::signal("$zone_processing", "The same of a step of the kind `document`.", WITH_STEP),
+    Said::signal("$zone_completed", "The same of a step of the kind `document` that is over.", WITH_STEP),
     Said::signal(
         "operation_removed",
         "An operation of any kind is forgotten.",

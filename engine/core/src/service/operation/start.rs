@@ -38,6 +38,7 @@ impl OperationRoom {
             title: text("title"),
             user_id: user_id.map(str::to_owned),
             notify_user,
+            notify_of_all: args.text("notify_user") == Some("all"),
             status: Status::Initialized,
             announced: args.whole("total_steps").map_or(0, |count| count as usize),
             total: args.whole("total"),

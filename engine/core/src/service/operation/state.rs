@@ -60,6 +60,9 @@ pub(super) struct Operation {
     /// Its owner.
     pub(super) user_id: Option<String>,
     pub(super) notify_user: bool,
+    /// Whether its owner hears of what lies between start and end as well.
+    #[serde(default)]
+    pub(super) notify_of_all: bool,
     pub(super) status: Status,
     /// How far it is, 0 to 100, as it is shown.
     pub(super) percent: f64,

@@ -53,7 +53,7 @@ impl OperationRoom {
         let rules = &context.options.services.operation;
         let event = rules.kind_or_usual(&operation.kind).progress.clone();
         let data = Value::Object(operation.summary(context.now));
-        say(Some(operation.id.as_str().into()), event, data, context);
+        say(operation, Some(operation.id.as_str().into()), event, data, context);
         self.pace.last_ms = context.now.mono_ms();
         self.pace.is_waiting = !self.pace.steps.is_empty();
     }
@@ -66,7 +66,7 @@ impl OperationRoom {
         let kind = context.options.services.operation.kind_or_usual(&operation.kind);
         let event = if step.status.is_over() { &kind.step_over } else { &kind.step }.clone();
         let key = format!("{}/{}", operation.id, step.id).into();
-        say(Some(key), event, operation.with_step(index, context.now), context);
+        say(operation, Some(key), event, operation.with_step(index, context.now), context);
     }
 
     /// Says at once, to everybody, that its status is another. Its end comes with the whole state, which has all that waited.
@@ -78,9 +78,12 @@ impl OperationRoom {
         } else {
             Value::Object(operation.summary(context.now))
         };
-        say(None, event(operation, context), data, context);
+        let event = event(operation, context);
         if is_begin || operation.status.is_over() {
-            tell_owner(operation, context);
+            context.says.push(Saying::new(To::Room, event.clone(), data));
+            tell_owner(operation, event, context);
+        } else {
+            say(operation, None, event, data, context);
         }
         if operation.status.is_over() {
             self.pace.steps.clear();
@@ -103,15 +106,25 @@ fn event(operation: &Operation, context: &Context<'_>) -> Cow<'static, str> {
     event.clone()
 }
 
-fn say(key: Option<Box<str>>, event: Cow<'static, str>, data: Value, context: &mut Context<'_>) {
+/// Says something of what lies between start and end: to the room, and to whoever of its owner is there now, if so wanted. Others
+/// may write in the owner's own room, so the names there begin with `$`.
+fn say(
+    operation: &Operation,
+    key: Option<Box<str>>,
+    event: Cow<'static, str>,
+    data: Value,
+    context: &mut Context<'_>,
+) {
+    if let Some(user_id) = operation.user_id.as_deref().filter(|_| operation.notify_of_all) {
+        let to = To::There(RoomName::of_user(user_id));
+        context.says.push(Saying { key: key.clone(), ..Saying::new(to, format!("${event}"), data.clone()) });
+    }
     context.says.push(Saying { key, ..Saying::new(To::Room, event, data) });
 }
 
-/// The owner hears of the beginning and the end in its own room, even if it was away. Others may write there, so the names
-/// begin with `$`.
-fn tell_owner(operation: &Operation, context: &mut Context<'_>) {
+/// The owner hears of the beginning and the end in its own room, even if it was away.
+fn tell_owner(operation: &Operation, event: Cow<'static, str>, context: &mut Context<'_>) {
     let Some(user_id) = operation.user_id.as_deref().filter(|_| operation.notify_user) else { return };
-    let event = format!("${}", event(operation, context));
     let data = Value::Object(operation.summary(context.now));
-    context.says.push(Saying::new(To::Other(RoomName::of_user(user_id)), event, data));
+    context.says.push(Saying::new(To::Other(RoomName::of_user(user_id)), format!("${event}"), data));
 }

@@ -385,6 +385,39 @@ fn the_owner_hears_of_start_and_end_and_nobody_writes_to_others_who_may_not() {
 }
 
 #[test]
+fn an_owner_who_wants_all_hears_of_progress_and_steps_in_its_own_room_too() {
+    let mut stage = Stage::new();
+    let data = json!({"user_id": "ada", "notify_user": "all", "kind": "document", "steps": [{"name": "a"}]});
+    stage.ask("start", data).unwrap();
+    stage.ask("update_step", json!({"step_id": "step-1", "status": "running"})).unwrap();
+    stage.ask("update_step", json!({"step_id": "step-1", "status": "completed"})).unwrap();
+    stage.pass(1_000);
+    stage.ask("complete", json!({})).unwrap();
+    let told = |to: To| -> Vec<(&str, Option<&str>)> {
+        let says = stage.says.iter().filter(|saying| saying.to == to);
+        says.map(|saying| (saying.event.trim_start_matches('$'), saying.key.as_deref())).collect()
+    };
+    let owner = RoomName::of_user("ada");
+    let (room, signals, kept) = (told(To::Room), told(To::There(owner.clone())), told(To::Other(owner)));
+    assert_eq!(kept, [("processing_started", None), ("processing_completed", None)]);
+    let between = &room[1..room.len() - 1];
+    assert_eq!(signals, between, "the same in the same order and with the same keys");
+    for event in ["processing_progress", "zone_processing", "zone_completed"] {
+        assert!(signals.iter().any(|(of, _)| *of == event), "{event} of {signals:?}");
+    }
+    for wrong in [json!("some"), json!(1), json!("true")] {
+        let refused = Stage::new().ask("start", json!({ "notify_user": wrong }));
+        assert_eq!(field(refused), (4005, "notify_user"));
+    }
+    // Who may not write to others may not with `all` either.
+    let mut stage = Stage::new();
+    let user = Some(RoomName::of_user("eve"));
+    stage.caller = Caller { permissions: Permissions::USUAL, user, role: "worker".into(), ..Caller::key() };
+    let refused = stage.ask("start", json!({"user_id": "ben", "notify_user": "all"}));
+    assert_eq!(field(refused), (4013, "user_id"));
+}
+
+#[test]
 fn what_is_saved_comes_back_and_mere_progress_is_saved_once_a_second() {
     let mut stage = Stage::started(json!({"kind": "export", "total": 100, "steps": [{"name": "one"}]}));
     stage.pass(10_000);

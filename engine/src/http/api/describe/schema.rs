@@ -58,6 +58,7 @@ fn rule(rule: &Rule) -> Value {
         Rule::Whole(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Rule::Number(min, max) => json!({ "type": "number", "minimum": min, "maximum": max }),
         Rule::Flag => json!({ "type": "boolean" }),
+        Rule::FlagOr(words) => json!({ "enum": flag_or(words) }),
         Rule::Choice(words) => json!({ "type": "string", "enum": words }),
         Rule::Texts(count, max) => json!({
             "type": "array", "maxItems": count,
@@ -97,4 +98,8 @@ fn rule(rule: &Rule) -> Value {
         }),
         Rule::Time => json!({ "type": "string", "format": "date-time" }),
     }
+}
+
+fn flag_or(words: &[&str]) -> Vec<Value> {
+    [json!(true), json!(false)].into_iter().chain(words.iter().map(|word| json!(word))).collect()
 }
