@@ -146,6 +146,8 @@ impl Process {
         let taken = self.connections.fetch_add(1, Ordering::Relaxed);
         if taken >= max {
             self.connections.fetch_sub(1, Ordering::Relaxed);
+        } else {
+            self.metrics.connected(taken + 1);
         }
         taken < max
     }
