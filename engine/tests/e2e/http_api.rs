@@ -37,6 +37,12 @@ fn connections_users_and_rooms_are_listed_and_one_can_be_ended() {
         assert_eq!(active["users"].as_array().unwrap().len(), 3, "{active}");
         let own = get(&server, "/v1/users/u1/connections").json();
         assert_eq!(own["connections"].as_array().unwrap().len(), 2, "{own}");
+        let path = format!("/v1/connections/{}", own["connections"][0]["client_id"].as_str().unwrap());
+        for row in [&listed["connections"][0], &own["connections"][0], &get(&server, &path).json()] {
+            let unix_ms = row["connected_at_unix_ms"].as_u64().unwrap();
+            let text = String::from_utf8(fanfare_protocol::timestamp::rfc3339(unix_ms).to_vec()).unwrap();
+            assert_eq!(row["connected_at"], text, "{row}");
+        }
         let rooms = get(&server, "/v1/rooms").json();
         let room =
             rooms["rooms"].as_array().unwrap().iter().find(|room| room["room"] == "room:1").unwrap().clone();
