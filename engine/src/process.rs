@@ -167,6 +167,8 @@ impl Process {
         let has_place = taken(&self.profile_connections[number], max);
         if !has_place {
             self.connections.fetch_sub(1, Ordering::Relaxed);
+        } else {
+            self.metrics.connected(taken + 1);
         }
         has_place
     }

@@ -1,10 +1,13 @@
 //! Scenarios from a TOML file: each run is a table whose keys are the long options of its scenario, so that
 //! names, defaults and errors are those of the command line.
 
+use std::path::Path;
+
 use clap::Parser;
 use toml::{Table, Value};
 
 use crate::cli::{Cli, RunArgs, Scenario};
+use crate::raw;
 
 /// Runs in one file at most.
 const RUNS_MAX: usize = 1_000;
@@ -30,18 +33,22 @@ fn parse(text: &str, args: &RunArgs) -> Result<Vec<Scenario>, String> {
     let url = args.url.clone().map(|url| ("url".to_owned(), Value::String(url)));
     let pid = args.pid.map(|pid| ("pid".to_owned(), Value::Integer(pid.into())));
     let given: Table = url.into_iter().chain(pid).collect();
+    let folder = args.file.parent().unwrap_or(Path::new(""));
     let scenarios = (1..).zip(runs).map(|(number, run)| {
-        scenario(&common, run, &given).map_err(|error| format!("run {number}: {error}"))
+        scenario(&common, run, &given, folder).map_err(|error| format!("run {number}: {error}"))
     });
     scenarios.collect()
 }
 
 /// One run: what it says itself goes before what stands for all, and the command line before both.
-fn scenario(common: &Table, run: Value, given: &Table) -> Result<Scenario, String> {
+fn scenario(common: &Table, run: Value, given: &Table, folder: &Path) -> Result<Scenario, String> {
     let Value::Table(own) = run else { return Err("must be a table".into()) };
     let mut run = common.clone();
     run.extend(own);
     run.extend(given.clone());
+    if let Some(Value::String(raw)) = run.get_mut("raw") {
+        *raw = beside(folder, raw);
+    }
     let Some(Value::String(name)) = run.remove("scenario") else {
         return Err("scenario = \"fanout\" (or another one) is missing".into());
     };
@@ -67,6 +74,15 @@ fn scenario(common: &Table, run: Value, given: &Table) -> Result<Scenario, Strin
         }
     }
     Cli::try_parse_from(&line).map(|cli| cli.scenario).map_err(|error| first_line(&error))
+}
+
+/// A table of one's own is found from where the file is, whoever runs it from wherever; a ready one has no place.
+fn beside(folder: &Path, raw: &str) -> String {
+    if raw::preset_text(raw).is_some() {
+        return raw.to_owned();
+    }
+    // Both came as text: nothing is lost.
+    folder.join(raw).to_string_lossy().into_owned()
 }
 
 /// clap's error without its usage, which speaks of a command line that nobody typed.
@@ -106,6 +122,22 @@ mod tests {
         assert_eq!((fanout.in_flight, fanout.common.threshold.len(), fanout.members), (Some(4), 2, 1_000));
         assert_eq!((storm.connections, storm.rate, storm.common.dev), (50, Some(100.5), true));
         assert_eq!(fanout.common.url, "ws://127.0.0.1:9/");
+    }
+
+    #[test]
+    fn a_table_stands_beside_its_file_unless_it_is_ready_or_has_a_place() {
+        let args = RunArgs { file: "some/where/x.toml".into(), url: None, pid: None };
+        for (raw, found) in [
+            ("own.toml", "some/where/own.toml"),
+            ("../own.toml", "some/where/../own.toml"),
+            ("ws", "ws"),
+            ("/etc/own.toml", "/etc/own.toml"),
+        ] {
+            let runs = super::parse(&format!("raw = '{raw}'\n[[run]]\nscenario = 'idle'\n"), &args).unwrap();
+            let [Scenario::Idle(idle)] = &runs[..] else { panic!("{runs:?}") };
+            assert_eq!(idle.common.raw.as_deref(), Some(found));
+        }
+        assert_eq!(beside(Path::new(""), "own.toml"), "own.toml");
     }
 
     #[test]

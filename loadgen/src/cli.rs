@@ -135,8 +135,8 @@ pub(crate) struct CommonArgs {
     /// Show the difference to an earlier run's --json.
     #[arg(long, value_name = "FILE")]
     pub(crate) compare: Option<PathBuf>,
-    /// What the run must keep, else it exits with 99: 'p99<50ms', 'lost==0', 'deliveries_per_second>=100000'
-    /// (repeatable; any name out of --json).
+    /// What the run must keep, else it exits with 99: 'p99<50ms', 'time_to_welcome.p99<100ms', 'lost==0',
+    /// 'deliveries_per_second>=100000' (repeatable; any number out of --json, any percentile of a time, which stands there with `_us` behind its name).
     #[arg(long, value_name = "CONDITION")]
     pub(crate) threshold: Vec<Threshold>,
 }
@@ -323,7 +323,7 @@ pub(crate) struct MixedArgs {
     after_help = "The file, each table one run, its keys the long options without dashes in front:\n\n  \
     [[run]]\n  scenario = \"fanout\"\n  dev = true\n  members = 1000\n  threshold = [\"p99<50ms\", \"lost==0\"]\n\n  \
     [[run]]\n  scenario = \"storm\"\n  dev = true\n  connections = 5000\n\n\
-    What stands before the first table holds for all runs."
+    What stands before the first table holds for all runs. A table of one's own (raw) is looked for beside the file."
 )]
 pub(crate) struct RunArgs {
     /// The file.

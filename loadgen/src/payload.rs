@@ -112,7 +112,10 @@ impl Template {
         let command =
             PublishCommand { r#type: "publish", id: NUMBER_PLACE, room, event: crate::scan::EVENT, data: () };
         let (bytes, place) = match (&plan.raw, plan.encoding) {
-            (Some(raw), _) => (raw.table().publish.replace("{room}", room).into_bytes(), &b"{data}"[..]),
+            (Some(raw), _) => {
+                let publish = raw.table().publish.as_ref().ok_or("--raw: this table has no publish")?;
+                (publish.replace("{room}", room).into_bytes(), &b"{data}"[..])
+            }
             (None, Encoding::Json) => {
                 (serde_json::to_vec(&command).map_err(|error| error.to_string())?, &b"null"[..])
             }

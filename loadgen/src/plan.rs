@@ -220,6 +220,9 @@ fn check_raw(
     if memberships.rooms > 1 && !table.knows_rooms() {
         return Err("--raw: this table knows no {room}, so there can be only one".into());
     }
+    if publishers > 0 && table.publish.is_none() {
+        return Err("--raw: this table has no publish".into());
+    }
     if publishers > 0 && !memberships.rooms.is_multiple_of(publishers) {
         // Or else two connections would publish to the same room, and nobody knows in which order.
         return Err(format!("--raw: --rooms must be a multiple of --publishers ({publishers})"));

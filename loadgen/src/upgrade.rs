@@ -1,5 +1,6 @@
 //! The opening handshake from the client's side (RFC 6455 §4.1): the request, and checking the answer.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use base64::Engine;
@@ -9,6 +10,7 @@ use tungstenite::handshake::derive_accept_key;
 
 use crate::failure::Failure;
 use crate::plan::{Deflate, Plan};
+use crate::raw::own_path;
 
 /// Longest answer head that is read.
 pub(crate) const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -26,13 +28,17 @@ fn nonce(index: u32) -> String {
 /// Its token could not be signed.
 pub(crate) fn write_request(plan: &Plan, index: u32, out: &mut Vec<u8>) -> Result<(), Failure> {
     let token = plan.credentials.token(index).map_err(|_| Failure::Upgrade("no token could be signed"))?;
+    let path = match &plan.raw {
+        None => Cow::Borrowed(plan.target.path.as_str()),
+        Some(_) => own_path(&plan.target.path, &plan.credentials.user(index), index).into(),
+    };
     let mut head = String::with_capacity(512);
     // Writing to a String cannot fail.
     let _ = write!(
         head,
         "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {}\r\n",
-        plan.target.path,
+        path,
         plan.target.host,
         nonce(index),
     );

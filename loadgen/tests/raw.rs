@@ -1,11 +1,13 @@
 //! Another server than Fanfare, talked to by a table: one that speaks like the table says, with and without
 //! faults. The server is a small one made of tungstenite, with Socket.IO's packets.
 
+use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tungstenite::{Message, WebSocket};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -124,4 +126,88 @@ fn a_table_of_ones_own_is_read_from_a_file() {
         .unwrap();
     std::fs::remove_file(&path).unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// Greets who comes to a path of its own, and nobody twice.
+fn start_with_own_paths() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let seen = Arc::new(Mutex::new(BTreeSet::new()));
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let seen = Arc::clone(&seen);
+            thread::spawn(move || greet(stream, &seen));
+        }
+    });
+    addr
+}
+
+#[expect(clippy::result_large_err, reason = "tungstenite's callback returns a whole response as its error")]
+fn greet(stream: TcpStream, seen: &Mutex<BTreeSet<String>>) -> Option<()> {
+    let upgrade = |request: &Request, response: Response| {
+        let path = request.uri().path().to_owned();
+        if path.starts_with("/ws/load-") && !path.contains('{') && seen.lock().unwrap().insert(path) {
+            return Ok(response);
+        }
+        let mut refusal = ErrorResponse::new(None);
+        *refusal.status_mut() = tungstenite::http::StatusCode::NOT_FOUND;
+        Err(refusal)
+    };
+    let mut socket = tungstenite::accept_hdr(stream, upgrade).ok()?;
+    socket.send(Message::text(r#"{"type":"connected"}"#)).ok()?;
+    // Until it goes.
+    while socket.read().is_ok() {}
+    None
+}
+
+#[test]
+fn each_connection_has_its_own_path_and_a_run_file_finds_its_table() {
+    let folder = std::env::temp_dir().join(format!("fanfare-own-paths-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    write("own.toml", "path = '/ws/{user}/{connection}'\ngreeting = '\"type\":\"connected\"'\n");
+    write("same.toml", "path = '/ws/load-0'\ngreeting = 'connected'\n");
+    write("bad.toml", "path = '/ws/{room}'\n");
+    let loadgen = |arguments: &[&str]| {
+        // Somewhere else than where the files are.
+        let output = Command::new(env!("CARGO_BIN_EXE_fanfare-loadgen"))
+            .current_dir("/")
+            .args(arguments)
+            .output()
+            .unwrap();
+        let told = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat();
+        (output.status.code(), told)
+    };
+    let run = |raw: &str, threshold: &str| {
+        let runs = format!(
+            "raw = '{raw}'\nconnections = 6\nurl = 'ws://{}'\n[[run]]\nscenario = 'connect'\nthreshold = ['{threshold}']\n\
+             [[run]]\nscenario = 'idle'\nduration = '50ms'\nrooms = 0\nurl = 'ws://{}'\n",
+            start_with_own_paths(),
+            start_with_own_paths(),
+        );
+        write("runs.toml", &runs);
+        loadgen(&["run", folder.join("runs.toml").to_str().unwrap()])
+    };
+    let (code, told) = run("own.toml", "time_to_welcome.p99<10s");
+    assert_eq!(code, Some(0), "{told}");
+    let (code, told) = run("own.toml", "time_to_welcome.p50<1us");
+    assert_eq!(code, Some(99), "{told}");
+    assert!(told.contains("threshold broken: time_to_welcome.p50<1us: it is"), "{told}");
+    let (code, told) = run("own.toml", "back.p99<3s");
+    assert_eq!((code, told.contains("back.p99<3s: this run has no such result")), (Some(99), true), "{told}");
+    let (code, told) = run("same.toml", "time_to_welcome.p99<10s");
+    assert_eq!((code, told.contains("refused with HTTP status 404: 5")), (Some(1), true), "{told}");
+    let own = folder.join("own.toml");
+    for (raw, threshold, named) in [
+        ("bad.toml", "lost==0", "{user}"),
+        ("none.toml", "lost==0", "neither a ready table"),
+        ("own.toml", "time_to_welcome.p99<3", "a time is like"),
+        ("own.toml", "time_to_welcome.p98<3s", "is no result"),
+    ] {
+        let (code, told) = run(raw, threshold);
+        assert_eq!((code, told.contains(named)), (Some(2), true), "{raw} {threshold}: {told}");
+    }
+    let (code, told) = loadgen(&["fanout", "--raw", own.to_str().unwrap(), "--url", "ws://127.0.0.1:9"]);
+    assert_eq!((code, told.contains("no publish")), (Some(2), true), "{told}");
+    std::fs::remove_dir_all(&folder).unwrap();
 }

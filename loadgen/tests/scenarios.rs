@@ -190,7 +190,8 @@ fn a_script_of_joins_leaves_and_reconnects_loses_nothing() {
 fn after_every_storm_all_members_are_back() {
     let engine = Engine::start(2);
     for rate in ["", " --rate 200", " --missed 0"] {
-        let (code, told, results) = engine.run(&format!("storm --connections 60 --rooms 3 --rounds 2{rate}"));
+        let (code, told, results) = engine
+            .run(&format!("storm --connections 60 --rooms 3 --rounds 2 --threshold back.p99<60s{rate}"));
         assert_eq!(code, Some(0), "{told}");
         assert_eq!(results["returned"], 120, "{told}");
         let missed = if rate.contains("missed") { 0 } else { 120 * 10 };

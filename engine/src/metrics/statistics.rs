@@ -14,17 +14,24 @@ use crate::process::Process;
 pub(crate) fn statistics(process: &Process) -> Response {
     let snapshots = process.metrics.snapshots();
     let sum = |pick: fn(&Snapshot) -> u64| snapshots.iter().map(pick).sum::<u64>();
+    let pace = process.metrics.pace();
     let shards: Vec<Value> = snapshots.iter().enumerate().map(|(number, of)| shard(number, of)).collect();
     let body = json!({
         "uptime_seconds": process.clock.uptime().as_secs_f64(),
         "driver": process.driver.name,
         "driver_reason": process.driver.reason,
         "draining": process.is_draining(),
+        "cpu_percent": pace.cpu_percent,
         "connections": process.connections.load(Ordering::Relaxed),
+        "connections_peak": process.metrics.connections_peak.load(Ordering::Relaxed),
+        "connections_made": sum(|of| of.stats.welcomed),
+        "messages_received": sum(|of| of.stats.commands),
         "rooms": sum(|of| of.stats.home_rooms),
         "published": sum(|of| of.stats.published),
+        "published_per_second": pace.published,
         "encoded": sum(|of| of.stats.encoded),
         "delivered": sum(|of| of.stats.delivered),
+        "delivered_per_second": pace.delivered,
         "bytes_out": sum(|of| of.stats.delivered_bytes),
         "backlog_bytes": sum(|of| of.stats.backlog_bytes),
         "slow_disconnects": sum(|of| of.stats.slow_disconnects),
@@ -51,7 +58,19 @@ fn shard(number: usize, of: &Snapshot) -> Value {
 
 fn latency(snapshots: &[Snapshot]) -> Value {
     let all: Vec<&Latency> = snapshots.iter().map(|of| &of.latency).collect();
-    json!({ "p50": quantile_ms(&all, 0.5), "p99": quantile_ms(&all, 0.99), "p999": quantile_ms(&all, 0.999) })
+    json!({
+        "mean": mean_ms(&all),
+        "p50": quantile_ms(&all, 0.5),
+        "p99": quantile_ms(&all, 0.99),
+        "p999": quantile_ms(&all, 0.999),
+    })
+}
+
+/// In milliseconds; 0 where nothing was measured.
+fn mean_ms(latencies: &[&Latency]) -> f64 {
+    let count: u64 = latencies.iter().flat_map(|of| of.buckets()).map(|(_, count)| count).sum();
+    let sum_us: u64 = latencies.iter().map(|of| of.sum_us()).sum();
+    if count == 0 { 0.0 } else { (sum_us as f64 / count as f64).round() / 1_000.0 }
 }
 
 /// The upper bound of the bucket in which the quantile lies, in milliseconds.

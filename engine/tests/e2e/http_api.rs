@@ -37,6 +37,12 @@ fn connections_users_and_rooms_are_listed_and_one_can_be_ended() {
         assert_eq!(active["users"].as_array().unwrap().len(), 3, "{active}");
         let own = get(&server, "/v1/users/u1/connections").json();
         assert_eq!(own["connections"].as_array().unwrap().len(), 2, "{own}");
+        let path = format!("/v1/connections/{}", own["connections"][0]["client_id"].as_str().unwrap());
+        for row in [&listed["connections"][0], &own["connections"][0], &get(&server, &path).json()] {
+            let unix_ms = row["connected_at_unix_ms"].as_u64().unwrap();
+            let text = String::from_utf8(fanfare_protocol::timestamp::rfc3339(unix_ms).to_vec()).unwrap();
+            assert_eq!(row["connected_at"], text, "{row}");
+        }
         let rooms = get(&server, "/v1/rooms").json();
         let room =
             rooms["rooms"].as_array().unwrap().iter().find(|room| room["room"] == "room:1").unwrap().clone();
@@ -59,6 +65,75 @@ fn connections_users_and_rooms_are_listed_and_one_can_be_ended() {
         assert_eq!(ended.collect::<Vec<_>>(), [Ended::Code(4011)]);
         assert_eq!(request(&server, "DELETE", &path, &[("authorization", &bearer)], "").status, 404);
     }
+}
+
+#[test]
+fn statistics_tell_what_was_done_and_how_fast() {
+    for shards in [1, 4] {
+        let server = Server::start(Options { shards, ..Options::default() });
+        let statistics = || get(&server, "/v1/statistics").json();
+        let number = |of: &serde_json::Value, name: &str| {
+            of[name].as_f64().unwrap_or_else(|| panic!("no number `{name}`: {of}"))
+        };
+        let idle = statistics();
+        for name in ["connections_peak", "connections_made", "messages_received", "published_per_second"] {
+            assert_eq!(number(&idle, name), 0.0, "{name}: {idle}");
+        }
+        assert_eq!(idle["publish_to_flush_ms"], json!({"mean": 0.0, "p50": 0.0, "p99": 0.0, "p999": 0.0}));
+        let mut clients: Vec<Client> =
+            (0..5).map(|n| Client::join_server(&server, &format!("u{n}"), "user")).collect();
+        clients.truncate(3);
+        clients.iter_mut().for_each(|client| drop(client.join("room:1")));
+        for number in 0..40 {
+            clients[0].publish("room:1", json!(number));
+        }
+        // Over HTTP nothing is received, but published.
+        let bearer = format!("Bearer {}", token("root", "admin", json!({})));
+        let headers = [("authorization", &*bearer), ("content-type", "application/json")];
+        let sent = request(&server, "POST", "/v1/publish", &headers, r#"{"room":"room:1","event":"say"}"#);
+        assert_eq!(sent.status, 200);
+        let done = eventually("the counts", || Some(statistics()).filter(|of| of["published"] == 41));
+        assert_eq!(
+            (number(&done, "connections_peak"), number(&done, "connections_made")),
+            (5.0, 5.0),
+            "{done}"
+        );
+        assert_eq!(number(&done, "messages_received"), 43.0, "{done}");
+        eventually("two went", || (statistics()["connections"] == 3).then_some(()));
+        assert_eq!(statistics()["connections_peak"], 5);
+        let done = eventually("deliveries", || Some(statistics()).filter(|of| of["delivered"] == 123));
+        // All of it was done since the server began, and the server began less than a few seconds ago.
+        let seconds = number(&done, "uptime_seconds");
+        if seconds < 3.0 {
+            let (published, delivered) =
+                (number(&done, "published_per_second"), number(&done, "delivered_per_second"));
+            assert!(published >= 41.0 / (seconds + 0.5), "{published} in {seconds} s: {done}");
+            assert!(delivered > published, "{done}");
+        }
+        let latency = &done["publish_to_flush_ms"];
+        assert!(
+            0.0 < number(latency, "mean") && number(latency, "mean") <= number(latency, "p999"),
+            "{done}"
+        );
+        let cpu = number(&done, "cpu_percent");
+        assert!((0.0..=100.0 * f64::from(shards + 8)).contains(&cpu), "{done}");
+    }
+}
+
+#[test]
+fn what_was_done_long_ago_is_not_done_now() {
+    let server = Server::start(Options::default());
+    let mut client = Client::join_server(&server, "ada", "user");
+    client.join("room:1");
+    for number in 0..20 {
+        client.publish("room:1", json!(number));
+    }
+    let rate = |name: &str| get(&server, "/v1/statistics").json()[name].as_f64().unwrap();
+    eventually("it is counted", || (rate("published_per_second") > 0.0).then_some(()));
+    let began = std::time::Instant::now();
+    eventually("it is forgotten", || (rate("published_per_second") == 0.0).then_some(()));
+    assert!(began.elapsed() < std::time::Duration::from_secs(8));
+    assert_eq!(rate("delivered_per_second"), 0.0);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::stamp::{STAMP_LEN, Stamp};
 
 #[cfg(test)]
 use table::preset;
-pub(crate) use table::{Table, preset_names, preset_text};
+pub(crate) use table::{Table, own_path, preset_names, preset_text};
 
 /// What stands before a stamp. Letters only, so that no encoding of text changes it.
 pub(crate) const MARK: &str = "fanfareload";

@@ -16,7 +16,7 @@ const PRESETS: &[(&str, &str)] = &[
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Table {
-    /// Path and query, where --url has none.
+    /// Path and query, where --url has none. `{user}` and `{connection}`, its number, make it each connection's own.
     #[serde(default = "root")]
     pub(crate) path: String,
     /// The WebSocket subprotocol, if one is asked for.
@@ -31,8 +31,8 @@ pub(crate) struct Table {
     pub(crate) subscribe: Option<String>,
     /// What answers it; without it a subscription is believed at once.
     pub(crate) subscribed: Option<String>,
-    /// Sent for each message.
-    pub(crate) publish: String,
+    /// Sent for each message; not needed where connections are only opened and held.
+    pub(crate) publish: Option<String>,
     /// What tells a refusal: the connection then counts as failed.
     pub(crate) failed: Option<String>,
     /// A whole message that asks for a sign of life.
@@ -52,7 +52,7 @@ impl Table {
     /// What is wrong with it, with line and column where TOML itself is.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let table: Self = toml::from_str(text).map_err(|error| error.to_string())?;
-        if table.publish.matches("{data}").count() != 1 {
+        if table.publish.as_ref().is_some_and(|publish| publish.matches("{data}").count() != 1) {
             return Err("publish must hold {data} once".into());
         }
         if table.ping.is_some() != table.pong.is_some() {
@@ -61,12 +61,16 @@ impl Table {
         if !table.path.starts_with('/') || !table.path.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err("path must begin with / and hold only visible ASCII".into());
         }
+        if own_path(&table.path, "", 0).contains(['{', '}']) {
+            return Err("path may hold {user} and {connection}, and no other braces".into());
+        }
         Ok(table)
     }
 
     /// Whether it tells rooms apart.
     pub(crate) fn knows_rooms(&self) -> bool {
-        self.subscribe.as_ref().is_some_and(|text| text.contains("{room}")) && self.publish.contains("{room}")
+        let names_room = |text: &Option<String>| text.as_ref().is_some_and(|text| text.contains("{room}"));
+        names_room(&self.subscribe) && (names_room(&self.publish) || self.publish.is_none())
     }
 
     /// The table of that name, or in that file.
@@ -82,6 +86,11 @@ impl Table {
         })?;
         Self::parse(&text).map_err(|error| format!("--raw {name_or_file}: {error}"))
     }
+}
+
+/// The path of one connection.
+pub(crate) fn own_path(path: &str, user: &str, connection: u32) -> String {
+    path.replace("{user}", user).replace("{connection}", &connection.to_string())
 }
 
 /// A ready table.
@@ -119,6 +128,9 @@ mod tests {
             ("path = 'x'\n", "path"),
             ("path = \"/a b\\r\\n\"\n", "path"),
             ("subscripe = 'x'\n", "subscripe"),
+            ("path = '/ws/{usr}'\n", "{user}"),
+            ("path = '/ws/{user'\n", "{user}"),
+            ("path = '/ws/}'\n", "{user}"),
             ("ready = 7\n", "ready"),
         ] {
             let error = Table::parse(&format!("{base}{more}")).unwrap_err();
@@ -126,6 +138,10 @@ mod tests {
         }
         assert!(Table::parse("publish = '{room}'").unwrap_err().contains("{data}"));
         assert!(!Table::parse("publish = '{data}'").unwrap().knows_rooms());
+        assert!(!Table::parse("path = '/ws/{user}'").unwrap().knows_rooms());
+        assert!(Table::parse("subscribe = '{room}'").unwrap().knows_rooms());
+        let own = Table::parse("path = '/ws/{user}/{connection}?u={user}'").unwrap().path;
+        assert_eq!(own_path(&own, "load-7", 40), "/ws/load-7/40?u=load-7");
         assert!(Table::find("no-such-thing").unwrap_err().contains("socket.io"));
     }
 }

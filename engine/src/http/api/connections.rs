@@ -22,6 +22,7 @@ pub(super) fn row(process: &Process, row: &ConnectionRow) -> Value {
         "role": row.role,
         "shard": row.shard,
         "state": row.state.name(),
+        "connected_at": time(row.connected_at_unix_ms),
         "connected_at_unix_ms": row.connected_at_unix_ms,
         "last_activity": time(row.last_activity_unix_ms),
         "idle_seconds": row.idle_ms / 1_000,
