@@ -332,3 +332,27 @@ fn who_joins_while_the_last_one_leaves_can_acknowledge_where_the_room_stands() {
     assert_eq!(heard(&mut world, cleo), [json!("welcome"), json!("joined")]);
     assert_eq!(ack(&mut world, cleo, "task:1", 3)["type"], "ok");
 }
+
+#[test]
+fn a_client_that_is_left_out_is_one_of_its_readers_connections() {
+    let mut world = World::new(2, 5, options());
+    let ada = open(&mut world, "ada");
+    let named =
+        |name: &'static str| move |opening: &mut fanfare_core::Opening| opening.client_id = Some(name.into());
+    let tab = world.open_with(0, "ben", "admin", named("tab"));
+    let phone = world.open_with(1, "ben", "admin", named("phone"));
+    world.settle();
+    for client in [tab, phone] {
+        join(&mut world, client, "task:1");
+        world.take_messages(client);
+    }
+    say(&mut world, ada, ("room", "task:1"), 1, json!({ "exclude_client": "tab" }));
+    assert_eq!((heard(&mut world, tab), heard(&mut world, phone)), (vec![], vec![json!(1)]));
+    // Nobody has acknowledged it for the user: what was lost on one connection comes on all.
+    pass(&mut world, WAIT_MS);
+    assert_eq!((heard(&mut world, tab), heard(&mut world, phone)), (vec![json!(1)], vec![json!(1)]));
+    say(&mut world, ada, ("room", "task:1"), 2, json!({ "exclude_client": "tab" }));
+    assert_eq!(ack(&mut world, phone, "task:1", 2)["type"], "ok");
+    pass(&mut world, 2 * WAIT_MS);
+    assert_eq!((heard(&mut world, tab), heard(&mut world, phone)), (vec![], vec![]));
+}
