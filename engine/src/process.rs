@@ -159,18 +159,18 @@ impl Process {
         if !taken(&self.connections, self.live().config.limits.connections) {
             return false;
         }
-        let Some(number) = profile else { return true };
-        let max = match self.config.profiles.get(number).connections_max() {
-            0 => usize::MAX,
-            max => max,
-        };
-        let has_place = taken(&self.profile_connections[number], max);
-        if !has_place {
-            self.connections.fetch_sub(1, Ordering::Relaxed);
-        } else {
-            self.metrics.connected(taken + 1);
+        if let Some(number) = profile {
+            let max = match self.config.profiles.get(number).connections_max() {
+                0 => usize::MAX,
+                max => max,
+            };
+            if !taken(&self.profile_connections[number], max) {
+                self.connections.fetch_sub(1, Ordering::Relaxed);
+                return false;
+            }
         }
-        has_place
+        self.metrics.connected(self.connections.load(Ordering::Relaxed));
+        true
     }
 
     /// A WebSocket has ended.

@@ -73,6 +73,9 @@ impl Core {
         self.local.now_unix_ms = now.unix_ms;
         match input {
             Input::Command(id, request) => command::handle(&mut self.local, now, id, request, out),
+            Input::Commands(id, requests) => {
+                command::handle_all(&mut self.local, now, id, requests.into(), out);
+            }
             Input::Malformed(id, refusal) => command::malformed(&mut self.local, now, id, refusal, out),
             Input::Token(id, command, outcome) => {
                 command::token(&mut self.local, now, id, command, outcome, out);
@@ -120,8 +123,14 @@ impl Core {
 
     /// Handles what this shard said to itself, until nothing is left, and lets commands go on that waited.
     fn settle(&mut self, now: Now, out: &mut Effects) {
-        while let Some(message) = out.own.pop_front() {
-            self.mesh(now, message, out);
+        loop {
+            while let Some(message) = out.own.pop_front() {
+                self.mesh(now, message, out);
+            }
+            if self.local.chained.is_empty() {
+                break;
+            }
+            command::chain::go_on_chains(&mut self.local, now, out);
         }
         self.local.forget_vacated();
         for (id, code) in std::mem::take(&mut self.local.refusals) {

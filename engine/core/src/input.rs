@@ -46,6 +46,8 @@ pub struct Opening {
     pub bare: bool,
     /// It wants to be told how good the connection is, and answers numbered pings.
     pub health: bool,
+    /// To be done after the rooms are joined.
+    pub requests: Vec<Request>,
     /// Where it does not speak the engine's own wire; its encoding is JSON then.
     pub speaker: Option<Speaker>,
 }
@@ -55,6 +57,9 @@ pub struct Opening {
 pub enum Input {
     /// A command was read. `auth` and `refresh` come as [`Input::Token`].
     Command(ConnectionId, Request),
+    /// A message was read that is several commands: each is done when the one before it is, and none after one that was refused. Their ids
+    /// tell them apart.
+    Commands(ConnectionId, Vec<Request>),
     /// A command could not be read.
     Malformed(ConnectionId, Refusal),
     /// A token came by command and was checked. The text is for the client.

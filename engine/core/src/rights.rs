@@ -1,6 +1,7 @@
 //! What the bearer of a token may in a room, as far as roles, tokens and the room's type say. One place for joins, publishes, what
 //! rooms keep, and services.
 
+use fanfare_protocol::name::room_part;
 use fanfare_protocol::{RoomName, Target};
 
 use crate::identity::covers;
@@ -32,7 +33,8 @@ impl Options {
         if room_type.owner == Owner::Nobody || room.is_engine_room() {
             return is_covered();
         }
-        owner_of(room) == Some(who.user_id) || is_covered() && self.permits(who.role, Permission::Admin)
+        owner_of(room) == Some(&*room_part(who.user_id))
+            || is_covered() && self.permits(who.role, Permission::Admin)
     }
 
     /// Whether somebody may be in a room and read what it keeps.
@@ -53,7 +55,7 @@ impl Options {
     }
 }
 
-/// The user whose room it is, where rooms of its type are of users: what stands after the first `:`.
+/// The user whose room it is, where rooms of its type are of users: what stands after the first `:`, as [`room_part`] writes it.
 fn owner_of(room: &RoomName) -> Option<&str> {
     room.as_str().split_once(':').map(|(_, user_id)| user_id)
 }
@@ -78,6 +80,7 @@ mod tests {
             ("ada", "user", None, "desk:ben", (false, false)),
             ("ada", "user", None, "desk:ada:1", (false, false)),
             ("org:ada", "user", None, "desk:org:ada", (true, true)),
+            ("auth0|7", "user", None, "desk:auth0=7C7", (true, true)),
             ("ada", "user", None, "desk:", (false, false)),
             ("ada", "user", None, "letters:ada", (true, false)),
             ("root", "admin", None, "letters:ada", (true, true)),

@@ -68,6 +68,7 @@ impl Shard {
             identity: Some(identity),
             bare: false,
             health: false,
+            requests: Vec::new(),
             speaker: None,
         };
         let id = self.core.open(self.now, opening, &mut self.effects);

@@ -199,6 +199,9 @@ impl Endpoint {
         let mut rooms = Vec::new();
         for room in list(&self.rooms, &scope) {
             let join = if room.is_object() { room } else { object!({ "room": room }) };
+            if join.get("room").is_none() {
+                continue;
+            }
             match request(join, "join")? {
                 Request { command: Command::Join(join), .. } => rooms.push(join),
                 _ => unreachable!("invariant: the type was given"),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
+use fanfare_protocol::name::{read_part, room_part};
 use minijinja::value::{Rest, Serde, ValueKind, merge_maps};
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
 use regex_lite::Regex;
@@ -100,6 +101,8 @@ fn environment() -> Environment<'static> {
     });
     environment.add_filter("mib", |bytes: f64| bytes / f64::from(1 << 20));
     environment.add_filter("number", number);
+    environment.add_filter("room", |text: String| room_part(&text).into_owned());
+    environment.add_filter("unroom", |part: String| read_part(&part).unwrap_or(part));
     environment.add_filter("seconds", seconds);
     environment.add_filter("urlencode", |text: String| escaped(&text));
     environment.add_filter("without", without);
@@ -218,6 +221,10 @@ mod tests {
         assert_eq!(
             eval("[('30s'|seconds), ('500ms'|seconds), (7|seconds)]", json!({})),
             Some(json!([30, 0.5, 7]))
+        );
+        assert_eq!(
+            eval("['auth0|7'|room, 'auth0=7C7'|unroom, '='|unroom]", json!({})),
+            Some(json!(["auth0=7C7", "auth0|7", "="]))
         );
         assert_eq!(eval("'a/b?ä'|urlencode", json!({})), Some(json!("a%2Fb%3F%C3%A4")));
         assert_eq!(eval("5242880|mib", json!({})), Some(json!(5.0)));

@@ -35,7 +35,7 @@ impl Speech {
         opcode: OpCode,
         bytes: &[u8],
         bytes_max: usize,
-        sink: &mut dyn FnMut(Result<Request, Refusal>),
+        sink: &mut dyn FnMut(Result<Vec<Request>, Refusal>),
     ) {
         let payload = match self.packing.unpack(opcode, bytes, bytes_max) {
             Ok(payload) => payload,
@@ -53,7 +53,7 @@ impl Speech {
         };
         let kind = message.get("type").and_then(Value::as_str).unwrap_or_default();
         if kind == "auth" && self.endpoint.token.first_message {
-            return json::decode(&payload, sink);
+            return json::decode(&payload, &mut |outcome| sink(outcome.map(|request| vec![request])));
         }
         if message.is_object() && !self.endpoint.accept.take(kind) {
             let text = "this endpoint does not take messages of this `type`";
@@ -63,32 +63,37 @@ impl Speech {
         let understood = match self.tables.understand(Who::Client, message, names) {
             Some(Ok(understood)) => understood,
             Some(Err(refusal)) => return sink(Err(refusal)),
-            None if self.endpoint.native => return json::decode(&payload, sink),
+            None if self.endpoint.native => {
+                return json::decode(&payload, &mut |outcome| sink(outcome.map(|request| vec![request])));
+            }
             None => return sink(Err(unknown())),
         };
         self.ask(understood, payload.len(), sink);
     }
 
     /// Hands the commands on, each with a tag by which its answer is known.
-    fn ask(&self, understood: Understood, bytes: usize, sink: &mut dyn FnMut(Result<Request, Refusal>)) {
+    fn ask(&self, understood: Understood, bytes: usize, sink: &mut dyn FnMut(Result<Vec<Request>, Refusal>)) {
         let Understood { entry, commands, names } = understood;
         let message = names.get("message").map(|message| tag::remembered(message, bytes)).unwrap_or_default();
         let tag = |before, is_last| Tag { entry, before, is_last, message: message.clone() };
         if commands.is_empty() {
             // An answer that needs nothing of the engine: asked for in its turn, and counted like any other.
             let id = Some(CommandId::Text(tag(0, true).write()));
-            return sink(Ok(Request { id, command: Command::Heartbeat { data: None } }));
+            return sink(Ok(vec![Request { id, command: Command::Heartbeat { data: None } }]));
         }
+        let mut requests = Vec::with_capacity(commands.len());
         for (number, command) in commands.iter().enumerate() {
-            let id = CommandId::Text(tag(number, number + 1 == commands.len()).write());
-            json::decode(command.to_string().as_bytes(), &mut |outcome| {
-                let id = Some(id.clone());
-                sink(match outcome {
-                    Ok(request) => Ok(Request { id, ..request }),
-                    Err(refusal) => Err(Refusal { id, ..refusal }),
-                });
+            let id = Some(CommandId::Text(tag(number, number + 1 == commands.len()).write()));
+            let mut refused = None;
+            json::decode(command.to_string().as_bytes(), &mut |outcome| match outcome {
+                Ok(request) => requests.push(Request { id: id.clone(), ..request }),
+                Err(refusal) => refused = Some(Refusal { id: id.clone(), ..refusal }),
             });
+            if let Some(refusal) = refused {
+                return sink(Err(refusal));
+            }
         }
+        sink(Ok(requests));
     }
 }
 

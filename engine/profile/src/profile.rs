@@ -86,6 +86,12 @@ impl Profile {
         })
     }
 
+    /// What expressions of its endpoints see: what an upgrade gave, and the settings.
+    pub fn names(&self, mut given: Map<String, Value>) -> Map<String, Value> {
+        given.insert("setting".to_owned(), self.tables.settings.clone());
+        given
+    }
+
     /// How many connections it takes at a time; 0: as many as the engine.
     pub fn connections_max(&self) -> usize {
         self.limits.connections

@@ -174,7 +174,7 @@ impl Profiles {
         opcode: OpCode,
         payload: &[u8],
         bytes_max: usize,
-        sink: &mut dyn FnMut(Result<Request, Refusal>),
+        sink: &mut dyn FnMut(Result<Vec<Request>, Refusal>),
     ) {
         self.speeches[usize::from(dialect) - 1].hear(listener, opcode, payload, bytes_max, sink);
     }

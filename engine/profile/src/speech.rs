@@ -149,10 +149,17 @@ impl Speech {
     /// Says what a message becomes: by the entries that are about it, else in the profile's shape.
     fn say(&self, native: &[u8], listener: Option<&Listener<'_>>, emit: &mut Emit<'_>) {
         let Some((kind, members)) = read(native) else { return };
+        let scope = || self.message_scope(native, listener);
+        if ANSWERS.contains(&&*kind) {
+            // That something is missing is told between messages, to whoever it concerns.
+            if !self.by_entries(&kind, &members, &scope, emit) {
+                self.emit(native, emit);
+            }
+            return;
+        }
         if !self.receive.take(&kind) {
             return;
         }
-        let scope = || self.message_scope(native, listener);
         if self.by_entries(&kind, &members, &scope, emit) {
             return;
         }
@@ -309,6 +316,9 @@ impl Speech {
             Ok(Value::Object(members)) => members,
             _ => Map::new(),
         };
+        if names.get("type").and_then(Value::as_str).is_some_and(|kind| ANSWERS.contains(&kind)) {
+            names.insert("reply".to_owned(), names.clone().into());
+        }
         if let Some(room) = names.get("room").and_then(Value::as_str) {
             let (room_type, room_id) = room.split_once(':').unwrap_or(("", room));
             let (room_type, room_id) = (Value::from(room_type), Value::from(room_id));

@@ -221,6 +221,7 @@ impl World {
             identity: Some(identity),
             bare: false,
             health: false,
+            requests: Vec::new(),
             speaker: None,
         };
         change(&mut opening);

@@ -39,8 +39,8 @@ pub(crate) struct Accepted {
     tail: Option<Tail>,
     /// The token was bad: told over the WebSocket, since a browser cannot see an HTTP 401.
     refusal: Option<Refused>,
-    /// What a connection at a profile's endpoint begins with, and the number of the profile.
-    profile: Option<(Option<Introduction>, usize)>,
+    /// The number of the profile whose endpoint it is.
+    profile: Option<usize>,
     /// For the audit.
     visitor: Visitor,
 }
@@ -125,6 +125,7 @@ fn decide(process: &Process, request: &Head, place: Option<&Place>) -> Result<Ac
         identity: None,
         bare: echo || is_tail,
         health: false,
+        requests: Vec::new(),
         speaker: None,
     };
     let mut visitor = process.audit.visitor(request);
@@ -142,10 +143,8 @@ fn decide(process: &Process, request: &Head, place: Option<&Place>) -> Result<Ac
         Some(place) => {
             let opening = with_query(opening, query, &|name| matches!(name, "resume" | "recover"))?;
             let entry = profile::entry(process, request, place, &mut visitor);
-            let number = place.profile;
-            let (opening, refusal) = at_profile(opening, &entry);
-            let opening = Opening { identity: entry.identity, ..opening };
-            (opening, entry.refused.or(refusal), Some((entry.introduction, number)))
+            let (opening, refusal) = at_profile(opening, entry);
+            (opening, refusal, Some(place.profile))
         }
     };
     let refusal = refusal.or_else(|| {
@@ -252,15 +251,25 @@ fn deflate(enabled: bool, headers: &HeaderMap) -> Option<(Window, String)> {
 }
 
 /// The opening of a connection at a profile's endpoint, and why it cannot be.
-fn at_profile(opening: Opening, entry: &profile::Entry) -> (Opening, Option<Refused>) {
+fn at_profile(mut opening: Opening, entry: profile::Entry) -> (Opening, Option<Refused>) {
     let mut refused = None;
-    let client_id = entry.client_id.as_deref().filter(|client_id| {
+    let client_id = entry.client_id.filter(|client_id| {
         let checked = check_id("client_id", client_id);
         refused = checked.as_ref().err().map(|error| Refused::new(Code::InvalidMessage, error.to_string()));
         checked.is_ok()
     });
-    let speaker = Some(entry.speaker.clone());
-    (Opening { client_id: client_id.map(Into::into), health: entry.health, speaker, ..opening }, refused)
+    opening.client_id = client_id.map(Into::into);
+    opening.health = entry.health;
+    opening.identity = entry.identity;
+    opening.speaker = Some(entry.speaker);
+    if let Some(Introduction { given, rooms, commands }) = entry.introduction {
+        let recovers = |join: &Join| opening.rooms.iter().any(|of| of.room == join.room);
+        let rooms: Vec<Join> = rooms.into_iter().filter(|join| !recovers(join)).collect();
+        opening.rooms.extend(rooms);
+        opening.requests = commands;
+        opening.speaker.iter_mut().for_each(|speaker| speaker.given = Arc::new(given.clone()));
+    }
+    (opening, entry.refused.or(refused))
 }
 
 /// The first subprotocol that is offered, but for the one that carries a token.
@@ -384,14 +393,13 @@ pub(crate) async fn finish(
     let leave = |place: Option<Option<addresses::Place>>| {
         place.flatten().into_iter().for_each(|place| process.addresses.leave(place));
     };
-    let number = profile.as_ref().map(|(_, number)| *number);
     let refusal = refusal.or_else(|| {
         let full = Refused::new(Code::ConnectionLimit, "the server has as many connections as it may");
         let crowd = Refused::new(Code::ConnectionLimit, "this address has as many connections as it may");
         if address == Some(None) {
             return Some(crowd);
         }
-        (!process.take_connection(number)).then_some(full)
+        (!process.take_connection(profile)).then_some(full)
     });
     let patience = live.config.timeouts.handshake;
     if let Some(refused) = refusal {
@@ -412,10 +420,9 @@ pub(crate) async fn finish(
         return;
     }
     // The runtime's own descriptor may still be named by a cancelled wait: the shard takes a copy.
-    let introduction = profile.and_then(|(introduction, _)| introduction);
     let adopted = socket::duplicate(connection.fd()).and_then(|fd| {
         let mut state = handle.borrow_mut();
-        let came = Came { echo, tail, address: address.flatten(), introduction };
+        let came = Came { echo, tail, address: address.flatten() };
         let adopted = state.adopt(fd, opening, came, &mut connection.buffer, &visitor);
         state.port.rouse();
         adopted
@@ -423,7 +430,7 @@ pub(crate) async fn finish(
     if let Err(error) = adopted {
         tracing::debug!(%error, "an upgraded connection could not be taken over");
         process.metrics.handshake_failed("takeover");
-        process.leave_connection(number);
+        process.leave_connection(profile);
         leave(address);
     }
 }

@@ -51,7 +51,15 @@ impl State {
             return;
         }
         for outcome in outcomes {
-            match event(id, outcome) {
+            let single = match outcome {
+                Err(refusal) => Err(refusal),
+                Ok(mut requests) if requests.len() == 1 => Ok(requests.remove(0)),
+                Ok(requests) => {
+                    self.core.handle(now, Input::Commands(id, requests), &mut self.effects);
+                    continue;
+                }
+            };
+            match event(id, single) {
                 Event::Input(input) => self.core.handle(now, input, &mut self.effects),
                 Event::Token(command, token) => self.show_token(now, id, command, &token),
                 Event::Said(..) => unreachable!("invariant: commands are no messages of a dialect"),

@@ -13,7 +13,6 @@ use fanfare_sys::{Flusher, Interest, Readiness, Ready, SendError, Target, Unsent
 use crate::addresses::Place;
 use crate::audit::Visitor;
 use crate::clock::Clock;
-use crate::http::profile::Introduction;
 use crate::inspector::Tail;
 use crate::process::Process;
 use crate::shard::exchange::Port;
@@ -70,8 +69,6 @@ pub(crate) struct Came {
     pub(crate) tail: Option<Tail>,
     /// What stands for its address, where connections of one address are limited.
     pub(crate) address: Option<Place>,
-    /// What it begins with at a profile's endpoint.
-    pub(crate) introduction: Option<Introduction>,
 }
 
 /// The answers a request has so far, and whom to wake when the last one is there.
@@ -136,14 +133,11 @@ impl State {
         visitor: &Visitor,
     ) -> std::io::Result<()> {
         let now = self.now();
-        let Came { echo, tail, address, introduction } = came;
+        let Came { echo, tail, address } = came;
         let encoding = opening.encoding;
         let dialect = opening.speaker.as_ref().map_or(0, |speaker| speaker.dialect);
         let deflate = opening.window.is_some();
         let id = self.core.open(now, opening, &mut self.effects);
-        if let Some(Introduction { given, rooms, commands }) = introduction {
-            self.core.introduce(id, given, rooms, commands);
-        }
         self.process.audit.handshake(self.shard, id, visitor);
         if let Err(error) = self.readiness.add(fd.as_raw_fd(), id.token(), Interest::READ) {
             self.core.handle(now, Input::Lost(id), &mut self.effects);

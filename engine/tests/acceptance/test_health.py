@@ -98,6 +98,13 @@ def test_what_cannot_be_understood_is_told_by_its_field_and_the_connection_lives
         assert client.ask("heartbeat", "heartbeat_ack")["server_time"]
 
 
+@pytest.mark.parametrize("path", ENDPOINTS)
+def test_users_of_any_identity_provider_may_come(server, path):
+    for user in ("auth0|507f1f77", "jörg", "a/b c", "+49 30 1234"):
+        with HealthClient.at(server, path, token(user)) as client:
+            assert client.ask("heartbeat", "heartbeat_ack") and client.greeting["user_id"] == user
+
+
 def test_a_user_has_five_connections_over_all_endpoints_and_everybody_else_is_not_touched(server):
     clients = [HealthClient.at(server, path, token("tom")) for path in ENDPOINTS + ["/ws/chat"]]
     more = server.open("/ws/notifications", token=token("tom"))

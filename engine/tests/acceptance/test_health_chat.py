@@ -142,6 +142,15 @@ def test_a_conversation_that_a_client_names_not_gets_a_name(server):
         assert pat.until("chat_message")["data"]["conversation_id"] == first
 
 
+def test_a_conversation_that_is_there_is_not_made_again(server, talk):
+    with opened(server, "doc") as doc:
+        assert doc.refused("conversation_create", conversation_id=talk)["code"] == CONFLICT
+        # What was to follow is not done: neither a second error, nor is one in it.
+        strange = {"error", "conversation_created", "conversation_joined", "conversation_presence"}
+        doc.socket.silent(strange, lambda: doc.send("heartbeat") or "heartbeat_ack")
+        doc.ask("conversation_join", "conversation_joined", conversation_id=talk)
+
+
 def test_a_backend_opens_a_conversation_invites_and_speaks(server):
     with opened(server, "pat", "/ws/combined") as pat:
         event = {"conversation_id": "support-7", "title": "Support", "participants": ["pat", "amy"]}
@@ -176,5 +185,10 @@ def test_texts_are_bounded_and_hide_nothing(server, talk):
         markup = "<script>alert(1)</script> 'and' \"quotes\" \\ \U0001f44d"
         say(pat, talk, markup)
         assert pat.until("chat_message")["data"]["text"] == markup, "what is text stays text"
-        say(pat, talk, "safe \u202egnp.exe")
-        assert pat.until("chat_message")["data"]["text"] == "safe gnp.exe", "what turns the direction around is taken out"
+        for kind, data in [("chat_message", {}), ("chat_edit", {"message_number": 1})]:
+            for text in ("safe \u202egnp.exe", "\u2066hidden\u2069"):
+                error = pat.refused(kind, conversation_id=talk, text=text, **data)
+                assert (error["code"], error["details"]["field"]) == (INVALID, "text"), repr(text)
+        hebrew = "שלום"
+        say(pat, talk, hebrew)
+        assert pat.until("chat_message")["data"]["text"] == hebrew

@@ -42,6 +42,7 @@ def test_a_session_starts_once(server):
     start(server, "once-1")
     assert tell(server, "once-1", "session.started", 409)["code"] == 4014
     tell(server, "once-1", "session.ending")
+    assert tell(server, "once-1", "session.started", 400, data={"techniques": ["alone"]})["details"]["field"] == "options"
     start(server, "once-1")
 
 

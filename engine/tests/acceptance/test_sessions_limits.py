@@ -74,6 +74,15 @@ def test_all_sessions_together_take_so_many():
                 assert refused(cyd) == (4000, text, (4000, text))
 
 
+def test_one_user_has_so_many_of_them(server):
+    clients = [server.open(place("mine-9", f"tab-{tab}"), ticket("tabs", "mine-9")) for tab in range(5)]
+    assert {client.receive()["type"] for client in clients} == {"welcome"}
+    with server.open(place("mine-9", "tab-5"), ticket("tabs", "mine-9")) as sixth:
+        assert refused(sixth)[2][0] == 4000
+    for client in clients:
+        client.close()
+
+
 def test_a_message_has_at_most_64_kib(server):
     def message(size):
         empty = json.dumps({"type": "heartbeat", "x": ""})
@@ -175,7 +184,7 @@ def test_the_inspector_counts_a_session_and_exports_the_latest(server):
     def room():
         return server.http("GET", "/v1/inspector/rooms/session:look-1", status=200)
 
-    with enter(server, "look-1", "ada") as ada, enter(server, "look-1", "ben"):
+    with enter(server, "look-1", "lea") as lea, enter(server, "look-1", "ben"):
         for _ in range(6):
             events = [{"type": "technique.changed", "session_id": "look-1", "data": {"title": "x"}}] * 100
             server.event("sessions", events)
@@ -184,9 +193,9 @@ def test_the_inspector_counts_a_session_and_exports_the_latest(server):
         assert counts["messages_total"] == counts["messages_incoming"] + counts["messages_outgoing"]
         assert counts["unique_users"] == 2 and counts["connection_events"] >= 2
         for _ in range(130):
-            ada.send({"type": "nonsense"})
-        found = eventually("errors", lambda: server.http("GET", "/v1/inspector/errors?user=ada")[1]["records"])
-        assert {of["code"] for of in found} <= {4004, 4005} and found[0]["client_id"] == "ada"
+            lea.send({"type": "nonsense"})
+        found = eventually("errors", lambda: server.http("GET", "/v1/inspector/errors?user=lea")[1]["records"])
+        assert {of["code"] for of in found} <= {4004, 4005} and found[0]["client_id"] == "lea"
     held = eventually("all of it is seen", lambda: export(server))
     assert len(held["messages"]) == 500 and 4 <= len(held["events"]) <= 500
     assert held["summary"]["messages"]["seen"] >= 600

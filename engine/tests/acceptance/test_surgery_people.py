@@ -261,8 +261,10 @@ def test_cleanup_ends_who_was_idle_for_as_long_as_the_caller_says(server):
         assert answer["cleaned_up"] >= 1
         assert idle.ended() == (RESTART, "no heartbeat for too long")
         settle(busy)
-        refusal = server.http("POST", "/api/ws/cleanup", {"idle_seconds": "long"}, status=400)
-        assert (refusal["code"], refusal["details"]["field"]) == (INVALID, "idle_seconds")
+        assert server.http("POST", "/api/ws/cleanup", {"idle_seconds": None}, status=200)["cleaned_up"] == 0
+        for wrong in ["long", 0, -1, 1.5]:
+            refusal = server.http("POST", "/api/ws/cleanup", {"idle_seconds": wrong}, status=400)
+            assert (refusal["code"], refusal["details"]["field"]) == (INVALID, "idle_seconds"), wrong
 
 
 # -------------------------------------------------------------------------------------------------------------- scaling

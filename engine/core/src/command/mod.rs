@@ -3,6 +3,7 @@
 mod ack;
 mod auth;
 pub(crate) mod call;
+pub(crate) mod chain;
 mod heartbeat;
 mod history;
 mod inquire;
@@ -10,6 +11,8 @@ mod join;
 mod leave;
 pub(crate) mod presence;
 pub(crate) mod publish;
+
+use std::collections::VecDeque;
 
 use fanfare_protocol::wire::CommandId;
 use fanfare_protocol::{Code, Command, Refusal, Reply, Request};
@@ -53,6 +56,18 @@ impl Local {
 
 /// A command came.
 pub(crate) fn handle(local: &mut Local, now: Now, id: ConnectionId, request: Request, out: &mut Effects) {
+    handle_all(local, now, id, VecDeque::from([request]), out);
+}
+
+/// Commands came that are one message.
+pub(crate) fn handle_all(
+    local: &mut Local,
+    now: Now,
+    id: ConnectionId,
+    requests: VecDeque<Request>,
+    out: &mut Effects,
+) {
+    let Some(request) = requests.front() else { return };
     let Some(connection) = local.connections.get(id) else { return };
     match connection.state {
         State::Closing | State::Bare => return,
@@ -70,35 +85,36 @@ pub(crate) fn handle(local: &mut Local, now: Now, id: ConnectionId, request: Req
         // There are no more of these than pings: they count as nothing, not as activity either.
         return;
     }
-    if !local.allowed(now, id, request.id.as_ref()) || !local.paced(now, id, &request, out) {
+    if !local.allowed(now, id, request.id.as_ref()) || !local.paced(now, id, request, out) {
         return;
     }
     let connection = local.connections.get_mut(id).expect("invariant: just seen");
-    if connection.joins_pending > 0 || connection.state == State::Admitting {
+    if connection.joins_pending > 0 || connection.state == State::Admitting || connection.is_chained() {
         let held = connection.held.get_or_insert_with(Box::<Held>::default);
         if held.requests.len() >= HELD_MAX {
             let message = format!("more than {HELD_MAX} commands wait for an earlier one to be answered");
-            let refusal = Refusal { id: request.id, code: Code::RateLimitExceeded, message, field: None };
+            let id_of = request.id.clone();
+            let refusal = Refusal { id: id_of, code: Code::RateLimitExceeded, message, field: None };
             local.refuse(id, &refusal);
         } else {
-            held.requests.push_back(request);
+            held.requests.push_back(requests);
         }
         return;
     }
-    perform(local, now, id, request, out);
+    chain::begin(local, now, id, requests, out);
 }
 
 /// A join or a question was answered: what waited for it may go on.
 pub(crate) fn go_on(local: &mut Local, now: Now, id: ConnectionId, out: &mut Effects) {
     while let Some(connection) = local.connections.get_mut(id) {
-        if connection.state != State::Open || connection.joins_pending > 0 {
+        if connection.state != State::Open || connection.joins_pending > 0 || connection.is_chained() {
             return;
         }
         let Some(held) = connection.held.as_mut() else { return };
         if let Some(join) = held.rooms.pop_front() {
             join::join(local, now, id, None, join, false, out);
-        } else if let Some(request) = held.requests.pop_front() {
-            perform(local, now, id, request, out);
+        } else if let Some(requests) = held.requests.pop_front() {
+            chain::begin(local, now, id, requests, out);
         } else {
             connection.held = None;
         }

@@ -12,7 +12,7 @@ use crate::home::rooms::refusal;
 use crate::home::subscribers::{Subscribers, Subscription};
 use crate::id::{Address, Epoch};
 use crate::mesh::{Acknowledgement, CatchUp, Mesh, Reader, Receipt, Replay, ToHome, ToLocal};
-use crate::room_type::Delivery;
+use crate::room_type::{Delivery, Owner};
 use crate::time::Now;
 
 /// What became of messages for readers that are remembered, since the start.
@@ -51,7 +51,9 @@ impl HomeRooms {
         let full = self.readers.subscribers >= self.options.limits.subscribers;
         let room = self.rooms.get_mut(number).expect("invariant: just entered");
         let acknowledged = self.options.type_of(&room.name).is_acknowledged();
-        let (stands, is_inbox) = (room.offset, room.name.is_inbox());
+        // To one's own room somebody may have written before one ever came.
+        let is_own = room.name.is_inbox() || self.options.type_of(&room.name).owner != Owner::Nobody;
+        let stands = room.offset;
         let subscribers = &mut room.more().subscribers;
         let was_here = subscribers.get_mut(&subscriber).is_some_and(|of| of.is_here());
         let (start, is_new) = match subscribers.get_mut(&subscriber) {
@@ -66,8 +68,7 @@ impl HomeRooms {
                 return Err(refusal(Code::ServerError, "the server remembers as many readers as it may"));
             }
             None => {
-                // To one's own room somebody may have written before one ever came.
-                let begin = if is_inbox { 0 } else { stands };
+                let begin = if is_own { 0 } else { stands };
                 let cursor = known.unwrap_or(begin);
                 subscribers.insert(subscriber.clone(), Subscription::new(cursor, role.clone(), now));
                 self.readers.subscribers += 1;

@@ -9,6 +9,7 @@ use fanfare_protocol::{Body, Listener, Request, RoomName, Speaker};
 
 use crate::RoomPattern;
 use crate::class::Class;
+use crate::command::chain::Chain;
 use crate::local::backlog::Backlog;
 use crate::local::health::Health;
 use crate::local::pace::Counters;
@@ -64,7 +65,8 @@ impl RoomNumber {
 pub(crate) struct Held {
     /// Rooms of the upgrade's query and of the session that goes on, joined after the welcome.
     pub(crate) rooms: VecDeque<Join>,
-    pub(crate) requests: VecDeque<Request>,
+    /// Those of one message together.
+    pub(crate) requests: VecDeque<VecDeque<Request>>,
     /// How far the client has come in its user's own room.
     pub(crate) inbox: Option<Position>,
     /// What it brought to come back with, and whether its session was found.
@@ -83,6 +85,8 @@ pub(crate) struct Extra {
     pub(crate) counters: Counters,
     /// Where it does not speak the engine's own wire.
     pub(crate) speaker: Option<Speaker>,
+    /// Commands of one message that wait for the one before them.
+    pub(crate) chain: Option<Box<Chain>>,
     /// The rooms that its upgrade named, where its end is tied to them.
     pub(crate) tied: Vec<RoomName>,
 }
@@ -170,6 +174,11 @@ impl Connection {
             Some(_) if self.in_step => self.class,
             _ => self.class.waiting(),
         }
+    }
+
+    /// Whether commands of one message are being done.
+    pub(crate) fn is_chained(&self) -> bool {
+        self.extra.as_ref().is_some_and(|extra| extra.chain.is_some())
     }
 
     /// Whether more bytes may be handed to the socket, or wait behind others.

@@ -22,7 +22,13 @@ impl Local {
             // It was sent away meanwhile: now it is a join like any other, and before all that came after it.
             let join = Join { room, recover: None, last: None };
             let request = Request { id: command, command: Command::Join(join) };
-            connection.held.get_or_insert_default().requests.push_front(request);
+            match connection.extra.as_mut().and_then(|extra| extra.chain.as_mut()) {
+                Some(chain) => {
+                    chain.goes_on_with(request);
+                    self.chained.push(id);
+                }
+                None => connection.held.get_or_insert_default().requests.push_front([request].into()),
+            }
             return;
         };
         self.hand_over_due(id, number);

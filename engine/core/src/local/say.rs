@@ -1,6 +1,7 @@
 //! What one connection is told: answers, messages to it alone, refusals; in its own encoding or dialect.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use fanfare_protocol::wire::{CommandId, Join};
@@ -28,7 +29,10 @@ impl Local {
         if connection.state == State::Closing {
             return;
         }
-        let encoding = connection.class.encoding();
+        let (encoding, has_extra) = (connection.class.encoding(), connection.extra.is_some());
+        if has_extra {
+            self.heard_answer(id, command, reply);
+        }
         let mut payload = Vec::with_capacity(128);
         match encoding {
             Encoding::Json => json::encode_reply(reply, command, &mut payload),
@@ -91,7 +95,7 @@ impl Local {
         if !rooms.is_empty() || !requests.is_empty() {
             let held = connection.held.get_or_insert_default();
             held.rooms.extend(rooms);
-            held.requests.extend(requests);
+            held.requests.extend(requests.into_iter().map(|request| VecDeque::from([request])));
         }
         self.tie(id);
     }

@@ -65,6 +65,8 @@ pub(crate) struct Local {
     /// What users have used of their rates.
     pub(super) payers: Payers,
     pub(crate) stats: Stats,
+    /// Connections of whose chained commands one was answered in this turn.
+    pub(crate) chained: Vec<ConnectionId>,
     /// What time it was when anything came last, in milliseconds since 1970.
     pub(crate) now_unix_ms: u64,
 }
@@ -97,6 +99,7 @@ impl Local {
             refusals: Vec::new(),
             inquiries: Inquiries::default(),
             stats,
+            chained: Vec::new(),
             now_unix_ms: now.unix_ms,
         }
     }
@@ -119,13 +122,15 @@ impl Local {
             identity,
             bare,
             health,
+            requests,
             speaker,
         } = opening;
         let client_of = |token: &str| token.rsplit_once('.').map(|(client_id, _)| client_id.into());
         let client_id = resume.as_deref().and_then(client_of).or(client_id);
-        let is_held = !rooms.is_empty() || inbox.is_some() || resume.is_some();
+        let is_held = !rooms.is_empty() || !requests.is_empty() || inbox.is_some() || resume.is_some();
         let held = is_held.then(|| {
-            let (rooms, requests) = (rooms.into(), VecDeque::new());
+            let each = requests.into_iter().map(|request| VecDeque::from([request]));
+            let (rooms, requests) = (rooms.into(), each.collect());
             Box::new(Held { rooms, requests, inbox, resume, ..Held::default() })
         });
         let client_id = client_id.unwrap_or_else(|| self.random.client_id().into());

@@ -80,7 +80,7 @@ pub(crate) fn entry(process: &Process, head: &Head, place: &Place, visitor: &mut
     };
     let form = profiles.dialect(place, &given["query"]);
     let dialect = *form.as_ref().unwrap_or(&profiles.usual_dialect(place));
-    let client_id = endpoint.client_id(&given);
+    let client_id = endpoint.client_id(&profiles.get(place.profile).names(given.clone()));
     let mut refused = form.err().map(Refused::from);
     let mut identity = None;
     match token(endpoint, &head.headers, query) {
@@ -106,7 +106,7 @@ pub(crate) fn entry(process: &Process, head: &Head, place: &Place, visitor: &mut
     }
     let mut introduction = None;
     if let Some(known) = identity.as_mut().filter(|_| refused.is_none()) {
-        match admit(place, known, given.clone()) {
+        match admit(process, place, known, given.clone()) {
             Ok(introduced) => introduction = Some(introduced),
             Err(denial) => refused = Some(denial),
         }
@@ -116,8 +116,14 @@ pub(crate) fn entry(process: &Process, head: &Head, place: &Place, visitor: &mut
 }
 
 /// Decides about somebody whose token is good; its role may become less.
-fn admit(place: &Place, identity: &mut Identity, given: Map<String, Value>) -> Result<Introduction, Refused> {
-    let admission = place.endpoint.admit(&identity.user_id, &identity.role, given.clone())?;
+fn admit(
+    process: &Process,
+    place: &Place,
+    identity: &mut Identity,
+    given: Map<String, Value>,
+) -> Result<Introduction, Refused> {
+    let names = process.config.profiles.get(place.profile).names(given.clone());
+    let admission = place.endpoint.admit(&identity.user_id, &identity.role, names)?;
     identity.role = admission.role;
     Ok(Introduction { given: given.into(), rooms: admission.rooms, commands: admission.commands })
 }
@@ -133,7 +139,7 @@ pub(crate) fn first_token(
     let mut given = given.as_object().cloned().unwrap_or_default();
     given.insert("claims".to_owned(), claims(token).unwrap_or_default());
     let place = process.config.profiles.place_of(dialect);
-    admit(&place, identity, given)
+    admit(process, &place, identity, given)
 }
 
 /// An `error` and the close frame, in what somebody speaks.
