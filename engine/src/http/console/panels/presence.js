@@ -5,7 +5,7 @@ import { button, el, setNodeText } from "../dom.js";
 
 export const id = "presence";
 export const title = "Presence";
-export const about = "Everybody in the room that is chosen on the left, as people come, go and say what they do; rooms whose type has presence = true (or, for each connection, "each") keep it, and demo rooms do in development mode.";
+export const about = "Everybody in the room that is chosen on the left, as people come, go and say what they do; rooms whose type has presence = true (or each, for every connection) keep it, and demo rooms do in development mode.";
 
 const STATUSES = ["online", "away", "busy"];
 /** How long somebody who has left is still seen leaving, in milliseconds. */
