@@ -128,7 +128,7 @@ fn number(value: Value) -> Value {
 fn seconds(value: Value) -> Value {
     let Some(duration) = value.as_str().and_then(crate::endpoint::duration) else { return value };
     let ms = duration.as_millis() as u64;
-    if ms % 1_000 == 0 { Value::from(ms / 1_000) } else { Value::from(duration.as_secs_f64()) }
+    if ms.is_multiple_of(1_000) { Value::from(ms / 1_000) } else { Value::from(duration.as_secs_f64()) }
 }
 
 /// A text as one part of a path, or as a value in a query: RFC 3986 §2.3 says what stays as it is.

@@ -157,7 +157,6 @@ def test_the_queue_is_bounded_and_what_did_not_fit_is_told():
         queue(small, "judy", *range(1, 6))
         with tab(small, "judy", "tab-2") as again:
             gap = again.until("gap")
-            print(gap)
             assert (gap["from"], gap["to"]) == (2, 3)
             assert zones(again, 3) == [("msg_4", "z3"), ("msg_5", "z4"), ("msg_6", "z5")]
 

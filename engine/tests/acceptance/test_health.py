@@ -189,7 +189,7 @@ def test_a_backend_looks_at_a_connection_and_ends_it(server):
         client.ask("heartbeat", "heartbeat_ack")
         shown = server.http("GET", f"/ws/connection/{connection}", status=200)
         assert (shown["connection_id"], shown["user_id"], shown["state"]) == (connection, "zoe", "AUTHENTICATED")
-        assert shown["messages_received"] >= 1 and shown["idle_seconds"] < 30
+        assert shown["connected_at"] and shown["messages_received"] >= 1 and shown["idle_seconds"] < 30
         healthy = health_of(server, connection)
         assert healthy["healthy"] and not healthy["recoverable"] and healthy["quality"] == "unknown"
         answer = server.http("DELETE", f"/ws/connection/{connection}", status=200)
@@ -213,6 +213,11 @@ def test_the_status_counts_what_passes(server):
         after = eventually("it is counted", lambda: counted((found := status(server))["messages"]) and found)
         assert after["connections"]["active"] >= 2 and after["connections"]["users"] >= 2
         assert after["latency_ms"]["p99"] > 0 and after["memory_bytes"] > 0
+        with server.open("/v1/ws", token=token("other")) as other:
+            other.until("welcome")
+            with_it = status(server)
+            assert with_it["connections"]["active"] == after["connections"]["active"], "of this application only"
+            assert with_it["server"]["connections"] == after["server"]["connections"] + 1
 
 
 def test_management_is_for_backends_and_operators_only(server):

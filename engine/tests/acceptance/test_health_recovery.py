@@ -47,6 +47,7 @@ def test_a_user_is_made_to_reconnect_and_takes_up_what_it_had(server, path):
             client.until("health_snapshot")
         assert server.http("POST", f"/ws/user/{user}/reconnect", status=200) == {"user_id": user, "connections": 2}
         for one in (client, other):
+            assert one.socket.ended()[0] == 1012
             one.ask("heartbeat", "heartbeat_ack")
             assert one.state == "AUTHENTICATED"
         assert client.greeting["resumed"] is has_topics

@@ -5,7 +5,7 @@ from conftest import ROOT, token
 from health_client import HealthClient
 
 PROFILE = str(ROOT / "engine/profile/profiles/health.toml")
-FORBIDDEN, INVALID = 4013, 4005
+FORBIDDEN, INVALID, NOT_FOUND = 4013, 4005, 4002
 
 
 def backend(server, kind, **data):
@@ -107,6 +107,22 @@ def test_alerts_wait_for_who_is_away(server, ada):
         assert phone.until("health_recovered")["data"]["value"] == 80
 
 
+def test_a_person_of_any_name_has_readings(server):
+    name = "auth0|jörg 7=x"
+    backend(server, "person_registered", user_id=name, carers=["any-doctor"])
+    backend(server, "person_registered", user_id="any-doctor")
+    with opened(server, name, path="/ws/combined") as phone, opened(server, "any-doctor") as doctor:
+        assert phone.snapshot["user_id"] == name
+        subscribed = doctor.ask("subscribe", "subscribed", user_id=name)
+        phone.ask("health_data", "health_data_received", metrics={"pulse": 61})
+        told = doctor.until("health_data")
+        assert told["data"]["user_id"] == name and told["topic"] == subscribed["topic"]
+        assert doctor.ask("unsubscribe", "unsubscribed", topic=told["topic"])["topic"] == told["topic"]
+        phone.ask("conversation_create", "conversation_created", conversation_id="über mich")
+        phone.ask("chat_message", "chat_message_sent", conversation_id="über mich", text="hello")
+        assert phone.until("chat_message")["data"]["conversation_id"] == "über mich"
+
+
 def test_many_readings_are_told_together(server, ada):
     with opened(server, ada) as phone:
         count = 60
@@ -183,7 +199,7 @@ def test_readings_and_thresholds_of_the_wrong_form_are_refused_by_their_field(se
         for metrics in ({}, {"heart_rate": "fast"}, {"a b": 1}, {f"m{n}": n for n in range(65)}):
             assert phone.refused("health_data", metrics=metrics)["code"] == INVALID, metrics
         assert phone.refused("health_data", metrics={"pulse": 1}, measured_at="yesterday")["details"]["field"] == "at"
-        assert phone.refused("health_data", metrics={"pulse": 1}, user_id="a b/\n")["code"] == INVALID
+        assert phone.refused("health_data", metrics={"pulse": 1}, user_id="a b/\n")["code"] == NOT_FOUND
     for wrong, field in [
         ({"limit": "over"}, "limit"),
         ({"value": "high"}, "value"),

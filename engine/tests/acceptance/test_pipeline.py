@@ -72,8 +72,9 @@ def test_the_documents_client_is_told_that_it_was_refused(server):
         {"ttl": -60},
         {"user_id": None},
         {"user_id": 7},
+        {"sub": "ben"},
     ],
-    ids=["another type of token", "no type", "expired", "nobody's", "no text for a user"],
+    ids=["another type of token", "no type", "expired", "nobody's", "no text for a user", "two users"],
 )
 def test_bad_tokens_are_closed_with_1008_authentication_failed(server, bad):
     error, how = ended(server, address(access("ada", **bad)))

@@ -51,7 +51,7 @@ def envelope(message):
 def test_the_documents_client_follows_an_operation_from_its_state_to_its_end(server):
     async def play():
         say = lambda *call, **more: asyncio.to_thread(change, server, *call, **more)
-        begin = {"operation_id": "job-1", "kind": "pipeline", "user_id": "ada", "metadata": {"operation_type": "dataset_processing"}}
+        begin = {"operation_id": "job-1", "kind": "pipeline", "user_id": "zoe", "metadata": {"operation_type": "dataset_processing"}}
         await asyncio.to_thread(lambda: server.http("POST", "/v1/operations", begin, status=200))
         client, seen = PipelineClient(server.url(PATH)), []
 
@@ -62,7 +62,7 @@ def test_the_documents_client_follows_an_operation_from_its_state_to_its_end(ser
         await client.subscribe_to_operation("job-1", progress)
         await client.until("the state", lambda: any(data["status"] == "initialized" for data in seen))
         first = next(data for data in seen if data["status"] == "initialized")
-        assert STATE <= set(first) and first["user_id"] == "ada" and first["compliance_status"] == "pending"
+        assert STATE <= set(first) and first["user_id"] == "zoe" and first["compliance_status"] == "pending"
         assert (first["progress_percentage"], first["current_step"], first["total_steps"]) == (0, "initialization", 0)
         await say("job-1", {"progress": 40, "current_step": "Cleaning", "warnings": ["12 rows have no date"]})
         await client.until("progress", lambda: any(data["progress_percentage"] == 40 for data in seen))

@@ -3,11 +3,12 @@
 # runs on Python 2.7. Prints what is missing and how to get it.
 set -eu
 target=$1
-if [ ! -e "$target/venv/ready-2" ]; then
+if [ ! -e "$target/venv/ready-3" ]; then
     rm -rf "$target/venv"
     python3 -m venv "$target/venv" || { echo "python3 with venv is needed: apt install python3-venv" >&2; exit 1; }
-    "$target/venv/bin/pip" install --quiet 'websockets==15.0.1' 'virtualenv==20.21.1' 'schemathesis==4.32.5'
-    touch "$target/venv/ready-2"
+    "$target/venv/bin/pip" install --quiet 'websockets==15.0.1' 'virtualenv==20.21.1' 'schemathesis==4.32.5' \
+        'websocket-client==1.9.2' 'PyJWT==2.15.1' 'msgpack==1.2.4'
+    touch "$target/venv/ready-3"
 fi
 if [ ! -e "$target/autobahn/ready" ]; then
     python=

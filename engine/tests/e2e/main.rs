@@ -32,6 +32,7 @@ mod panics;
 mod polls;
 mod presence;
 mod privacy;
+mod profiles;
 mod rates;
 mod receipts;
 mod recovery;
