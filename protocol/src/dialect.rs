@@ -73,6 +73,8 @@ pub struct Pace {
     pub idle_ms: Option<u64>,
     /// Commands a minute, and at once.
     pub rate: Option<(u32, u32)>,
+    /// Bytes of the largest message that is read.
+    pub message_bytes: Option<usize>,
 }
 
 /// What a connection speaks that does not speak the engine's own wire.

@@ -141,6 +141,7 @@ impl Dialect for Speech {
             grace_ms: heartbeat.grace_ms,
             idle_ms: heartbeat.idle_ms,
             rate: self.endpoint.rate,
+            message_bytes: self.endpoint.message_size,
         }
     }
 }
@@ -251,17 +252,18 @@ impl Speech {
     ) {
         let mut written = Object::new();
         written.text("type", kind);
-        let mut seen = None;
+        let (mut seen, mut taken) = (None, vec!["type"]);
         for (name, template) in besides {
             // Most are no more than a member of the engine's message.
-            match template.name().and_then(|name| members.get(name)) {
-                Some(raw) => written.raw(name, raw.get()),
+            let value = match template.name().and_then(|name| members.get(name)) {
+                Some(raw) => Some(Cow::Borrowed(raw.get())),
                 None => {
-                    let scope = seen.get_or_insert_with(scope);
-                    if let Some(value) = template.give(scope) {
-                        written.raw(name, &value.to_string());
-                    }
+                    template.give(seen.get_or_insert_with(scope)).map(|value| Cow::Owned(value.to_string()))
                 }
+            };
+            if let Some(value) = value {
+                written.raw(name, &value);
+                taken.push(name);
             }
         }
         match (body, raw) {
@@ -269,12 +271,8 @@ impl Speech {
             (Some(name), Some(raw)) => written.raw(name, raw),
             (None, Some(raw)) => match serde_json::from_str::<Members<'_>>(raw) {
                 Ok(inner) => {
-                    let is_new =
-                        |name: &str| name != "type" && !besides.iter().any(|(beside, _)| beside == name);
-                    inner
-                        .iter()
-                        .filter(|(name, _)| is_new(name))
-                        .for_each(|(name, raw)| written.raw(name, raw.get()));
+                    let new = inner.iter().filter(|(name, _)| !taken.contains(&&***name));
+                    new.for_each(|(name, raw)| written.raw(name, raw.get()));
                 }
                 Err(_) => written.raw("data", raw),
             },

@@ -1,9 +1,17 @@
 //! `fanfare check`: everything that is wrong with a configuration, or a summary of what it says.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use crate::cli::CheckArgs;
 use crate::config::Config;
+
+/// Writes a line; whoever reads no further has seen enough.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
 
 /// Exit code 0: fit to start with; 2: it has problems.
 pub fn run(args: &CheckArgs) -> ExitCode {
@@ -15,21 +23,21 @@ pub fn run(args: &CheckArgs) -> ExitCode {
             } else {
                 config.auth.keys.len().to_string()
             };
-            println!("ok");
-            println!("  listen       {}", config.listen);
-            println!("  keys         {keys}");
-            println!("  api keys     {}", config.auth.api_keys.len());
-            println!("  origins      {}", config.auth.allowed_origins.len());
-            println!("  room types   {}", config.room_types.len() + 1);
+            say!("ok");
+            say!("  listen       {}", config.listen);
+            say!("  keys         {keys}");
+            say!("  api keys     {}", config.auth.api_keys.len());
+            say!("  origins      {}", config.auth.allowed_origins.len());
+            say!("  room types   {}", config.room_types.len() + 1);
             for profile in config.profiles.iter() {
-                println!("  profile      {}: {}", profile.name, profile.about);
+                say!("  profile      {}: {}", profile.name, profile.about);
                 for setting in &profile.settings {
                     let variable =
                         setting.env.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
-                    println!("    {} = {}{variable}", setting.name, setting.value);
+                    say!("    {} = {}{variable}", setting.name, setting.value);
                 }
             }
-            println!("  connections  {}", config.limits.connections);
+            say!("  connections  {}", config.limits.connections);
             ExitCode::SUCCESS
         }
         Err(error) => {

@@ -258,10 +258,20 @@ def test_devices_of_others_are_not_to_be_watched(server):
         assert own.until("joined")["id"] == 2
 
 
-def test_a_user_whose_id_no_room_can_have_is_served_all_the_same(server):
-    with tab(server, "auth0|ada lovelace", "odd") as odd:
-        server.event("documents", {"type": "processing_failed", "user_id": "auth0|ada lovelace", **JOB})
+@pytest.mark.parametrize("user", ["auth0|ada lovelace", "ada@example.org", "Zoë", "a:b/c%20~x", "x" * 100])
+def test_a_user_whose_id_no_room_can_have_is_served_all_the_same(server, user):
+    with tab(server, user, "odd") as odd:
+        server.event("documents", {"type": "processing_failed", "user_id": user, **JOB})
         assert odd.receive()["type"] == "processing_failed"
+        server.event("documents", {"type": "processing_completed", "user_id": user, "confirm": True, **JOB})
+        assert odd.until("processing_completed")["message_id"] == "msg_1"
+        odd.send({"type": "confirm", "message_id": "msg_1"})
+        assert odd.until("confirmed")
+        tab(server, user, "odd-2").close()
+        assert odd.until("user_disconnected")["client_id"] == "odd-2"
+    with tab(server, "y" * 128, "long") as long:
+        server.event("documents", {"type": "processing_failed", "user_id": "y" * 128, **JOB})
+        assert long.receive()["type"] == "processing_failed", "too long for rooms of its own"
 
 
 def test_bad_messages_are_refused_and_the_connection_lives_on(server):

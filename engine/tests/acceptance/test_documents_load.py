@@ -33,12 +33,12 @@ def test_the_loads_lose_nothing_and_keep_their_bounds_when_they_are_small(tmp_pa
             kept = [bound for bound in tomllib.loads(line)["threshold"] if "connected" not in bound and "per_second" not in bound]
             line = f"threshold = {kept}"
         lines.append(line)
-    file = tmp_path / "small.toml"
-    file.write_text("\n".join(lines))
     with Server(PROFILE, env={"FANFARE_LIMITS_COMMANDS_PER_MINUTE": "0"}) as server:
         for number in range(4):
             server.http("PUT", f"/v1/rooms/document:load-{number}", {}, status=200)
-        run = subprocess.run([LOADGEN, "run", file, "--url", f"ws://{server.address}"], capture_output=True, text=True)
+        file = tmp_path / "small.toml"
+        file.write_text("\n".join(lines).replace("127.0.0.1:8080", server.address))
+        run = subprocess.run([LOADGEN, "run", file], capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
 
 

@@ -160,12 +160,11 @@ def test_a_connection_is_shown_in_each_state_of_its_life():
 
 
 def test_heartbeats_pings_and_idleness_take_the_time_that_is_set():
-    config = '[profile.health]\nheartbeat_interval = "200ms"\nidle_timeout = "1s"\n[heartbeat]\ngrace = "300ms"\n'
+    config = '[profile.health]\nheartbeat_interval = "200ms"\nidle_timeout = "2s"\n[heartbeat]\ngrace = "1s"\n'
     with Server(PROFILE, config=config) as server:
-        with HealthClient.at(server, "/ws/combined", token("ada")) as quiet:
-            assert quiet.greeting["heartbeat_interval_ms"] == 200
-            # Its library answers pings, which keeps it alive and is no use of the connection.
-            assert quiet.socket.ended()[0] == 4010
+        quiet = HealthClient.at(server, "/ws/combined", token("ada"))
+        assert quiet.greeting["heartbeat_interval_ms"] == 200
+        silent = server.open("/ws/combined?health=1", token=token("ben"), ping_interval=None)
         with server.open("/ws/combined?health=1", token=token("ada")) as measured:
             connection = measured.until("connection_state")["data"]["connection_id"]
             for number in (1, 2):
@@ -178,9 +177,10 @@ def test_heartbeats_pings_and_idleness_take_the_time_that_is_set():
             assert measured.until("heartbeat_ack")["data"]["server_time"]
             shown = health_of(server, connection)
             assert shown["measured"] and shown["rtt_ms"]["last"] is not None and shown["quality"] != "unknown"
-        silent = server.open("/ws/combined?health=1", token=token("ben"), ping_interval=None)
         assert silent.until("connection_timeout")["reason"]
         assert silent.ended()[0] == 4007
+        # Its library answers pings, which keeps it alive and is no use of the connection.
+        assert quiet.socket.ended()[0] == 4010
 
 
 def test_a_backend_looks_at_a_connection_and_ends_it(server):
@@ -202,22 +202,20 @@ def test_a_backend_looks_at_a_connection_and_ends_it(server):
         assert server.http(method, path)[0] == 404, path
 
 
-def test_the_status_counts_what_passes(server):
-    before = status(server)
-    assert before["status"] == "ok" and before["uptime_seconds"] > 0
-    with HealthClient.at(server, "/ws/chat", token("una")) as una, HealthClient.at(server, "/ws/health", token("udo")):
+def test_the_status_counts_what_passes():
+    with Server(PROFILE) as server, HealthClient.at(server, "/ws/chat", token("una")) as una, HealthClient.at(server, "/ws/chat", token("udo")):
+        assert status(server)["status"] == "ok"
         una.ask("conversation_create", "conversation_created", conversation_id="counted")
         una.ask("chat_message", "chat_message_sent", conversation_id="counted", text="one")
         una.until("chat_message")
-        counted = lambda messages: all(messages[of] > before["messages"][of] for of in ("published", "delivered"))
-        after = eventually("it is counted", lambda: counted((found := status(server))["messages"]) and found)
-        assert after["connections"]["active"] >= 2 and after["connections"]["users"] >= 2
-        assert after["latency_ms"]["p99"] > 0 and after["memory_bytes"] > 0
+        counted = lambda found: found["messages"]["published"] == 1 and found["messages"]["delivered"] > 0 and found
+        shown = eventually("it is counted", lambda: counted(status(server)))
+        assert (shown["connections"]["active"], shown["connections"]["users"]) == (2, 2)
+        assert shown["latency_ms"]["p99"] > 0 and shown["memory_bytes"] > 0 and shown["uptime_seconds"] > 0
         with server.open("/v1/ws", token=token("other")) as other:
             other.until("welcome")
-            with_it = status(server)
-            assert with_it["connections"]["active"] == after["connections"]["active"], "of this application only"
-            assert with_it["server"]["connections"] == after["server"]["connections"] + 1
+            shown = status(server)
+            assert (shown["connections"]["active"], shown["server"]["connections"]) == (2, 3), "of this application only"
 
 
 def test_management_is_for_backends_and_operators_only(server):
@@ -248,3 +246,12 @@ def test_a_plain_get_of_a_websockets_path_is_not_answered_as_one(server):
         assert code in (404, 426), (path, answer)
     for method in ("POST", "PUT"):
         assert server.http(method, "/ws/status", {})[0] == 405
+
+
+def test_beside_another_profile_the_upgrade_tells_a_stream_from_a_health_check():
+    with Server(PROFILE, PROFILE.replace("health.toml", "sessions.toml")) as server:
+        assert server.http("GET", "/ws/health", status=200)["websocket_service"]["total_connections"] == 0
+        server.event("health", {"type": "person_registered", "data": {"user_id": "ada"}})
+        with HealthClient.at(server, "/ws/health", token("ada")) as client:
+            assert client.until("health_snapshot")["data"]["user_id"] == "ada"
+            assert "websocket_service" in server.http("GET", "/ws/health", status=200)

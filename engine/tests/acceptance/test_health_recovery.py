@@ -8,7 +8,7 @@ from conftest import ROOT, Server, eventually, token
 from health_client import GaveUp, HealthClient
 
 PROFILE = str(ROOT / "engine/profile/profiles/health.toml")
-AUDIT = tempfile.NamedTemporaryFile(prefix="fanfare-health-", suffix=".log", delete=False).name + ".jsonl"
+AUDIT = tempfile.mkdtemp(prefix="fanfare-health-") + "/audit.jsonl"
 CONFIGURATION = f"""
 [audit]
 path = "{AUDIT}"

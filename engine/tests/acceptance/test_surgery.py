@@ -255,6 +255,16 @@ def test_a_role_gets_only_what_it_may(server):
         assert "emergency_alert" not in [message["type"] for message in kept]
 
 
+def test_a_role_that_may_not_come_in_is_told_and_ended():
+    with Server(PROFILE, config='[profile.surgery]\nroles = ["nurse", "admin"]\n') as server:
+        visitor = server.open(f"{PATH}?token={token('1', 'visitor')}")
+        assert visitor.until("error")["data"]["code"] == FORBIDDEN
+        assert visitor.ended()[0] == FORBIDDEN
+        with enter(server, "2", "nurse") as nurse:
+            post(server, EMERGENCY)
+            nurse.until("emergency_alert")
+
+
 def test_characters_that_forge_text_are_taken_out(server):
     with enter(server, "18") as client:
         for targets in [{}, {"target_users": [18]}]:

@@ -11,6 +11,7 @@ use crate::fact::{FactKind, Label};
 use crate::id::{Address, ConnectionId};
 use crate::identity::Identity;
 use crate::local::connection::State;
+use crate::local::say::dialect_of;
 use crate::local::shard::Local;
 use crate::mesh::{CatchUp, JoinKind, Mesh, Reader, ToHome};
 use crate::room_type::{Devices, Memory};
@@ -114,13 +115,16 @@ impl Local {
         let resume = self.resume_token(id);
         let connection = self.connections.get(id).expect("invariant: just seen");
         let heartbeat_interval_ms = self.heartbeat_of(connection).interval_ms;
+        let own =
+            dialect_of(&self.options, connection.class).and_then(|dialect| dialect.pace().message_bytes);
+        let max_message_size = own.unwrap_or(self.options.limits.message_bytes);
         let welcome = Reply::Welcome {
             client_id: client.as_str().strip_prefix("@client:").unwrap_or_default(),
             user_id: user.as_str().strip_prefix("@user:").unwrap_or_default(),
             role: &role,
             server_time_unix_ms: now.unix_ms,
             heartbeat_interval_ms,
-            max_message_size: self.options.limits.message_bytes,
+            max_message_size,
             resumed,
             resume: &resume,
         };

@@ -103,6 +103,9 @@ const STEP: [Field; 14] = [
 pub(super) const SUMMARY: &[Field] = told![];
 pub(super) const WITH_STEP: &[Field] =
     told![Field::required("step", Rule::Object(16_384), "The step as it is now.")];
+/// To its owner, when it is over.
+pub(super) const OVER: &[Field] =
+    told![Field::optional("results", Rule::Object(RESULTS_BYTES), "What came of it, if anything.")];
 pub(super) const WHOLE: &[Field] = told![
     Field::required("steps", Rule::Objects(STEPS_MAX, &STEP), "Every step."),
     Field::required("results", Rule::Object(RESULTS_BYTES), "What came of it.")

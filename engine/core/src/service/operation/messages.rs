@@ -1,6 +1,6 @@
 //! What operations of the kinds that are always there say. A kind of the configuration names its messages itself.
 
-use super::commands::{SUMMARY, WHOLE, WITH_STEP};
+use super::commands::{OVER, SUMMARY, WHOLE, WITH_STEP};
 use crate::service::{Field, Rule, Said};
 
 /// The messages of these kinds, and those that several have. What begins with `$` is said in the owner's own room.
@@ -16,9 +16,9 @@ macro_rules! messages {
                 Said::kept($cancelled, concat!("An operation of the kind `", $kind, "` was given up."), WHOLE),
                 Said::kept(concat!("$", $started), concat!("To its owner: the same as `", $started, "`."), SUMMARY),
                 Said::signal(concat!("$", $progress), concat!("To its owner, where its start says `notify_user: \"all\"`: the same as `", $progress, "`."), SUMMARY),
-                Said::kept(concat!("$", $completed), concat!("To its owner: the same as `", $completed, "`."), SUMMARY),
-                Said::kept(concat!("$", $failed), concat!("To its owner: the same as `", $failed, "`."), SUMMARY),
-                Said::kept(concat!("$", $cancelled), concat!("To its owner: the same as `", $cancelled, "`."), SUMMARY),
+                Said::kept(concat!("$", $completed), concat!("To its owner: the same as `", $completed, "`."), OVER),
+                Said::kept(concat!("$", $failed), concat!("To its owner: the same as `", $failed, "`."), OVER),
+                Said::kept(concat!("$", $cancelled), concat!("To its owner: the same as `", $cancelled, "`."), OVER),
             )*
             $($more),*
         ]

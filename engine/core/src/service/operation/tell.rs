@@ -125,6 +125,11 @@ fn say(
 /// The owner hears of the beginning and the end in its own room, even if it was away.
 fn tell_owner(operation: &Operation, event: Cow<'static, str>, context: &mut Context<'_>) {
     let Some(user_id) = operation.user_id.as_deref().filter(|_| operation.notify_user) else { return };
-    let data = Value::Object(operation.summary(context.now));
+    let mut summary = operation.summary(context.now);
+    if operation.status.is_over() && !operation.results.is_empty() {
+        // What came of it may be all that the owner wants.
+        summary.insert("results".to_owned(), operation.results.value());
+    }
+    let data = Value::Object(summary);
     context.says.push(Saying::new(To::Other(RoomName::of_user(user_id)), format!("${event}"), data));
 }
