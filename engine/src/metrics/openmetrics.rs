@@ -247,11 +247,21 @@ fn of_process(process: &Process) -> Vec<Family> {
         ]
     });
     let of_store: Vec<Family> = of_store.collect();
+    let of_profiles = process.config.profiles.iter().zip(&process.profile_connections);
+    let of_profiles = Family {
+        name: "profile_connections",
+        help: "WebSocket connections now that speak another system's wire",
+        unit: None,
+        gauge: true,
+        label: "profile",
+        samples: of_profiles.map(|(of, n)| (of.name.to_string(), n.load(Ordering::Relaxed) as u64)).collect(),
+    };
     let mut families = vec![
         by("handshake_failures", "Requests and upgrades refused", &metrics.handshakes_failed),
         by("auth_failures", "Tokens refused", &metrics.auth_failed),
         one("ended_connections", "Ended connections remembered", None, true, process.ended.len() as u64),
         one("http_connections", "HTTP connections now", None, true, http),
+        of_profiles,
         one(
             "accept_errors",
             "Accepts that failed",

@@ -20,7 +20,7 @@ class HealthClient:
     def __init__(self, dial, first=1.0, cap=30.0, attempts=5, sleep=time.sleep, acknowledges=True):
         self.dial, self.first, self.cap, self.attempts, self.sleep = dial, first, cap, attempts, sleep
         self.acknowledges = acknowledges
-        self.waits, self.seen, self.greeting = [], set(), None
+        self.waits, self.seen, self.passed, self.greeting = [], set(), [], None
         self.connect()
 
     @classmethod
@@ -87,11 +87,14 @@ class HealthClient:
                 return message
 
     def until(self, kind, accept=lambda message: True):
-        """The next message of a type; others before it are passed over."""
-        while True:
-            message = self.receive()
-            if message["type"] == kind and accept(message):
-                return message
+        """The next message of a type; others before it wait for who asks for them."""
+        fits = lambda message: message["type"] == kind and accept(message)
+        for number, message in enumerate(self.passed):
+            if fits(message):
+                return self.passed.pop(number)
+        while not fits(message := self.receive()):
+            self.passed.append(message)
+        return message
 
     def ask(self, kind, answer, **data):
         """Says something and returns the body of what is answered."""

@@ -6,6 +6,7 @@ import re
 import socket
 import tempfile
 import time
+import urllib.request
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -313,8 +314,6 @@ def test_connections_and_messages_are_counted_for_a_scraper(server):
 
 
 def _metrics(server):
-    import urllib.request
-
     with urllib.request.urlopen(f"http://{server.address}/metrics") as answer:
         return answer.read().decode()
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 from conftest import Server, eventually
-from pipeline_client import PROFILE, enter
+from pipeline_client import PROFILE, access, enter
 
 NUMBERS = itertools.count()
 
@@ -240,8 +240,6 @@ def test_what_members_say_reaches_the_others_as_theirs(server):
 
 
 def test_nobody_speaks_as_the_server_by_way_of_the_engines_own_wire(server):
-    from pipeline_client import access
-
     room = new()
     with enter(server, "ada") as ada, server.open("/v1/ws", token=access("eve")) as eve:
         create(ada, room)

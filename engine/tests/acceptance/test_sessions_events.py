@@ -1,7 +1,7 @@
 """Live sessions of a group: what happens in them, from the first event to the last."""
 
 import pytest
-from conftest import Server
+from conftest import Server, eventually
 from test_sessions import PROFILE, enter, place, ticket
 
 
@@ -84,6 +84,14 @@ def test_feedback_is_answered_and_reaches_instructors_and_nobody_else(server):
     assert [of["data"]["rating"] for of in kept] == [4], "the backend can read it later"
 
 
+def test_characters_that_hide_text_are_taken_out_of_what_people_read(server):
+    with enter(server, "hide-1", "ada") as ada, enter(server, "hide-1", "ina", "instructor") as ina:
+        ada.send({"type": "technique_feedback", "data": {"technique": "Box\u202e Breath\u0007ing", "rating": 1}})
+        assert ina.until("technique_feedback")["content"]["technique"] == "Box Breathing"
+        ina.send({"type": "instructor_message", "data": {"message": "Sit\u202e upright"}})
+        assert ada.until("instructor_message")["content"]["message"] == "Sit upright"
+
+
 @pytest.mark.parametrize(
     ("data", "field"),
     [({"rating": 5}, "data.technique"), ({"technique": "Box"}, "data.rating"), ({"technique": "Box", "rating": "5"}, "data.rating")],
@@ -137,7 +145,7 @@ def test_participants_do_not_steer(server):
         ):
             ada.send(message)
             answer = ada.until("error")
-            assert answer["code"] == 4013, message
+            assert (answer["code"], answer["message"]) == (4013, "You are not allowed to do this."), message
         quiet(ben, "instructor_message", "technique_changed", "session_ending", "vote_opened")
 
 
@@ -278,6 +286,28 @@ def test_so_many_messages_wait_and_for_so_long():
             tell(server, "queue-1", "technique.changed", data={"title": "gone"})
             with enter(server, "queue-1", "ada") as ada:
                 quiet(ada, "technique_changed")
+
+
+def test_a_message_waits_no_longer_than_it_may_and_for_nobody_who_is_away_too_long():
+    with Server(PROFILE, config="[profile.sessions]\nqueue_ttl = 1\n") as server, enter(server, "old-1", "ben"):
+        enter(server, "old-1", "ada").close()
+        tell(server, "old-1", "technique.changed", data={"title": "stale"})
+        kept = "/v1/rooms/session:old-1/history"
+        assert server.http("GET", kept)[1]["messages"]
+        eventually("it is too old", lambda: not server.http("GET", kept)[1]["messages"])
+        with enter(server, "old-1", "ada") as ada:
+            quiet(ada, "technique_changed")
+    with Server(PROFILE, config='[profile.sessions]\nreconnection_window = "1s"\n') as server, enter(server, "old-2", "ben"):
+        enter(server, "old-2", "ada").close()
+        tell(server, "old-2", "technique.changed", data={"title": "missed"})
+
+        def known():
+            return [of["user_id"] for of in server.http("GET", "/v1/rooms/session:old-2/receipts")[1]["readers"]]
+
+        assert sorted(known()) == ["ada", "ben"]
+        eventually("ada is forgotten", lambda: known() == ["ben"])
+        with enter(server, "old-2", "ada") as ada:
+            quiet(ada, "technique_changed")
 
 
 def test_the_greeting_comes_first_whatever_happens(server):

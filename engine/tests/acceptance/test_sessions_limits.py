@@ -178,6 +178,7 @@ def test_metrics_tell_each_session_and_the_whole():
             row = server.http("GET", "/v1/connections/ada", status=200)
             assert (row["user_id"], row["state"]) == ("ada", "connected") and row["commands"] >= 1
             assert row["connected_at"] <= row["last_activity"]
+        eventually("it is told of no more", lambda: not server.http("GET", "/ws/metrics", status=200)["sessions"])
 
 
 def test_the_inspector_counts_a_session_and_exports_the_latest(server):
