@@ -66,13 +66,13 @@ def test_what_is_acknowledged_or_dismissed_is_so_on_every_device(server, user):
         watch.send("notification_dismiss", notification_id=second)
         for client in (phone, watch):
             assert client.until("notification_dismissed")["data"]["notification_id"] == second
-        listed = phone.ask("notification_list", "notifications")
+        listed = phone.ask("notification_list", "notification_list")
         assert {one["notification_id"]: one["acknowledged"] for one in listed["notifications"]} == {first: True, third: False}
-        unread = phone.ask("notification_list", "notifications", unread_only=True)
+        unread = phone.ask("notification_list", "notification_list", unread_only=True)
         assert [one["notification_id"] for one in unread["notifications"]] == [third] and unread["unread"] == 1
         phone.send("notification_ack", all=True)
         assert watch.until("notification_acknowledged")["data"]["all"] is True
-        assert phone.ask("notification_list", "notifications")["unread"] == 0
+        assert phone.ask("notification_list", "notification_list")["unread"] == 0
         assert phone.refused("notification_ack", notification_id="nothing")["code"] == NOT_FOUND
     with opened(server, user) as phone:
         phone.socket.silent({"notifications"}, lambda: phone.send("heartbeat") or "heartbeat_ack")
@@ -91,7 +91,7 @@ def test_a_user_says_what_it_wants_to_be_sent(server, user):
         assert phone.until("notification")["data"]["title"] == "wanted"
         notify(server, user_id=user, type="news", title="urgent", priority="urgent")
         assert phone.until("notification")["data"]["title"] == "urgent", "what is urgent passes"
-        listed = phone.ask("notification_list", "notifications")
+        listed = phone.ask("notification_list", "notification_list")
         assert {one["title"] for one in listed["notifications"]} == {"muted", "too low", "wanted", "urgent"}, "nothing is lost"
         for wrong in ({"minimum_priority": "lots"}, {"minimum_priority": 10}, {"quiet_hours": {"from": "22"}}, {"types_muted": "news"}):
             assert phone.refused("notification_preferences", **wrong)["code"] == INVALID, wrong
@@ -109,7 +109,7 @@ def test_quiet_hours_hold_back_what_is_not_urgent(server, user):
         notify(server, user_id=user, type="appointment", title="tomorrow")
         notify(server, user_id=user, type="health_alert", title="now")
         assert phone.until("notification")["data"]["title"] == "now"
-        assert phone.ask("notification_list", "notifications")["unread"] == 2
+        assert phone.ask("notification_list", "notification_list")["unread"] == 2
 
 
 def test_several_a_role_and_everybody_are_reached(server, user):
@@ -133,7 +133,7 @@ def test_one_that_is_withdrawn_is_gone(server, user):
         phone.until("notification")
         server.event("health", {"type": "notification_withdraw", "data": {"notification_id": sent, "user_id": user}})
         assert phone.until("notification_withdrawn")["data"]["notification_id"] == sent
-        listed = phone.ask("notification_list", "notifications")["notifications"]
+        listed = phone.ask("notification_list", "notification_list")["notifications"]
         assert sent not in [one["notification_id"] for one in listed]
 
 
@@ -151,7 +151,7 @@ def test_nobody_but_a_backend_sends_and_everybody_reads_only_its_own(server, use
             error = client.refused(kind, user_id="ada", type="news", title="spam", notification_id="x")
             assert error["code"] in (INVALID, NOT_FOUND), (kind, error)
         notify(server, user_id=f"{user}-other", type="health_alert", title="private")
-        listed = client.ask("notification_list", "notifications", user_id=f"{user}-other")
+        listed = client.ask("notification_list", "notification_list", user_id=f"{user}-other")
         assert all(one["title"] != "private" for one in listed["notifications"])
 
 

@@ -155,6 +155,17 @@ def test_who_sends_an_event_is_named_whatever_it_says(server):
         assert admin.until("schedule_update")["user_id"] == 8, "an event is for everybody"
 
 
+def test_only_a_key_names_somebody_else_as_who_caused_it(server):
+    admin = token("1", "admin")
+    with enter(server, "9") as other:
+        refusal = server.http("POST", "/api/ws/broadcast", {**SCHEDULE, "user_id": 2}, token=admin, status=403)
+        assert (refusal["code"], refusal["details"]["field"]) == (FORBIDDEN, "user_id")
+        server.http("POST", "/api/ws/broadcast", {**SCHEDULE, "user_id": None}, token=admin, status=200)
+        assert other.until("schedule_update")["user_id"] == 1
+        broadcast(server, SCHEDULE, user_id=2)
+        assert other.until("schedule_update")["user_id"] == 2
+
+
 def test_an_id_that_is_no_number_stays_text(server):
     with enter(server, "9") as other:
         post(server, SCHEDULE, user_id="dr-grey")
