@@ -297,7 +297,8 @@ def test_connections_are_limited_for_each_user_and_in_all():
         held = [tab(small, "greedy", f"g{number}") for number in range(2)]
         error, ended = refused(small, "/ws/g2", token("greedy"))
         assert (error["code"], ended[0]) == (4009, 4009)
-        held.append(tab(small, "modest", "m"))
+        # Who was refused counts until its connection is closed.
+        held.append(eventually("there is one place", lambda: try_tab(small, "modest", "m")))
         assert refused(small, "/ws/n", token("another"))[1][0] == 4009
         held.pop().close()
         eventually("a place is free", lambda: try_tab(small, "another", "n"))
@@ -305,7 +306,10 @@ def test_connections_are_limited_for_each_user_and_in_all():
 
 def try_tab(server, user, client_id):
     client = server.open(f"/ws/{client_id}", token(user))
-    return client.receive()["type"] == "connection"
+    if client.receive()["type"] == "connection":
+        return client
+    client.close()
+    return None
 
 
 def test_who_asks_is_pinged_with_numbers_and_its_health_is_told(server):
