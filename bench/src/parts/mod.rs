@@ -4,6 +4,7 @@
 mod auth;
 mod core;
 mod mesh;
+mod profile;
 mod wire;
 
 /// One part, ready to run again and again.
@@ -33,7 +34,7 @@ pub type Make = fn() -> Part;
 
 /// All parts, not yet made. New ones go to the end: a heap that others have used costs a large part other instructions.
 pub fn all() -> Vec<Make> {
-    [wire::PARTS, core::PARTS, mesh::PARTS, auth::PARTS].concat()
+    [wire::PARTS, core::PARTS, mesh::PARTS, auth::PARTS, profile::PARTS].concat()
 }
 
 #[cfg(test)]
@@ -50,6 +51,6 @@ mod tests {
             assert!(part.name.contains('/') && !names.contains(&part.name), "{}", part.name);
             names.push(part.name);
         }
-        assert!(names.len() >= 19);
+        assert!(names.len() >= 22);
     }
 }

@@ -19,16 +19,19 @@ const ALL: &str = "all";
 /// One of them is wrong, or two do not go together.
 pub(super) fn read(input: &mut Input<'_>, given: &mut Given) -> Result<Arc<Profiles>, StartError> {
     let settings = take(&mut input.table, "profile");
-    let wanted = wanted(input, given)?;
-    let mut settings = of_profiles(settings, &wanted)?;
+    let texts: Vec<(String, String)> = wanted(input, given)?
+        .into_iter()
+        .map(|name| text(&name).map(|text| (name, text)))
+        .collect::<Result<_, _>>()?;
+    let names: Vec<String> = texts.iter().map(|(name, text)| called(name, text)).collect();
+    let mut settings = of_profiles(settings, &names)?;
     let mut profiles = Vec::new();
-    for name in &wanted {
-        let text = text(name)?;
-        let own = settings.remove(short(name)).unwrap_or_default();
+    for ((name, text), called) in texts.iter().zip(&names) {
+        let own = settings.remove(called).unwrap_or_default();
         for (setting, value) in &own {
-            given.note(format!("profile.{}.{setting}", short(name)), &convert(value));
+            given.note(format!("profile.{called}.{setting}"), &convert(value));
         }
-        let profile = Profile::parse(&text, &own, input.env)
+        let profile = Profile::parse(text, &own, input.env)
             .map_err(|problem| StartError::of(&format!("profile {name}"), problem.to_string()))?;
         profiles.push(profile);
     }
@@ -72,10 +75,10 @@ fn wanted(input: &mut Input<'_>, given: &mut Given) -> Result<Vec<String>, Start
     Ok(wanted)
 }
 
-/// What a profile is called in `[profile.…]`: its name, or that of its file.
-fn short(name: &str) -> &str {
-    let file = name.rsplit('/').next().unwrap_or(name);
-    file.strip_suffix(".toml").unwrap_or(file)
+/// What a profile is called in `[profile.…]`: as its table says, or as it was asked for where that cannot be read.
+fn called(name: &str, text: &str) -> String {
+    let table = toml::from_str::<toml::Table>(text).unwrap_or_default();
+    table.get("name").and_then(toml::Value::as_str).unwrap_or(name).to_owned()
 }
 
 fn text(name: &str) -> Result<String, StartError> {
@@ -98,7 +101,7 @@ fn text(name: &str) -> Result<String, StartError> {
 /// `[profile.NAME]` of the file, by name.
 fn of_profiles(
     section: Option<Value>,
-    wanted: &[String],
+    names: &[String],
 ) -> Result<BTreeMap<String, BTreeMap<String, Json>>, StartError> {
     let Some(section) = section else { return Ok(BTreeMap::new()) };
     let Value::Table(table) = section else {
@@ -108,7 +111,7 @@ fn of_profiles(
     for Entry { key, value, line } in table.entries {
         let place = format!("profile.{key} (line {line})");
         let Value::Table(inner) = value else { return Err(StartError::of(&place, "must be a table")) };
-        if !wanted.iter().any(|name| *short(name) == *key) {
+        if !names.contains(&key) {
             return Err(StartError::of(
                 &place,
                 "this profile is not on: name it in `profiles` or by --profile",

@@ -5,8 +5,8 @@ import warnings
 
 import jwt
 import pytest
-from conftest import KEY, ROOT, SECRET, Server, token
-from websocket import create_connection
+from conftest import KEY, PATIENCE, ROOT, SECRET, Server, token
+from websocket import create_connection, setdefaulttimeout
 from websockets.exceptions import InvalidStatus
 
 PROFILE = str(ROOT / "engine/profile/profiles/sessions.toml")
@@ -18,6 +18,9 @@ auth = "1s"
 leeway = "0s"
 """
 TEXT = "Authentication failed. Please log in again."
+
+# What the application's own test waits for comes soon, or not at all.
+setdefaulttimeout(PATIENCE)
 
 
 def ticket(user, session, role="participant", ttl=3600, **claims):
