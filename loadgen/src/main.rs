@@ -32,6 +32,7 @@ mod threshold;
 mod timeline;
 mod token;
 mod upgrade;
+mod verdict;
 mod verify;
 mod window;
 

@@ -1,4 +1,4 @@
-//! The result of a run: a table for people, JSON for programs, and the exit code.
+//! The result of a run: a table for people and JSON for programs.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,44 +13,8 @@ use crate::failure::Failures;
 use crate::html::Page;
 use crate::threshold::Threshold;
 use crate::timeline::Timeline;
+use crate::verdict::Verdict;
 use crate::verify::Faults;
-
-/// How a run ended, from best to worst.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Verdict {
-    /// All went well.
-    Ok,
-    /// Connections or publishes failed.
-    Failed,
-    /// The load generator itself was the bottleneck, so the numbers say nothing about the server.
-    Invalid,
-    /// A threshold was broken.
-    Missed,
-    /// Messages were lost, repeated or out of order.
-    Broken,
-}
-
-impl Verdict {
-    /// The process's exit code.
-    pub(crate) const fn exit_code(self) -> u8 {
-        match self {
-            Self::Ok => 0,
-            Self::Failed | Self::Invalid => 1,
-            Self::Missed | Self::Broken => 99,
-        }
-    }
-
-    /// In words.
-    pub(crate) const fn text(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Failed => "failed",
-            Self::Invalid => "not valid",
-            Self::Missed => "threshold broken",
-            Self::Broken => "broken delivery",
-        }
-    }
-}
 
 /// What a run found, in the order it will be printed.
 #[derive(Debug)]

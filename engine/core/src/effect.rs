@@ -10,7 +10,8 @@ use crate::ending::Search;
 use crate::fact::Fact;
 use crate::hook::{Inquiry, Verdict};
 use crate::id::{ConnectionId, RequestId, ShardId};
-use crate::mesh::{Mesh, Placed};
+use crate::mesh::Mesh;
+use crate::publication::Placed;
 use crate::service::DenialChange;
 use crate::view::Rows;
 

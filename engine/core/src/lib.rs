@@ -47,6 +47,7 @@ mod options;
 mod pattern;
 mod permission;
 mod prepared;
+mod publication;
 mod rate;
 mod receive;
 mod rejoin;
@@ -73,8 +74,8 @@ pub use input::{Input, Opening, Window};
 pub use latency::Latency;
 pub use local::{Batch, Rest};
 pub use mesh::{
-    Acknowledgement, Asker, Called, CatchUp, JoinKind, Lookup, Mesh, Origin, Placed, Publication, Reader,
-    Receipt, Replay, Report, ToHome, ToLocal,
+    Acknowledgement, Asker, Called, CatchUp, JoinKind, Lookup, Mesh, Origin, Reader, Receipt, Replay, Report,
+    ToHome, ToLocal,
 };
 pub use mode::{Mode, SHED_MAX};
 pub use network::{Network, NoNetwork};
@@ -82,6 +83,7 @@ pub use options::{Application, Heartbeat, Limits, Options};
 pub use pattern::RoomPattern;
 pub use permission::{PERMISSIONS, Permission, Permissions, RoleRule, usual_of};
 pub use prepared::{Prepared, Turn};
+pub use publication::{Placed, Publication};
 pub use rate::{RATE_RULES_MAX, Rate, RatePer, RateRule};
 pub use receive::Receive;
 pub use rejoin::{Rejoin, Rejoined};

@@ -13,16 +13,6 @@ fn report(client: &mut Client, value: f64) {
     assert_eq!(answer["data"], json!({"accepted": 2}), "{answer}");
 }
 
-/// The next message of this type; values in between do not matter.
-fn next(client: &mut Client, kind: &str) -> Value {
-    loop {
-        let message = client.receive().unwrap();
-        if message["type"] == kind {
-            return message;
-        }
-    }
-}
-
 #[test]
 fn members_on_every_shard_see_values_and_hear_of_alerts_and_recoveries() {
     for options in deployments() {
@@ -37,13 +27,13 @@ fn members_on_every_shard_see_values_and_hear_of_alerts_and_recoveries() {
         let lasting = json!({"rule_id": "long", "name": "heart_rate", "limit": "above", "threshold": 120, "for_seconds": 0.3});
         assert_eq!(ask(&mut host, "monitor.set_rule", lasting)["data"]["status"], "ok");
         report(&mut watch, 80.0);
-        let values = next(&mut nurse, "$values");
+        let values = nurse.until("$values");
         assert_eq!(values["data"]["values"]["heart_rate"]["value"].as_f64(), Some(80.0), "{values}");
         assert!(values.get("offset").is_none(), "{values}");
         report(&mut watch, 130.0);
-        let alert = next(&mut nurse, "$alert");
+        let alert = nurse.until("$alert");
         assert_eq!((&alert["data"]["rule_id"], &alert["priority"]), (&json!("high"), &json!(9)), "{alert}");
-        let alert = next(&mut nurse, "$alert");
+        let alert = nurse.until("$alert");
         assert_eq!(alert["data"]["rule_id"], "long", "a value that stays alerts in time: {alert}");
         assert!(alert["offset"].is_number() && alert["data"]["since"].is_string(), "{alert}");
         let mut late = Client::packed(&server, "dan", "user");
@@ -52,10 +42,10 @@ fn members_on_every_shard_see_values_and_hear_of_alerts_and_recoveries() {
         assert_eq!(state["values"]["heart_rate"]["value"].as_f64(), Some(130.0), "{joined}");
         assert_eq!(state["rules"][0]["status"], "alerting", "{joined}");
         report(&mut watch, 115.0);
-        let recovered = next(&mut late, "$recovered");
+        let recovered = late.until("$recovered");
         assert_eq!(recovered["data"]["rule_id"], "long", "the other has hysteresis: {recovered}");
         report(&mut watch, 105.0);
-        assert_eq!(next(&mut late, "$recovered")["data"]["rule_id"], "high");
+        assert_eq!(late.until("$recovered")["data"]["rule_id"], "high");
     }
 }
 

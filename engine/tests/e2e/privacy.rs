@@ -1,6 +1,6 @@
 //! Logs and the audit never hold a token or what a message says, not even at the most talkative level.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::{Client, Ended, Folder, Options, Raw, Server, eventually, request, token};
 
@@ -140,7 +140,7 @@ fn tell_services(server: &Server, client: &mut Client, headers: &[(&str, &str)])
         let answer = client.ask(command);
         assert_eq!(answer["type"], "ok", "{name}: {answer}");
     }
-    assert_eq!(until(&mut patient, "$removed")["data"]["reason"], marker);
+    assert_eq!(patient.until("$removed")["data"]["reason"], marker);
     client.ask(json!({"type": "heartbeat", "data": {"page": marker, "status": marker}}));
     // What is refused is no more for logs than what is taken.
     for (name, data) in [
@@ -172,15 +172,5 @@ fn tell_services(server: &Server, client: &mut Client, headers: &[(&str, &str)])
     ] {
         let answer = request(server, method, path, headers, &body.to_string());
         assert_eq!(answer.status, status, "{method} {path}: {}", answer.body);
-    }
-}
-
-/// The next message of this type.
-fn until(client: &mut Client, kind: &str) -> Value {
-    loop {
-        let message = client.receive().unwrap();
-        if message["type"] == kind {
-            return message;
-        }
     }
 }

@@ -9,16 +9,6 @@ fn report(client: &mut Client, value: f64) -> Value {
     client.ask(json!({"type": "score.report", "room": "breath:1", "data": data}))
 }
 
-/// The next message of this type; values in between do not matter.
-fn next(client: &mut Client, kind: &str) -> Value {
-    loop {
-        let message = client.receive().unwrap();
-        if message["type"] == kind {
-            return message;
-        }
-    }
-}
-
 #[test]
 fn a_group_on_several_shards_reaches_its_score_and_loses_it_when_one_leaves() {
     for options in deployments() {
@@ -35,7 +25,7 @@ fn a_group_on_several_shards_reaches_its_score_and_loses_it_when_one_leaves() {
             client.join("breath:1");
             assert_eq!(report(client, 0.9)["type"], "ok");
         }
-        let reached = next(&mut guide, "$score_reached");
+        let reached = guide.until("$score_reached");
         let data = &reached["data"];
         assert_eq!((&data["users"], &data["title"]), (&json!(3), &json!("Group in time")), "{reached}");
         assert!(
@@ -43,7 +33,7 @@ fn a_group_on_several_shards_reaches_its_score_and_loses_it_when_one_leaves() {
             "{reached}"
         );
         group.remove(0);
-        let lost = next(&mut guide, "$score_lost");
+        let lost = guide.until("$score_lost");
         assert_eq!(lost["data"]["users"], 2, "{lost}");
         let late = Client::join_server(&server, "dan", "user").join("breath:1");
         assert_eq!(late["state"]["score"]["scores"][0]["users"], 2, "{late}");
@@ -63,8 +53,8 @@ fn silence_drops_out_and_bad_input_names_its_field() {
     ada.join("breath:1");
     assert_eq!(api(&server, "PUT", &format!("{base}/sync/value"), Some(&json!({"value": 3}))).1["users"], 1);
     assert_eq!(report(&mut ada, 2.0)["data"]["users"], 2);
-    assert_eq!(next(&mut ada, "$score_reached")["data"]["value"].as_f64(), Some(5.0));
-    let lost = next(&mut ada, "$score_lost");
+    assert_eq!(ada.until("$score_reached")["data"]["value"].as_f64(), Some(5.0));
+    let lost = ada.until("$score_lost");
     assert!(lost["data"]["value"].as_f64().is_none_or(|sum| sum < 5.0), "{lost}");
     for (method, path, body, status, field) in [
         ("POST", base, json!({"score_id": "x"}), 400, "threshold"),

@@ -5,8 +5,9 @@ use serde_json::json;
 use super::{RunError, fanout};
 use crate::cli::CapacityArgs;
 use crate::interrupt;
-use crate::report::{Report, Verdict};
+use crate::report::Report;
 use crate::threshold::Threshold;
+use crate::verdict::Verdict;
 
 /// Doublings at most: beyond a millionfold the first rate was a mistake.
 const DOUBLINGS_MAX: u32 = 20;

@@ -17,8 +17,9 @@ use std::io::Write;
 
 use crate::cli::{Cli, CommonArgs, PresetArgs, Scenario, TimeArgs};
 use crate::plan::Plan;
-use crate::report::{Report, Verdict};
+use crate::report::Report;
 use crate::server_side::ServerSide;
+use crate::verdict::Verdict;
 use crate::{batch, interrupt, raw, sys};
 
 /// Why a run has no report.

@@ -2,7 +2,8 @@
 
 use super::{RunError, fanout};
 use crate::cli::FanoutArgs;
-use crate::report::{Report, Verdict};
+use crate::report::Report;
+use crate::verdict::Verdict;
 
 /// Runs the scenario.
 ///

@@ -9,8 +9,9 @@ use crate::hook::About;
 use crate::id::{Address, ConnectionId};
 use crate::identity::may_speak_for;
 use crate::local::Local;
-use crate::mesh::{Mesh, Origin, Placed, Publication, ToHome, ToLocal};
+use crate::mesh::{Mesh, Origin, ToHome, ToLocal};
 use crate::options::Options;
+use crate::publication::{Placed, Publication};
 use crate::room_type::{RoomType, Sanitize};
 use crate::time::Now;
 

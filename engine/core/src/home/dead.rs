@@ -6,7 +6,8 @@ use crate::durable::{DeadLetter, Write};
 use crate::effect::Effects;
 use crate::home::HomeRooms;
 use crate::home::room::HomeRoom;
-use crate::mesh::{Origin, Publication};
+use crate::mesh::Origin;
+use crate::publication::Publication;
 use crate::time::Now;
 use crate::view::{HomeQuestion, ReaderRow, Rows};
 

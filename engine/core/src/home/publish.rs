@@ -14,8 +14,9 @@ use crate::home::log::Kept;
 use crate::home::recent::Place;
 use crate::home::rooms::seconds;
 use crate::id::Address;
-use crate::mesh::{Mesh, Origin, Placed, Publication, ToLocal};
+use crate::mesh::{Mesh, Origin, ToLocal};
 use crate::prepared::Prepared;
+use crate::publication::{Placed, Publication};
 use crate::room_type::Memory;
 use crate::time::Now;
 

@@ -19,6 +19,7 @@ mod poll;
 mod presence;
 mod room;
 mod route;
+mod rules;
 mod score;
 mod spec;
 

@@ -6,8 +6,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::confirm::Confirm;
-use super::disconnect::ended;
-use super::target::{Target, count};
+use super::ending::{count, put, would_end};
+use super::target::Target;
 use super::{Common, counted};
 use crate::cli::remote::Refused;
 
@@ -44,8 +44,7 @@ pub(super) fn ban(args: &BanArgs) -> Result<(), Refused> {
     let BanArgs { whom, time, reason, dry_run, confirm, common } = args;
     let connections = count(common, whom.body())?;
     if *dry_run {
-        let answer = json!({ "connections": connections });
-        common.show(&answer, |_| println!("would end {}", counted(connections, "connection")));
+        would_end(common, connections);
         return Ok(());
     }
     confirm.ask(&format!("This bans {} and ends {}.", whom.words(), counted(connections, "connection")))?;
@@ -56,16 +55,7 @@ pub(super) fn ban(args: &BanArgs) -> Result<(), Refused> {
     if let Some(reason) = reason {
         body["reason"] = reason.as_str().into();
     }
-    let mut answer = common.call("PUT", &whom.path(), Some(&body))?;
-    if answer["connections"].is_null() {
-        // The server tells it of users and clients only.
-        answer["connections"] = connections.into();
-    }
-    common.show(&answer, |answer| {
-        print!("banned {}; ", whom.words());
-        ended(answer);
-    });
-    Ok(())
+    put(common, &whom.path(), &body, connections, &format!("banned {}", whom.words()))
 }
 
 pub(super) fn unban(args: &UnbanArgs) -> Result<(), Refused> {

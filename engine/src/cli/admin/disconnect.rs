@@ -1,10 +1,11 @@
 //! `fanfare admin disconnect`.
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::confirm::Confirm;
-use super::{Common, counted, target};
+use super::ending::{count, ended, would_end};
+use super::{Common, counted};
 use crate::cli::remote::Refused;
 
 /// `fanfare admin disconnect`.
@@ -58,14 +59,12 @@ pub(super) fn run(args: &DisconnectArgs) -> Result<(), Refused> {
     if *all {
         body["all"] = true.into();
     }
-    let count = target::count(common, body.clone())?;
+    let connections = count(common, body.clone())?;
     if *dry_run {
-        common.show(&json!({ "connections": count }), |_| {
-            println!("would end {}", counted(count, "connection"));
-        });
+        would_end(common, connections);
         return Ok(());
     }
-    confirm.ask(&format!("This ends {}.", counted(count, "connection")))?;
+    confirm.ask(&format!("This ends {}.", counted(connections, "connection")))?;
     if let Some(reason) = reason {
         body["reason"] = reason.as_str().into();
     }
@@ -73,12 +72,4 @@ pub(super) fn run(args: &DisconnectArgs) -> Result<(), Refused> {
     let answer = common.call("POST", "/v1/admin/disconnect", Some(&body))?;
     common.show(&answer, ended);
     Ok(())
-}
-
-/// How many connections were ended, where that is known.
-pub(super) fn ended(answer: &Value) {
-    match answer["connections"].as_u64() {
-        Some(count) => println!("ended {}", counted(count, "connection")),
-        None => println!("done"),
-    }
 }

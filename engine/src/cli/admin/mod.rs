@@ -4,6 +4,7 @@ mod ban;
 mod confirm;
 mod disconnect;
 mod drain;
+mod ending;
 mod list;
 mod mode;
 mod reload;

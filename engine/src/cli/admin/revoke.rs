@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::ban::removed;
 use super::confirm::Confirm;
-use super::disconnect::ended;
-use super::{Common, counted, part, target};
+use super::ending::{count, put};
+use super::{Common, counted, part};
 use crate::cli::remote::Refused;
 
 /// `fanfare admin revoke`.
@@ -73,7 +73,7 @@ pub(super) fn revoke(args: &RevokeArgs) -> Result<(), Refused> {
         (Some(user), _) => json!({ "user_id": user }),
         (_, key) => json!({ "key_id": key }),
     };
-    let connections = target::count(common, cut)?;
+    let connections = count(common, cut)?;
     let ends = counted(connections, "connection");
     confirm.ask(&format!("This ends {ends}; who has a good token comes back."))?;
     let mut body = json!({});
@@ -85,16 +85,7 @@ pub(super) fn revoke(args: &RevokeArgs) -> Result<(), Refused> {
     if let Some(time) = time {
         body["seconds"] = time.as_secs().into();
     }
-    let mut answer = common.call("PUT", &whose.path(), Some(&body))?;
-    if answer["connections"].is_null() {
-        // The server tells it of users only.
-        answer["connections"] = connections.into();
-    }
-    common.show(&answer, |answer| {
-        print!("revoked; ");
-        ended(answer);
-    });
-    Ok(())
+    put(common, &whose.path(), &body, connections, "revoked")
 }
 
 pub(super) fn restore(args: &RestoreArgs) -> Result<(), Refused> {

@@ -3,8 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Common, part};
-use crate::cli::remote::Refused;
+use super::part;
 
 /// Exactly one of these.
 #[derive(Args, Clone, Debug)]
@@ -49,11 +48,4 @@ impl Target {
         let (name, value, _) = self.named();
         format!("{} {value}", name.trim_end_matches("_id"))
     }
-}
-
-/// How many connections a disconnect with this body would end.
-pub(super) fn count(common: &Common, mut body: Value) -> Result<u64, Refused> {
-    body["dry_run"] = true.into();
-    let answer = common.call("POST", "/v1/admin/disconnect", Some(&body))?;
-    Ok(answer["connections"].as_u64().unwrap_or_default())
 }

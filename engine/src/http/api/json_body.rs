@@ -3,12 +3,30 @@
 use bytes::Bytes;
 use http::{StatusCode, header};
 
+use crate::http::api::access::Caller;
 use crate::http::body;
 use crate::http::connection::Connection;
 use crate::http::head::Head;
 use crate::http::respond::Response;
 use crate::http::route::Next;
 use crate::process::Process;
+
+/// Who calls, and the body, which is not read for somebody who may not.
+///
+/// # Errors
+/// What is answered instead; where a body follows, the connection ends with it.
+pub(crate) async fn of_caller(
+    caller: Result<Caller, Response>,
+    process: &Process,
+    connection: &mut Connection,
+    head: &Head,
+) -> Result<(Caller, Bytes), Next> {
+    match caller {
+        Ok(caller) => Ok((caller, read(process, connection, head).await?)),
+        Err(response) if head.has_body() => Err(Next::Respond(response.closing())),
+        Err(response) => Err(Next::Respond(response)),
+    }
+}
 
 /// Reads it whole.
 ///

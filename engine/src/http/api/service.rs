@@ -37,13 +37,9 @@ pub(crate) async fn call(
     head: &Head,
     path: Path,
 ) -> Next {
-    let caller = match access::check(process, head) {
-        Ok(caller) => caller,
-        Err(response) if head.has_body() => return Next::Respond(response.closing()),
-        Err(response) => return Next::Respond(response),
-    };
-    let body = match json_body::read(process, connection, head).await {
-        Ok(body) => body,
+    let caller = access::check(process, head);
+    let (caller, body) = match json_body::of_caller(caller, process, connection, head).await {
+        Ok(of_caller) => of_caller,
         Err(next) => return next,
     };
     let (actor, spec) = (caller.name().to_owned(), path.spec);

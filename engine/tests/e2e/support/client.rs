@@ -139,6 +139,16 @@ impl Client {
         message
     }
 
+    /// The next message of this type; what comes before it is lost.
+    pub(crate) fn until(&mut self, kind: &str) -> Value {
+        loop {
+            let message = self.receive().unwrap_or_else(|ended| panic!("{ended:?} before {kind}"));
+            if message["type"] == kind {
+                return message;
+            }
+        }
+    }
+
     /// Asserts that nothing came before now: a heartbeat's answer is the next thing.
     pub(crate) fn expect_nothing(&mut self) {
         self.send(&json!({"type": "heartbeat", "id": "nothing"}));

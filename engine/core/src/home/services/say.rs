@@ -8,8 +8,9 @@ use crate::entry::Entry;
 use crate::fact::FactKind;
 use crate::home::HomeRooms;
 use crate::home::publish::Way;
-use crate::mesh::{Mesh, Origin, Publication, ToHome, ToLocal, Whisper};
+use crate::mesh::{Mesh, Origin, ToHome, ToLocal, Whisper};
 use crate::options::Options;
+use crate::publication::Publication;
 use crate::service::{Deed, SERVICES, Saying, To, undeclared};
 use crate::time::Now;
 

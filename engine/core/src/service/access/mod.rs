@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 pub use denial::{Denial, DenialChange, Subject};
 
-use super::args::invalid;
+use super::rules::invalid;
 use super::{Args, Context, Deed, Kind, Service, Spec};
 use crate::close::Close;
 use crate::ending::{Ending, Who};

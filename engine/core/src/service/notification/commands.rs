@@ -2,7 +2,7 @@
 
 use fanfare_protocol::{Refusal, RoomName};
 
-use crate::service::args::invalid;
+use crate::service::rules::invalid;
 use crate::service::{Access, Args, Caller, Field, Method, Place, Rule, Spec};
 
 /// Users that one notification may name.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::note::Note;
 use crate::service::Args;
-use crate::service::args::minutes;
+use crate::service::rules::minutes;
 
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;

@@ -54,13 +54,9 @@ pub(crate) async fn call(
     connection: &mut Connection,
     head: &Head,
 ) -> Next {
-    let caller = match access::operator(process, head) {
-        Ok(caller) => caller,
-        Err(response) if head.has_body() => return Next::Respond(response.closing()),
-        Err(response) => return Next::Respond(response),
-    };
-    let body = match json_body::read(process, connection, head).await {
-        Ok(body) => body,
+    let caller = access::operator(process, head);
+    let (caller, body) = match json_body::of_caller(caller, process, connection, head).await {
+        Ok(of_caller) => of_caller,
         Err(next) => return next,
     };
     Next::Respond(answer(handle, process, head, caller, body).await)

@@ -24,3 +24,13 @@ pub(crate) fn asyncapi() -> Response {
     let document = DOCUMENT.get_or_init(|| asyncapi::document().to_string());
     Response::new(StatusCode::OK, "application/json", document.as_str())
 }
+
+/// Asserts that every `$ref` of a description leads somewhere in it.
+#[cfg(test)]
+fn assert_references(document: &serde_json::Value) {
+    let text = document.to_string();
+    for reference in text.split("\"$ref\":\"#/").skip(1) {
+        let path = reference.split_once('"').expect("a text").0;
+        assert!(document.pointer(&format!("/{path}")).is_some(), "{path} is nowhere");
+    }
+}
