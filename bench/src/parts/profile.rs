@@ -70,7 +70,7 @@ fn heard_from_a_client() -> Part {
         let listener =
             Listener { client_id: "c", user_id: "ada", role: "participant", given: &given, now_unix_ms };
         profiles.hear(1, &listener, OpCode::Text, black_box(said), 65_536, &mut |outcome| {
-            assert!(outcome.is_ok())
+            assert!(outcome.is_ok());
         });
     })
 }
