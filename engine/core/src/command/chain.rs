@@ -48,13 +48,13 @@ pub(super) fn begin(
     local: &mut Local,
     now: Now,
     id: ConnectionId,
-    mut requests: VecDeque<Request>,
+    first: Request,
+    rest: VecDeque<Request>,
     out: &mut Effects,
 ) {
-    let Some(first) = requests.pop_front() else { return };
-    if !requests.is_empty() {
+    if !rest.is_empty() {
         let connection = local.connections.get_mut(id).expect("invariant: the caller holds it");
-        let chain = Chain { waits_for: first.id.clone(), rest: requests };
+        let chain = Chain { waits_for: first.id.clone(), rest };
         connection.extra.get_or_insert_default().chain = Some(Box::new(chain));
     }
     perform(local, now, id, first, out);

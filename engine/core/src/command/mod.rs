@@ -20,6 +20,7 @@ use fanfare_protocol::{Code, Command, Refusal, Reply, Request};
 pub(crate) use auth::token;
 pub(crate) use inquire::verdict;
 
+use crate::class::Class;
 use crate::close::Close;
 use crate::effect::Effects;
 use crate::id::ConnectionId;
@@ -36,11 +37,20 @@ impl Local {
         Rate { per_minute: limits.commands_per_minute, burst: limits.burst }
     }
 
+    /// The rate of a dialect's connections, where it is another.
+    #[cold]
+    fn own_rate(&self, class: Class) -> Rate {
+        let own = dialect_of(&self.options, class).and_then(|dialect| dialect.pace().rate);
+        own.map_or_else(|| self.rate(), |(per_minute, burst)| Rate { per_minute, burst })
+    }
+
     /// Counts one command against the connection's rate. False: it was refused.
     fn allowed(&mut self, now: Now, id: ConnectionId, command: Option<&CommandId>) -> bool {
         let Some(connection) = self.connections.get(id) else { return false };
-        let own = dialect_of(&self.options, connection.class).and_then(|dialect| dialect.pace().rate);
-        let rate = own.map_or_else(|| self.rate(), |(per_minute, burst)| Rate { per_minute, burst });
+        let rate = match connection.class.dialect() {
+            0 => self.rate(),
+            _ => self.own_rate(connection.class),
+        };
         let connection = self.connections.get_mut(id).expect("invariant: just seen");
         self.stats.commands += 1;
         connection.commands = connection.commands.wrapping_add(1);
@@ -54,20 +64,15 @@ impl Local {
     }
 }
 
-/// A command came.
-pub(crate) fn handle(local: &mut Local, now: Now, id: ConnectionId, request: Request, out: &mut Effects) {
-    handle_all(local, now, id, VecDeque::from([request]), out);
-}
-
-/// Commands came that are one message.
-pub(crate) fn handle_all(
+/// A command came, and maybe more that are one message with it.
+pub(crate) fn handle(
     local: &mut Local,
     now: Now,
     id: ConnectionId,
-    requests: VecDeque<Request>,
+    request: Request,
+    rest: VecDeque<Request>,
     out: &mut Effects,
 ) {
-    let Some(request) = requests.front() else { return };
     let Some(connection) = local.connections.get(id) else { return };
     match connection.state {
         State::Closing | State::Bare => return,
@@ -85,7 +90,7 @@ pub(crate) fn handle_all(
         // There are no more of these than pings: they count as nothing, not as activity either.
         return;
     }
-    if !local.allowed(now, id, request.id.as_ref()) || !local.paced(now, id, request, out) {
+    if !local.allowed(now, id, request.id.as_ref()) || !local.paced(now, id, &request, out) {
         return;
     }
     let connection = local.connections.get_mut(id).expect("invariant: just seen");
@@ -93,15 +98,14 @@ pub(crate) fn handle_all(
         let held = connection.held.get_or_insert_with(Box::<Held>::default);
         if held.requests.len() >= HELD_MAX {
             let message = format!("more than {HELD_MAX} commands wait for an earlier one to be answered");
-            let id_of = request.id.clone();
-            let refusal = Refusal { id: id_of, code: Code::RateLimitExceeded, message, field: None };
+            let refusal = Refusal { id: request.id, code: Code::RateLimitExceeded, message, field: None };
             local.refuse(id, &refusal);
         } else {
-            held.requests.push_back(requests);
+            held.requests.push_back((request, rest));
         }
         return;
     }
-    chain::begin(local, now, id, requests, out);
+    chain::begin(local, now, id, request, rest, out);
 }
 
 /// A join or a question was answered: what waited for it may go on.
@@ -113,8 +117,8 @@ pub(crate) fn go_on(local: &mut Local, now: Now, id: ConnectionId, out: &mut Eff
         let Some(held) = connection.held.as_mut() else { return };
         if let Some(join) = held.rooms.pop_front() {
             join::join(local, now, id, None, join, false, out);
-        } else if let Some(requests) = held.requests.pop_front() {
-            chain::begin(local, now, id, requests, out);
+        } else if let Some((request, rest)) = held.requests.pop_front() {
+            chain::begin(local, now, id, request, rest, out);
         } else {
             connection.held = None;
         }

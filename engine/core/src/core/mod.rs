@@ -2,6 +2,7 @@
 
 mod shell;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use fanfare_protocol::wire::{History, Join};
@@ -71,9 +72,14 @@ impl Core {
         self.deciding = true;
         self.local.now_unix_ms = now.unix_ms;
         match input {
-            Input::Command(id, request) => command::handle(&mut self.local, now, id, request, out),
+            Input::Command(id, request) => {
+                command::handle(&mut self.local, now, id, request, VecDeque::new(), out);
+            }
             Input::Commands(id, requests) => {
-                command::handle_all(&mut self.local, now, id, requests.into(), out);
+                let mut requests = VecDeque::from(requests);
+                if let Some(first) = requests.pop_front() {
+                    command::handle(&mut self.local, now, id, first, requests, out);
+                }
             }
             Input::Malformed(id, refusal) => command::malformed(&mut self.local, now, id, refusal, out),
             Input::Token(id, command, outcome) => {

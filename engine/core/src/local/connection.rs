@@ -65,8 +65,8 @@ impl RoomNumber {
 pub(crate) struct Held {
     /// Rooms of the upgrade's query and of the session that goes on, joined after the welcome.
     pub(crate) rooms: VecDeque<Join>,
-    /// Those of one message together.
-    pub(crate) requests: VecDeque<VecDeque<Request>>,
+    /// Each with those that are one message with it.
+    pub(crate) requests: VecDeque<(Request, VecDeque<Request>)>,
     /// How far the client has come in its user's own room.
     pub(crate) inbox: Option<Position>,
     /// What it brought to come back with, and whether its session was found.

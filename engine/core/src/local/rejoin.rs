@@ -1,5 +1,7 @@
 //! A member that joins its room once more is told where the room stands.
 
+use std::collections::VecDeque;
+
 use fanfare_protocol::wire::{Join, Position};
 use fanfare_protocol::{Command, Reply, Request};
 
@@ -27,7 +29,9 @@ impl Local {
                     chain.goes_on_with(request);
                     self.chained.push(id);
                 }
-                None => connection.held.get_or_insert_default().requests.push_front([request].into()),
+                None => {
+                    connection.held.get_or_insert_default().requests.push_front((request, VecDeque::new()))
+                }
             }
             return;
         };

@@ -95,7 +95,7 @@ impl Local {
         if !rooms.is_empty() || !requests.is_empty() {
             let held = connection.held.get_or_insert_default();
             held.rooms.extend(rooms);
-            held.requests.extend(requests.into_iter().map(|request| VecDeque::from([request])));
+            held.requests.extend(requests.into_iter().map(|request| (request, VecDeque::new())));
         }
         self.tie(id);
     }

@@ -129,7 +129,7 @@ impl Local {
         let client_id = resume.as_deref().and_then(client_of).or(client_id);
         let is_held = !rooms.is_empty() || !requests.is_empty() || inbox.is_some() || resume.is_some();
         let held = is_held.then(|| {
-            let each = requests.into_iter().map(|request| VecDeque::from([request]));
+            let each = requests.into_iter().map(|request| (request, VecDeque::new()));
             let (rooms, requests) = (rooms.into(), each.collect());
             Box::new(Held { rooms, requests, inbox, resume, ..Held::default() })
         });
