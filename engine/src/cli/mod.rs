@@ -19,6 +19,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 const EXAMPLES: &str = "Examples:
   fanfare                                        start on 127.0.0.1:8080, for development
   fanfare serve --config fanfare.toml            start with a configuration
+  fanfare serve --profile sessions               let another system's clients connect as they are
   fanfare check --config fanfare.toml            find everything that is wrong with one
   fanfare token --user ada --role admin          make a token
   fanfare doctor                                 look at the machine

@@ -30,7 +30,7 @@ impl Local {
                     self.chained.push(id);
                 }
                 None => {
-                    connection.held.get_or_insert_default().requests.push_front((request, VecDeque::new()))
+                    connection.held.get_or_insert_default().requests.push_front((request, VecDeque::new()));
                 }
             }
             return;
