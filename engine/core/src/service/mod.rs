@@ -179,7 +179,7 @@ pub(crate) static SERVICES: [&Kind; 9] = [
     &access::KIND,
 ];
 
-/// The place of a command's service in [`SERVICES`], and what the command takes.
+/// The number of the service that a command is of, and what the command takes.
 pub fn find(name: &str) -> Option<(usize, &'static Spec)> {
     let (service, _) = name.split_once('.')?;
     let at = SERVICES.iter().position(|kind| kind.name == service)?;
