@@ -20,6 +20,11 @@ pub fn rfc3339(unix_ms: u64) -> [u8; 24] {
     text
 }
 
+/// The same as a text of its own.
+pub fn rfc3339_text(unix_ms: u64) -> String {
+    rfc3339(unix_ms).iter().copied().map(char::from).collect()
+}
+
 /// Year, month and day of a number of days since 1970, in the Gregorian calendar.
 ///
 /// Counted in years that begin on the first of March, so that a leap day is the last of its year, and in

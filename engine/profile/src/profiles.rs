@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fanfare_protocol::timestamp::rfc3339;
+use fanfare_protocol::timestamp::rfc3339_text;
 use fanfare_protocol::ws::OpCode;
 use fanfare_protocol::{DIALECTS_MAX, Dialect as _, Dialects, Listener, Refusal, Request};
 use serde_json::{Map, Value};
@@ -190,7 +190,7 @@ impl Profiles {
     /// It is refused.
     pub fn understand(&self, profile: usize, event: Value, now_unix_ms: u64) -> Result<Understood, Refusal> {
         let tables = &self.profiles[profile].tables;
-        let now = String::from_utf8_lossy(&rfc3339(now_unix_ms)).into_owned();
+        let now = rfc3339_text(now_unix_ms);
         let names = [("now", now.into()), ("setting", tables.settings.clone())];
         let names = names.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         tables.understand(Who::Backend, event, names).unwrap_or_else(|| Err(hearing::unknown()))

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fanfare_protocol::timestamp::rfc3339;
+use fanfare_protocol::timestamp::rfc3339_text;
 use fanfare_protocol::{Dialect, Emit, Listener, Pace};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -346,8 +346,7 @@ pub(crate) fn listener_names(tables: &Tables, listener: &Listener<'_>) -> Map<St
         Value::Object(given) => given.clone(),
         _ => Map::new(),
     };
-    let now = rfc3339(listener.now_unix_ms);
-    let now = String::from_utf8_lossy(&now).into_owned();
+    let now = rfc3339_text(listener.now_unix_ms);
     names.extend([
         ("client_id".to_owned(), listener.client_id.into()),
         ("user_id".to_owned(), listener.user_id.into()),

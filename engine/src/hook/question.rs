@@ -1,7 +1,7 @@
 //! A question as a backend reads it.
 
 use fanfare_core::{About, Inquiry};
-use fanfare_protocol::timestamp::rfc3339;
+use fanfare_protocol::timestamp::rfc3339_text;
 use fanfare_protocol::{Publish, Target};
 use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
@@ -42,7 +42,7 @@ pub(super) fn encode(id: &str, unix_ms: u64, inquiry: &Inquiry) -> Vec<u8> {
     let mut question = Question {
         id,
         kind: kind(about),
-        time: String::from_utf8_lossy(&rfc3339(unix_ms)).into_owned(),
+        time: rfc3339_text(unix_ms),
         user_id,
         client_id,
         role,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fanfare_core::{Fact, FactKind};
-use fanfare_protocol::timestamp::rfc3339;
+use fanfare_protocol::timestamp::rfc3339_text;
 use fanfare_protocol::{Body, json};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -86,7 +86,7 @@ fn event<'n>(run: &str, id: String, payload: bool, notice: &'n Notice) -> Event<
     Event {
         id,
         kind: fact.kind.name(),
-        time: String::from_utf8_lossy(&rfc3339(time)).into_owned(),
+        time: rfc3339_text(time),
         source: format!("fanfare/{run}/{}", shard.0),
         subject: &fact.subject,
         user_id: &fact.user_id,

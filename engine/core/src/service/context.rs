@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use fanfare_protocol::RoomName;
-use fanfare_protocol::timestamp::rfc3339;
+use fanfare_protocol::timestamp::rfc3339_text;
 use serde_json::Value;
 
 use super::access::DenialChange;
@@ -99,7 +99,7 @@ pub(crate) enum Deed {
 
 /// A time as it is told: RFC 3339 in UTC.
 pub(crate) fn told_time(unix_ms: u64) -> Value {
-    String::from_utf8_lossy(&rfc3339(unix_ms)).into_owned().into()
+    rfc3339_text(unix_ms).into()
 }
 
 /// To whom something is said.

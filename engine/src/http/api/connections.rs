@@ -2,7 +2,7 @@
 
 use fanfare_core::{ConnectionRow, ConnectionState, HealthRow, Quality};
 use fanfare_protocol::Code;
-use fanfare_protocol::timestamp::rfc3339;
+use fanfare_protocol::timestamp::rfc3339_text;
 use http::{StatusCode, Uri};
 use serde_json::{Value, json};
 
@@ -139,5 +139,5 @@ fn milliseconds(us: u64) -> f64 {
 }
 
 fn time(unix_ms: u64) -> String {
-    String::from_utf8_lossy(&rfc3339(unix_ms)).into_owned()
+    rfc3339_text(unix_ms)
 }

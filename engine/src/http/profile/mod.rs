@@ -8,7 +8,7 @@ mod perform;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fanfare_protocol::timestamp::rfc3339;
+use fanfare_protocol::timestamp::rfc3339_text;
 use fanfare_protocol::{Refusal, json as codec};
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
@@ -76,11 +76,11 @@ async fn visit(
     let query: Map<String, Value> = percent::pairs(head.uri.query().unwrap_or_default())
         .map(|(name, value)| (name, Value::String(value)))
         .collect();
-    let now = rfc3339(process.clock.now().unix_ms);
+    let now = rfc3339_text(process.clock.now().unix_ms);
     let mut names = Map::new();
     names.insert("body".to_owned(), body);
     names.insert("query".to_owned(), query.clone().into());
-    names.insert("now".to_owned(), String::from_utf8_lossy(&now).into_owned().into());
+    names.insert("now".to_owned(), now.into());
     let Some(mut visit) = process.config.profiles.visit(head.method.as_str(), parts, &names) else {
         return Next::Respond(Response::error(StatusCode::NOT_FOUND, "there is nothing at this path"));
     };

@@ -1,6 +1,6 @@
 //! Who is kept out, why, and until when.
 
-use fanfare_protocol::timestamp::rfc3339;
+use fanfare_protocol::timestamp::rfc3339_text;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -98,7 +98,7 @@ impl Denial {
 
 /// As people read it.
 pub(super) fn time(unix_ms: u64) -> String {
-    String::from_utf8_lossy(&rfc3339(unix_ms)).into_owned()
+    rfc3339_text(unix_ms)
 }
 
 /// What becomes of the list of those who are kept out.

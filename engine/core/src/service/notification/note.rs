@@ -162,7 +162,7 @@ impl Note {
 
 /// A time as people and programs read it.
 pub(super) fn time(unix_ms: u64) -> String {
-    String::from_utf8_lossy(&timestamp::rfc3339(unix_ms)).into_owned()
+    timestamp::rfc3339_text(unix_ms)
 }
 
 /// The first of some notifications that fit into a message, as they are told, and whether there are more.

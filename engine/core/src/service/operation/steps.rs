@@ -1,6 +1,6 @@
 //! The steps of an operation, and how far they make it.
 
-use fanfare_protocol::timestamp::rfc3339;
+use fanfare_protocol::timestamp::rfc3339_text;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -106,7 +106,7 @@ impl Step {
                 value[name] = member;
             }
         };
-        let time = |at: &At| Value::from(String::from_utf8_lossy(&rfc3339(at.unix_ms)));
+        let time = |at: &At| Value::from(rfc3339_text(at.unix_ms));
         let object = |of: &Object| (!of.is_empty()).then(|| of.value());
         let texts = |of: &Texts| (of.total() > 0).then(|| of.newest(usize::MAX));
         add("weight", (self.weight != 1.0).then(|| self.weight.into()));

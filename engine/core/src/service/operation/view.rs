@@ -1,6 +1,6 @@
 //! An operation as it is told: a summary that goes with every message, and the whole.
 
-use fanfare_protocol::timestamp::rfc3339;
+use fanfare_protocol::timestamp::rfc3339_text;
 use serde_json::{Map, Value};
 
 use super::bounds::TEXTS_TOLD;
@@ -13,7 +13,7 @@ impl Operation {
     /// What a progress bar needs, whole each time.
     pub(super) fn summary(&self, now: Now) -> Map<String, Value> {
         let now_ms = now.mono_ms();
-        let time = |at: At| Value::from(String::from_utf8_lossy(&rfc3339(at.unix_ms)));
+        let time = |at: At| Value::from(rfc3339_text(at.unix_ms));
         let object = |of: &Object| (!of.is_empty()).then(|| of.value());
         let text = |of: &Option<String>| of.as_deref().map(Value::from);
         let is_counted = self.done.is_some();

@@ -1,6 +1,6 @@
 //! One user in a room: its connections, and what it says that it is doing.
 
-use fanfare_protocol::timestamp::rfc3339;
+use fanfare_protocol::timestamp::rfc3339_text;
 use serde_json::{Map, Value, json};
 
 use crate::id::Address;
@@ -87,5 +87,5 @@ pub(super) fn say(said: &mut Map<String, Value>, args: &Args) -> bool {
 }
 
 fn time(unix_ms: u64) -> String {
-    String::from_utf8_lossy(&rfc3339(unix_ms)).into_owned()
+    rfc3339_text(unix_ms)
 }

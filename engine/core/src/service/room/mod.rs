@@ -6,7 +6,7 @@ mod messages;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fanfare_protocol::timestamp::rfc3339;
+use fanfare_protocol::timestamp::rfc3339_text;
 use fanfare_protocol::{Code, Refusal, RoomName};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -330,7 +330,7 @@ impl Room {
 }
 
 fn time(unix_ms: u64) -> String {
-    String::from_utf8_lossy(&rfc3339(unix_ms)).into_owned()
+    rfc3339_text(unix_ms)
 }
 
 fn forbidden(message: &str) -> Refusal {
