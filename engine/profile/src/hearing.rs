@@ -116,15 +116,14 @@ impl Tables {
         names.insert("data".to_owned(), message.get("data").cloned().unwrap_or_else(|| Map::new().into()));
         names.insert("message".to_owned(), message);
         let scope = Scope::new(&names);
-        let is_it = |of: &&(usize, &Hears)| {
-            let for_it = if who == Who::Client { of.1.client } else { of.1.backend };
-            for_it && of.1.is_of(&kind) && of.1.when.as_ref().is_none_or(|when| when.holds(&scope))
+        let fits = |of: &Hears| {
+            let for_it = if who == Who::Client { of.client } else { of.backend };
+            for_it && of.when.as_ref().is_none_or(|when| when.holds(&scope))
         };
+        let of_type = |wanted: &str| self.hears.iter().position(|of| *of.kind == *wanted && fits(of));
         // A type's own entries come before those of all types.
-        let mut fits = self.hears.iter().enumerate();
-        let all: Vec<(usize, &Hears)> = fits.by_ref().collect();
-        let own = all.iter().filter(|of| *of.1.kind != *"*").find(is_it);
-        let (entry, hears) = own.or_else(|| all.iter().filter(|of| *of.1.kind == *"*").find(is_it))?;
+        let entry = of_type(&kind).or_else(|| of_type("*"))?;
+        let hears = &self.hears[entry];
         if let Err(refusal) = hears.fields.check(&names["message"]) {
             return Some(Err(refusal));
         }
@@ -135,7 +134,7 @@ impl Tables {
             Some(Value::Array(commands)) => commands,
             _ => Vec::new(),
         };
-        Some(Ok(Understood { entry: *entry, commands, names }))
+        Some(Ok(Understood { entry, commands, names }))
     }
 
     /// What a backend is answered; `done` are the engine's answers.

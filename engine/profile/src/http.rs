@@ -11,7 +11,7 @@ use crate::hearing;
 use crate::path::Path;
 use crate::problem::Problem;
 use crate::table;
-use crate::tables::{Refuse, Tables, expression, refuse, template};
+use crate::tables::{Refuse, expression, refuse, template};
 use crate::template::Template;
 
 /// One `[[http]]`.
@@ -156,11 +156,4 @@ impl Visit {
         self.names.extend(reply.map(|reply| ("reply".to_owned(), reply)));
         (self.route.status, answer.give(&Scope::new(&self.names)).unwrap_or_default())
     }
-}
-
-/// What expressions about a request see.
-pub(crate) fn names(tables: &Tables, request: Map<String, Value>) -> Map<String, Value> {
-    let mut names = request;
-    names.insert("setting".to_owned(), tables.settings.clone());
-    names
 }

@@ -86,7 +86,7 @@ impl Profile {
         })
     }
 
-    /// What expressions of its endpoints see: what an upgrade gave, and the settings.
+    /// What expressions see of an upgrade or a request: what it gave, and the settings.
     pub fn names(&self, mut given: Map<String, Value>) -> Map<String, Value> {
         given.insert("setting".to_owned(), self.tables.settings.clone());
         given

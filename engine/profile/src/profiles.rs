@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::endpoint::{Denial, Place};
 use crate::hearing::{self, Understood, Who};
-use crate::http::{self, Visit};
+use crate::http::Visit;
 use crate::problem::Problem;
 use crate::profile::Profile;
 use crate::speech::Speech;
@@ -224,8 +224,9 @@ impl Profiles {
         let routes =
             all.flat_map(|(number, profile)| profile.routes.iter().map(move |route| (number, route)));
         let fits = routes.filter(|(_, route)| *route.method == *method).filter_map(|(profile, route)| {
-            let mut names = http::names(&self.profiles[profile].tables, request.clone());
-            names.insert("path".to_owned(), route.path.fit(parts)?);
+            let path = route.path.fit(parts)?;
+            let mut names = self.profiles[profile].names(request.clone());
+            names.insert("path".to_owned(), path);
             let scope = crate::expression::Scope::new(&names);
             let holds = route.when.as_ref().is_none_or(|when| when.holds(&scope));
             holds.then(|| (route.path.rank(), Visit::new(Arc::clone(route), profile, names)))

@@ -67,7 +67,7 @@ impl Dialect for Speech {
         let id = members.get("id").and_then(|id| serde_json::from_str::<Value>(id.get()).ok());
         let tag = id.as_ref().and_then(Value::as_str).and_then(Tag::read);
         let reply: Value = serde_json::from_slice(native).unwrap_or_default();
-        let mut scope = self.listener_names(listener);
+        let mut scope = listener_names(&self.tables, listener);
         if let Some(tag) = &tag {
             scope.insert("data".to_owned(), tag.message.get("data").cloned().unwrap_or_else(|| json!({})));
             scope.insert("message".to_owned(), tag.message.clone());
@@ -79,6 +79,7 @@ impl Dialect for Speech {
         if kind == "error" {
             return self.fault(&reply, scope, emit);
         }
+        let mut plain = Cow::Borrowed(native);
         if let Some(tag) = tag {
             match self.tables.hears.get(tag.entry).map(|entry| &entry.reply) {
                 Some(Reply::Message(template)) if tag.is_last => {
@@ -91,16 +92,12 @@ impl Dialect for Speech {
             members.remove("id");
             let mut untagged = reply;
             untagged.as_object_mut().and_then(|members| members.remove("id"));
-            let scope = Scope::new(&scope);
-            if !self.by_entries(&kind, &members, &|| scope.clone(), emit) {
-                self.emit(untagged.to_string().as_bytes(), emit);
-            }
-            return;
+            plain = Cow::Owned(untagged.to_string().into_bytes());
         }
         let scope = Scope::new(&scope);
         let told = self.by_entries(&kind, &members, &|| scope.clone(), emit);
         if !told && (id.is_some() || !QUIET.contains(&&*kind)) {
-            self.emit(native, emit);
+            self.emit(&plain, emit);
         }
     }
 
@@ -324,7 +321,7 @@ impl Speech {
         }
         if let Some(listener) = listener {
             let publisher = names.remove("user_id");
-            names.extend(self.listener_names(listener));
+            names.extend(listener_names(&self.tables, listener));
             names.insert("user_id".to_owned(), publisher.unwrap_or_default());
         }
         if let Some(timestamp) = names.get("timestamp").cloned() {
@@ -332,11 +329,6 @@ impl Speech {
         }
         names.insert("setting".to_owned(), self.tables.settings.clone());
         Scope::new(&names)
-    }
-
-    /// What expressions about one connection see.
-    pub(crate) fn listener_names(&self, listener: &Listener<'_>) -> Map<String, Value> {
-        listener_names(&self.tables, listener)
     }
 }
 

@@ -88,12 +88,6 @@ pub(crate) struct Close {
     pub(crate) reason: Option<Template>,
 }
 
-impl Hears {
-    pub(crate) fn is_of(&self, kind: &str) -> bool {
-        *self.kind == *kind || *self.kind == *"*"
-    }
-}
-
 impl Says {
     pub(crate) fn is_of(&self, kind: &str) -> bool {
         pattern::fits(&self.of, kind)

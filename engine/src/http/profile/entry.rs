@@ -16,13 +16,12 @@ use serde_json::{Map, Value, json};
 use crate::audit::Visitor;
 use crate::auth::{self, AuthError};
 use crate::http::head::Head;
+use crate::http::upgrade::METADATA_BYTES_MAX;
 use crate::percent;
 use crate::process::Process;
 
 /// How long somebody without a token may stay.
 const ANONYMOUS_MS: u64 = 12 * 3_600_000;
-/// Longest metadata in a query, decoded.
-const METADATA_BYTES_MAX: usize = 4_096;
 
 /// Somebody at the door.
 #[derive(Debug)]
@@ -93,15 +92,12 @@ pub(crate) fn entry(process: &Process, head: &Head, place: &Place, visitor: &mut
             None if endpoint.token.first_message => {}
             None => refused = Some(Refused::new(Code::AuthenticationFailed, "no token was brought")),
         },
-        Ok(Some(token)) => match process.identify(&token, process.clock.now().unix_ms) {
+        Ok(Some(token)) => match known(process, &token, visitor) {
             Ok(known) => {
-                if process.audit.is_kept() {
-                    visitor.showed(&token);
-                }
                 given.insert("claims".to_owned(), claims(&token).unwrap_or_default());
                 identity = Some(known);
             }
-            Err(rejection) => refused = Some(Refused::new(rejection.code, rejection.message)),
+            Err(rejected) => refused = Some(rejected),
         },
     }
     let mut introduction = None;
@@ -113,6 +109,16 @@ pub(crate) fn entry(process: &Process, head: &Head, place: &Place, visitor: &mut
     }
     let speaker = Speaker { dialect, given: Arc::new(given.into()) };
     Entry { speaker, client_id, health, identity, introduction, refused }
+}
+
+/// Whose token it is that somebody shows at an upgrade, noted for the audit.
+pub(crate) fn known(process: &Process, token: &str, visitor: &mut Visitor) -> Result<Identity, Refused> {
+    let identity = process.identify(token, process.clock.now().unix_ms);
+    let identity = identity.map_err(|rejection| Refused::new(rejection.code, rejection.message))?;
+    if process.audit.is_kept() {
+        visitor.showed(token);
+    }
+    Ok(identity)
 }
 
 /// Decides about somebody whose token is good; its role may become less.

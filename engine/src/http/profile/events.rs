@@ -44,9 +44,7 @@ pub(crate) async fn events(
     let doer = Doer { handle, process, head, caller: &caller, public: false };
     let Value::Array(events) = body else {
         return Next::Respond(match event(&doer, connection, profile, body).await {
-            Ok((done, reply)) => {
-                Response::json(StatusCode::OK, &reply.unwrap_or_else(|| json!({ "done": done })))
-            }
+            Ok(answers) => Response::json(StatusCode::OK, &told(answers)),
             Err(response) => response,
         });
     };
@@ -57,7 +55,7 @@ pub(crate) async fn events(
     let mut answers = Vec::new();
     for one in events {
         match event(&doer, connection, profile, one).await {
-            Ok((done, reply)) => answers.push(reply.unwrap_or_else(|| json!({ "done": done }))),
+            Ok(said) => answers.push(told(said)),
             Err(response) if answers.is_empty() => return Next::Respond(response),
             // Those before it are done: the list says where it ended.
             Err(response) => {
@@ -69,6 +67,11 @@ pub(crate) async fn events(
     Next::Respond(Response::json(StatusCode::OK, &answers.into()))
 }
 
+/// What a backend is told of one event.
+fn told((done, reply): (Vec<Value>, Option<Value>)) -> Value {
+    reply.unwrap_or_else(|| json!({ "done": done }))
+}
+
 /// Does what an event means: the engine's answers, and what the backend is answered.
 pub(super) async fn event(
     doer: &Doer<'_>,
@@ -78,10 +81,10 @@ pub(super) async fn event(
 ) -> Result<(Vec<Value>, Option<Value>), Response> {
     let profiles = &doer.process.config.profiles;
     let now_unix_ms = doer.process.clock.now().unix_ms;
-    let understood =
+    let mut understood =
         profiles.understand(profile, event, now_unix_ms).map_err(|refusal| service::refused(&refusal))?;
     let mut done = Vec::new();
-    for command in understood.commands.clone() {
+    for command in std::mem::take(&mut understood.commands) {
         done.push(doer.command(connection, command).await?);
     }
     let reply = profiles.reply(profile, understood, &done);

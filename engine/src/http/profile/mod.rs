@@ -23,7 +23,7 @@ use crate::percent;
 use crate::process::Process;
 use crate::shard::Handle;
 
-pub(crate) use entry::{Entry, Introduction, Refused, claims, entry, first_token, frames};
+pub(crate) use entry::{Entry, Introduction, Refused, claims, entry, first_token, frames, known};
 pub(crate) use events::events;
 
 /// Whether some profile answers at a path.

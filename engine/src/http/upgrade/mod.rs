@@ -3,6 +3,8 @@
 mod handshake;
 mod query;
 
+pub(crate) use query::METADATA_BYTES_MAX;
+
 use std::sync::Arc;
 
 use fanfare_core::{Identity, Opening};
@@ -165,12 +167,11 @@ fn at_profile(mut opening: Opening, entry: profile::Entry) -> (Opening, Option<R
     opening.health = entry.health;
     opening.identity = entry.identity;
     opening.speaker = Some(entry.speaker);
-    if let Some(Introduction { given, rooms, commands }) = entry.introduction {
+    if let Some(Introduction { rooms, commands, .. }) = entry.introduction {
         let recovers = |join: &Join| opening.rooms.iter().any(|of| of.room == join.room);
         let rooms: Vec<Join> = rooms.into_iter().filter(|join| !recovers(join)).collect();
         opening.rooms.extend(rooms);
         opening.requests = commands;
-        opening.speaker.iter_mut().for_each(|speaker| speaker.given = Arc::new(given.clone()));
     }
     (opening, entry.refused.or(refused))
 }
@@ -188,14 +189,9 @@ fn authenticate(
             return (None, Some(Refused::new(Code::AuthenticationFailed, error.to_string())));
         }
     };
-    match process.identify(&token, process.clock.now().unix_ms) {
-        Ok(identity) => {
-            if process.audit.is_kept() {
-                visitor.showed(&token);
-            }
-            (Some(identity), None)
-        }
-        Err(rejection) => (None, Some(Refused::new(rejection.code, rejection.message))),
+    match profile::known(process, &token, visitor) {
+        Ok(identity) => (Some(identity), None),
+        Err(refused) => (None, Some(refused)),
     }
 }
 

@@ -14,7 +14,7 @@ const QUERY_ROOMS_MAX: usize = 32;
 /// What follows the client id in a text to come back with.
 const RESUME_WORD_BYTES_MAX: usize = 32;
 /// Longest metadata in a query, decoded.
-const METADATA_BYTES_MAX: usize = 4_096;
+pub(crate) const METADATA_BYTES_MAX: usize = 4_096;
 
 /// Client id, rooms and metadata of the query, as far as its parameters are read. Metadata is checked and not kept: nothing reads
 /// it yet.
