@@ -29,7 +29,12 @@ pub(crate) fn setup() -> (i32, String) {
 }
 
 fn python(arguments: &[&str]) {
-    let output = Command::new(target().join("venv/bin/python")).args(arguments).output().unwrap();
+    succeeds(Command::new(target().join("venv/bin/python")).args(arguments));
+}
+
+/// Runs something to its end, which is to be a good one.
+pub(crate) fn succeeds(command: &mut Command) {
+    let output = command.output().unwrap();
     let told = [output.stdout, output.stderr].concat();
     let told = String::from_utf8_lossy(&told);
     eprintln!("{told}");

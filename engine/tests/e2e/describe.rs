@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::conformance::{script, setup, target};
+use crate::conformance::{script, setup, succeeds, target};
 use crate::support::{Client, Server, request, token};
 
 /// Rooms of every kind, and everything on that has paths.
@@ -41,12 +41,6 @@ pub(crate) fn npm(name: &str, version: &str) -> Option<std::path::PathBuf> {
         }
     }
     Some(library)
-}
-
-fn succeeds(command: &mut Command) {
-    let output = command.output().unwrap();
-    let told = [output.stdout, output.stderr].concat();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&told));
 }
 
 /// JSON Schema cannot say how many bytes a value may take: where that is bounded, good values may be refused.

@@ -11,14 +11,18 @@ fn publish(by: &mut Client, members: Value) -> Value {
     by.ask(command)
 }
 
+/// A nurse at a client id that is known.
+fn here(server: &Server) -> Client {
+    let bearer = format!("Bearer {}", crate::support::token("ada", "nurse", json!({})));
+    Client::welcomed(server, "/v1/ws?client_id=here", &[("authorization", &bearer)])
+}
+
 #[test]
 fn each_target_reaches_whom_it_names_and_nobody_else() {
     for options in deployments() {
         let server = Server::start(options);
         let mut admin = Client::join_server(&server, "root", "admin");
-        let path = "/v1/ws?client_id=here";
-        let bearer = format!("Bearer {}", crate::support::token("ada", "nurse", json!({})));
-        let mut ada = Client::welcomed(&server, path, &[("authorization", &bearer)]);
+        let mut ada = here(&server);
         let mut ada_too = Client::packed(&server, "ada", "nurse");
         let mut bob = Client::join_server(&server, "bob", "doctor");
         for (target, reached) in [
@@ -82,9 +86,7 @@ fn the_answer_tells_how_many_were_there() {
     for options in deployments() {
         let server = Server::start(options);
         let mut admin = Client::join_server(&server, "root", "admin");
-        let path = "/v1/ws?client_id=here";
-        let bearer = format!("Bearer {}", crate::support::token("ada", "nurse", json!({})));
-        let mut ada = Client::welcomed(&server, path, &[("authorization", &bearer)]);
+        let mut ada = here(&server);
         let mut too = Client::packed(&server, "ada", "nurse");
         let mut bob = Client::join_server(&server, "bob", "doctor");
         for client in [&mut admin, &mut ada, &mut too] {

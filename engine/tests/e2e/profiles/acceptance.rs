@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::conformance::{setup, target};
+use crate::conformance::{setup, succeeds, target};
 
 /// Plays one application. What ran and how it went is in `target/acceptance`.
 fn play(profile: &str) {
@@ -20,18 +20,12 @@ fn play(profile: &str) {
     assert!(!files.is_empty(), "nothing plays {profile}");
     let results = target().join("acceptance");
     std::fs::create_dir_all(&results).unwrap();
-    let output = Command::new(target().join("venv/bin/python"))
+    let mut pytest = Command::new(target().join("venv/bin/python"));
+    pytest
         .args(["-B", "-m", "pytest", "--junitxml"])
         .arg(results.join(format!("{profile}.xml")))
-        .args(&files)
-        .current_dir(&folder)
-        .env("FANFARE_BINARY", env!("CARGO_BIN_EXE_fanfare"))
-        .output()
-        .unwrap();
-    let told = [output.stdout, output.stderr].concat();
-    let told = String::from_utf8_lossy(&told);
-    eprintln!("{told}");
-    assert!(output.status.success(), "{told}");
+        .args(&files);
+    succeeds(pytest.current_dir(&folder).env("FANFARE_BINARY", env!("CARGO_BIN_EXE_fanfare")));
 }
 
 #[test]

@@ -105,15 +105,6 @@ fn car(server: &Server, name: &str, role: &str) -> Client {
     car
 }
 
-fn of_type(client: &mut Client, kind: &str) -> Value {
-    loop {
-        let message = client.receive().unwrap();
-        if message["type"] == kind {
-            return message;
-        }
-    }
-}
-
 #[test]
 fn clients_of_another_wire_and_of_the_engines_share_a_room() {
     for options in deployments() {
@@ -122,14 +113,14 @@ fn clients_of_another_wire_and_of_the_engines_share_a_room() {
         native.join("ride:7");
         let (mut one, mut two) = (car(&server, "one", "driver"), car(&server, "two", "driver"));
         one.send(&json!({"type": "where", "lat": 1.5, "lon": 2, "extra": "is not passed on"}));
-        assert_eq!(of_type(&mut one, "noted"), json!({"type": "noted", "number": 1, "lat": 1.5}));
-        let position = of_type(&mut two, "position");
+        assert_eq!(one.until("noted"), json!({"type": "noted", "number": 1, "lat": 1.5}));
+        let position = two.until("position");
         let at = position["at"].as_str().unwrap();
         assert_eq!(
             position,
             json!({"type": "position", "car": "one", "lat": 1.5, "lon": 2, "at": at, "number": 1})
         );
-        let moved = of_type(&mut native, "moved");
+        let moved = native.until("moved");
         assert_eq!(moved["data"], json!({"car": "one", "lat": 1.5, "lon": 2}));
         // What was published passes as it was written, whatever stands around it.
         let odd = r#"{"big":12345678901234567890123,"dup":1.50,"type":"mine","at":0}"#;
@@ -174,7 +165,7 @@ fn a_message_is_encoded_once_for_each_form_and_never_for_each_client() {
     for n in 0..10 {
         natives[0].publish("ride:7", json!({"n": n}));
     }
-    cars.iter_mut().for_each(|car| drop((0..10).map(|_| of_type(car, "say")).collect::<Vec<_>>()));
+    cars.iter_mut().for_each(|car| drop((0..10).map(|_| car.until("say")).collect::<Vec<_>>()));
     let after = eventually("all counted", || Some(encoded()).filter(|now| *now >= before + 20.0));
     assert!(after <= before + 20.0, "two forms of ten messages: {before} -> {after}");
 }
@@ -266,12 +257,12 @@ fn nothing_is_done_after_a_command_that_was_refused() {
         let (mut guest, mut driver) = (car(&server, "guest", "guest"), car(&server, "driver", "driver"));
         guest.send(&json!({"type": "park"}));
         guest.send(&json!({"type": "where", "lat": 1, "lon": 1}));
-        assert_eq!(of_type(&mut guest, "error")["code"], 4013);
-        assert_eq!(of_type(&mut guest, "noted")["number"], 1, "`parked` was not published");
+        assert_eq!(guest.until("error")["code"], 4013);
+        assert_eq!(guest.until("noted")["number"], 1, "`parked` was not published");
         driver.send(&json!({"type": "park"}));
         driver.send(&json!({"type": "where", "lat": 1, "lon": 1}));
-        assert_eq!(of_type(&mut driver, "parking"), json!({"type": "parking"}));
-        assert_eq!(of_type(&mut driver, "noted")["number"], 3, "and what came later waited");
+        assert_eq!(driver.until("parking"), json!({"type": "parking"}));
+        assert_eq!(driver.until("noted")["number"], 3, "and what came later waited");
     }
 }
 
@@ -293,7 +284,7 @@ fn bad_messages_are_refused_by_field_and_rule_and_the_connection_lives_on() {
         (&deep, Value::Null, ""),
     ] {
         car.socket.send(tungstenite::Message::text(text)).unwrap();
-        let error = of_type(&mut car, "error");
+        let error = car.until("error");
         assert_eq!(
             (&error["code"], &error["details"]["field"]),
             (&json!(4005), &field),
@@ -302,9 +293,9 @@ fn bad_messages_are_refused_by_field_and_rule_and_the_connection_lives_on() {
         assert!(error["message"].as_str().unwrap().contains(word), "{text:.60}: {error}");
     }
     car.socket.send(tungstenite::Message::binary(vec![1, 2, 3])).unwrap();
-    assert!(of_type(&mut car, "error")["message"].as_str().unwrap().contains("texts"));
+    assert!(car.until("error")["message"].as_str().unwrap().contains("texts"));
     car.send(&json!({"type": "where", "lat": 1, "lon": 1}));
-    assert_eq!(of_type(&mut car, "noted")["number"], 1);
+    assert_eq!(car.until("noted")["number"], 1);
 }
 
 #[test]
