@@ -35,20 +35,7 @@ impl Shard {
             key: 0,
             expires_at_unix_ms: u64::MAX,
         };
-        let opening = Opening {
-            head: Vec::new(),
-            encoding: Encoding::Json,
-            window: None,
-            client_id: None,
-            rooms: Vec::new(),
-            inbox: None,
-            resume: None,
-            identity: Some(identity),
-            bare: false,
-            health: false,
-            requests: Vec::new(),
-            speaker: None,
-        };
+        let opening = Opening { identity: Some(identity), ..Opening::new(Encoding::Json) };
         let id = self.core.open(self.now, opening, &mut self.effects);
         self.command(id, Command::Join(Join { room: room("room:1"), recover: None, last: None }));
         self.effects.facts.clear();

@@ -52,6 +52,27 @@ pub struct Opening {
     pub speaker: Option<Speaker>,
 }
 
+impl Opening {
+    /// One that asks for nothing and brings no token.
+    #[must_use]
+    pub const fn new(encoding: Encoding) -> Self {
+        Self {
+            head: Vec::new(),
+            encoding,
+            window: None,
+            client_id: None,
+            rooms: Vec::new(),
+            inbox: None,
+            resume: None,
+            identity: None,
+            bare: false,
+            health: false,
+            requests: Vec::new(),
+            speaker: None,
+        }
+    }
+}
+
 /// One thing that happened.
 #[derive(Debug)]
 pub enum Input {

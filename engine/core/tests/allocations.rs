@@ -57,20 +57,7 @@ impl Shard {
             key: 0,
             expires_at_unix_ms: u64::MAX,
         };
-        let opening = Opening {
-            head: Vec::new(),
-            encoding,
-            window,
-            client_id: None,
-            rooms: Vec::new(),
-            inbox: None,
-            resume: None,
-            identity: Some(identity),
-            bare: false,
-            health: false,
-            requests: Vec::new(),
-            speaker: None,
-        };
+        let opening = Opening { window, identity: Some(identity), ..Opening::new(encoding) };
         let id = self.core.open(self.now, opening, &mut self.effects);
         let join = Join { room: room(), recover: None, last: None };
         self.command(id, Command::Join(join));

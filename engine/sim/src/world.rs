@@ -210,20 +210,7 @@ impl World {
             key: 0,
             expires_at_unix_ms: self.now.unix_ms + 3_600_000,
         };
-        let mut opening = Opening {
-            head: Vec::new(),
-            encoding: Encoding::Json,
-            window: None,
-            client_id: None,
-            rooms: Vec::new(),
-            inbox: None,
-            resume: None,
-            identity: Some(identity),
-            bare: false,
-            health: false,
-            requests: Vec::new(),
-            speaker: None,
-        };
+        let mut opening = Opening { identity: Some(identity), ..Opening::new(Encoding::Json) };
         change(&mut opening);
         let id = self.cores[shard].open(self.now, opening, &mut self.effects[shard]);
         let client = self.clients.len();

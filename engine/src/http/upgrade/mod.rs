@@ -112,20 +112,7 @@ fn decide(process: &Process, request: &Head, place: Option<&Place>) -> Result<Ac
     if write_response(&mut head, &answer).is_err() {
         return Err(("internal", Response::error(StatusCode::INTERNAL_SERVER_ERROR, "the answer failed")));
     }
-    let opening = Opening {
-        head,
-        encoding,
-        window,
-        client_id: None,
-        rooms: Vec::new(),
-        inbox: None,
-        resume: None,
-        identity: None,
-        bare: echo || is_tail,
-        health: false,
-        requests: Vec::new(),
-        speaker: None,
-    };
+    let opening = Opening { head, window, bare: echo || is_tail, ..Opening::new(encoding) };
     let mut visitor = process.audit.visitor(request);
     if echo || is_tail {
         let echo = echo.then(|| window.map_or(0, |window| window.bits));
