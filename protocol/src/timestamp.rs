@@ -10,19 +10,22 @@ pub fn rfc3339(unix_ms: u64) -> [u8; 24] {
     let (year, month, day) = date(unix_ms / MS_PER_DAY);
     let ms_of_day = unix_ms % MS_PER_DAY;
     let mut text = *b"0000-00-00T00:00:00.000Z";
-    digits(&mut text[0..4], year);
-    digits(&mut text[5..7], month);
-    digits(&mut text[8..10], day);
-    digits(&mut text[11..13], ms_of_day / 3_600_000);
-    digits(&mut text[14..16], ms_of_day / 60_000 % 60);
-    digits(&mut text[17..19], ms_of_day / 1_000 % 60);
-    digits(&mut text[20..23], ms_of_day % 1_000);
+    let mut pair = |at: usize, number: u64| text[at..at + 2].copy_from_slice(&two_digits(number));
+    pair(0, year / 100);
+    pair(2, year % 100);
+    pair(5, month);
+    pair(8, day);
+    pair(11, ms_of_day / 3_600_000);
+    pair(14, ms_of_day / 60_000 % 60);
+    pair(17, ms_of_day / 1_000 % 60);
+    pair(20, ms_of_day % 1_000 / 10);
+    text[22] = two_digits(ms_of_day % 10)[1];
     text
 }
 
 /// The same as a text of its own.
 pub fn rfc3339_text(unix_ms: u64) -> String {
-    rfc3339(unix_ms).iter().copied().map(char::from).collect()
+    String::from_utf8_lossy(&rfc3339(unix_ms)).into_owned()
 }
 
 /// Year, month and day of a number of days since 1970, in the Gregorian calendar.
@@ -109,11 +112,10 @@ fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
     (date(days) == (year, month, day)).then_some(days)
 }
 
-fn digits(place: &mut [u8], mut number: u64) {
-    for digit in place.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
-    }
+/// Without a loop, since every envelope has a time in it: loops made it a quarter of what an envelope costs.
+fn two_digits(number: u64) -> [u8; 2] {
+    debug_assert!(number < 100);
+    [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]
 }
 
 #[cfg(test)]
