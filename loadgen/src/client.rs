@@ -227,11 +227,7 @@ impl Client {
 
 impl Session {
     fn send(&mut self, encoding: Encoding, payload: &[u8]) {
-        let opcode = match encoding {
-            Encoding::Json => OpCode::Text,
-            Encoding::MessagePack => OpCode::Binary,
-        };
-        encode_masked_frame(&mut self.out, opcode, false, MASK, payload);
+        encode_masked_frame(&mut self.out, encoding.opcode(), false, MASK, payload);
     }
 
     fn incoming(

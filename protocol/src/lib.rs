@@ -19,6 +19,7 @@ pub mod code;
 mod codec;
 pub mod deflate;
 mod dialect;
+mod encoding;
 pub mod json;
 pub mod limits;
 mod malformed;
@@ -31,8 +32,9 @@ pub mod ws;
 
 pub use code::Code;
 pub use dialect::{DIALECTS_MAX, Dialect, Dialects, Emit, Listener, Pace, Speaker};
+pub use encoding::Encoding;
 pub use name::{EventName, RoomName};
-pub use wire::{Body, Command, Encoding, Message, Publish, Refusal, Reply, Request, Target};
+pub use wire::{Body, Command, Message, Publish, Refusal, Reply, Request, Target};
 
 /// Signs tokens (HS256) in development mode, where the server listens on loopback only. Everybody knows it, on
 /// purpose: server, command line and load generator agree without any configuration.

@@ -36,10 +36,7 @@ fn a_message_on_the_wire() {
     json::encode_message(&message(&body), &mut out);
     let expected = r#"{"type":"say","room":"chat:1","offset":17,"epoch":"k3f9","message_id":"01J","timestamp":"2025-11-20T10:30:00.123Z","user_id":"u1","data":{"a" : [1,2.50]}}"#;
     assert_eq!(str::from_utf8(&out).unwrap(), expected);
-    both(|encoding, out| match encoding {
-        Encoding::Json => json::encode_message(&message(&body), out),
-        Encoding::MessagePack => msgpack::encode_message(&message(&body), out),
-    });
+    both(|encoding, out| encoding.encode_message(&message(&body), out));
 }
 
 #[test]
@@ -47,10 +44,7 @@ fn a_message_tells_its_priority_unless_it_is_the_lowest() {
     let body = Body::Json(Bytes::from_static(b"1"));
     let written = |priority| {
         let message = Message { priority, ..message(&body) };
-        both(|encoding, out| match encoding {
-            Encoding::Json => json::encode_message(&message, out),
-            Encoding::MessagePack => msgpack::encode_message(&message, out),
-        })
+        both(|encoding, out| encoding.encode_message(&message, out))
     };
     assert_eq!(written(0).get("priority"), None);
     assert_eq!(written(9)["priority"], 9);
@@ -64,10 +58,7 @@ fn a_signal_has_no_place() {
     let body = Body::Json(Bytes::from_static(b"1"));
     let written = both(|encoding, out| {
         let signal = Message { offset: 0, epoch: "", message_id: "", ..message(&body) };
-        match encoding {
-            Encoding::Json => json::encode_message(&signal, out),
-            Encoding::MessagePack => msgpack::encode_message(&signal, out),
-        }
+        encoding.encode_message(&signal, out);
     });
     let expected = json!({
         "type": "say", "room": "chat:1", "timestamp": "2025-11-20T10:30:00.123Z", "user_id": "u1", "data": 1,
@@ -79,12 +70,7 @@ fn a_signal_has_no_place() {
 fn replies_on_the_wire() {
     let position = Position { epoch: "e".into(), offset: 3 };
     let id = CommandId::Text("a\"b".into());
-    let written = |reply: Reply<'_>| {
-        both(|encoding, out| match encoding {
-            Encoding::Json => json::encode_reply(&reply, Some(&id), out),
-            Encoding::MessagePack => msgpack::encode_reply(&reply, Some(&id), out),
-        })
-    };
+    let written = |reply: Reply<'_>| both(|encoding, out| encoding.encode_reply(&reply, Some(&id), out));
     assert_eq!(
         written(Reply::Joined {
             room: "r",
@@ -232,10 +218,7 @@ proptest! {
     fn any_text_survives_the_wire(text in "\\PC{0,30}|[\\x00-\\x7f]{0,30}") {
         let written = both(|encoding, out| {
             let reply = Reply::Error { code: fanfare_protocol::Code::Forbidden, message: &text, field: None };
-            match encoding {
-                Encoding::Json => json::encode_reply(&reply, None, out),
-                Encoding::MessagePack => msgpack::encode_reply(&reply, None, out),
-            }
+            encoding.encode_reply(&reply, None, out);
         });
         prop_assert_eq!(&written["message"], &Value::from(text));
     }
@@ -248,10 +231,7 @@ proptest! {
     ) {
         let number = id.map(CommandId::Number);
         let reply = Reply::Left { room: &room, member };
-        let written = both(|encoding, out| match encoding {
-            Encoding::Json => json::encode_reply(&reply, number.as_ref(), out),
-            Encoding::MessagePack => msgpack::encode_reply(&reply, number.as_ref(), out),
-        });
+        let written = both(|encoding, out| encoding.encode_reply(&reply, number.as_ref(), out));
         let mut expected = json!({"type": "left", "room": room, "member": member});
         if let Some(id) = id {
             expected["id"] = json!(id);

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use fanfare_protocol::deflate::Deflater;
 use fanfare_protocol::ws::{self, OpCode};
-use fanfare_protocol::{Dialects, Encoding, Message, json, msgpack};
+use fanfare_protocol::{Dialects, Encoding, Message};
 use smallvec::SmallVec;
 
 use crate::class::Class;
@@ -72,10 +72,7 @@ impl Encoder {
                 continue;
             }
             self.payload.clear();
-            match encoding {
-                Encoding::Json => json::encode_message(message, &mut self.payload),
-                Encoding::MessagePack => msgpack::encode_message(message, &mut self.payload),
-            }
+            encoding.encode_message(message, &mut self.payload);
             self.encoded += 1;
             frames.is_plain(encoding, ws::header_len(self.payload.len()) + self.payload.len());
             self.spoken.clear();
@@ -189,16 +186,8 @@ fn deflater(all: &mut SmallVec<[(u32, u8, Box<Deflater>); 1]>, level: u32, bits:
     &mut all[at].2
 }
 
-/// The opcode that carries an encoding.
-pub(crate) fn opcode(encoding: Encoding) -> OpCode {
-    match encoding {
-        Encoding::Json => OpCode::Text,
-        Encoding::MessagePack => OpCode::Binary,
-    }
-}
-
 fn frame(encoding: Encoding, rsv1: bool, payload: &[u8]) -> Bytes {
     let mut bytes = Vec::with_capacity(ws::header_len(payload.len()) + payload.len());
-    ws::encode_frame(&mut bytes, opcode(encoding), rsv1, payload);
+    ws::encode_frame(&mut bytes, encoding.opcode(), rsv1, payload);
     bytes.into()
 }

@@ -5,10 +5,10 @@
 
 use std::borrow::Cow;
 
+use crate::Encoding;
 use crate::codec::source::{Shape, Source, Value};
 use crate::limits::USERS_MAX;
 use crate::malformed::Malformed;
-use crate::wire::Encoding;
 
 /// A list of texts.
 #[derive(Debug, Default)]

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::Encoding;
 use crate::codec::check::{self, Fault};
 use crate::codec::fields::{Fields, Texts};
 use crate::codec::source::Value;
@@ -9,7 +10,7 @@ use crate::limits::{
     KEY_CHARS_MAX, MESSAGE_ID_CHARS_MAX, PRIORITY_MAX, ROLES_MAX, TTL_SECONDS_MAX, USERS_MAX,
 };
 use crate::name::{EventName, check_id};
-use crate::wire::{Body, Encoding, Publish, Target};
+use crate::wire::{Body, Publish, Target};
 
 /// Checks a publish.
 ///

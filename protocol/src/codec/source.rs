@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::Encoding;
 use crate::malformed::Malformed;
-use crate::wire::Encoding;
 
 /// What a value is, as far as it decides how to read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,10 +8,10 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+use crate::Encoding;
 use crate::codec::source::{Shape, Source, Value};
 use crate::limits::JSON_DEPTH_MAX;
 use crate::malformed::Malformed;
-use crate::wire::Encoding;
 
 /// A place in JSON text.
 #[derive(Debug)]

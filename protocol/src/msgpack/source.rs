@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use rmp::Marker;
 
+use crate::Encoding;
 use crate::codec::source::{Shape, Source, Value};
 use crate::limits::JSON_DEPTH_MAX;
 use crate::malformed::Malformed;
-use crate::wire::Encoding;
 
 /// A place in MessagePack bytes.
 #[derive(Debug)]

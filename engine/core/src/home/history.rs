@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use fanfare_protocol::wire::{History, Position};
-use fanfare_protocol::{Encoding, Reply, RoomName, json, msgpack};
+use fanfare_protocol::{Encoding, Reply, RoomName, json};
 
 use crate::effect::Effects;
 use crate::home::HomeRooms;
@@ -37,10 +37,7 @@ impl HomeRooms {
             Vec::with_capacity(128 + messages.iter().map(|message| message.len() + 1).sum::<usize>());
         let (to, message) = match asker {
             Asker::Connection(address, encoding, command) => {
-                match encoding {
-                    Encoding::Json => json::encode_reply(&reply, command.as_ref(), &mut payload),
-                    Encoding::MessagePack => msgpack::encode_reply(&reply, command.as_ref(), &mut payload),
-                }
+                encoding.encode_reply(&reply, command.as_ref(), &mut payload);
                 (address.shard, ToLocal::Reply(address.connection, Bytes::from(payload)))
             }
             Asker::Http(shard, request) => {
@@ -92,9 +89,6 @@ struct Page {
 fn encode(kept: &Kept, room: &RoomName, epoch: &str, encoding: Encoding) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(kept.entry.body.len() + 256);
     let message = kept.entry.message(room, epoch);
-    match encoding {
-        Encoding::Json => json::encode_message(&message, &mut bytes),
-        Encoding::MessagePack => msgpack::encode_message(&message, &mut bytes),
-    }
+    encoding.encode_message(&message, &mut bytes);
     bytes
 }

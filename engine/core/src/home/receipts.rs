@@ -1,7 +1,7 @@
 //! Rooms that remember their readers: who comes and goes, what they acknowledge, what is sent again and what is given up.
 
 use bytes::Bytes;
-use fanfare_protocol::{Code, Encoding, Refusal, Reply, json, msgpack};
+use fanfare_protocol::{Code, Refusal, Reply};
 
 use crate::class::Class;
 use crate::durable::{DeadLetter, Subscriber, Write};
@@ -147,10 +147,7 @@ impl HomeRooms {
             Err((field, message)) => Reply::Error { code: Code::InvalidMessage, message, field: Some(field) },
         };
         let mut payload = Vec::with_capacity(96);
-        match encoding {
-            Encoding::Json => json::encode_reply(&reply, Some(&command), &mut payload),
-            Encoding::MessagePack => msgpack::encode_reply(&reply, Some(&command), &mut payload),
-        }
+        encoding.encode_reply(&reply, Some(&command), &mut payload);
         out.send(from.shard, Mesh::Local(ToLocal::Reply(from.connection, Bytes::from(payload))));
     }
 

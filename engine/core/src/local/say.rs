@@ -5,15 +5,12 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use fanfare_protocol::wire::{CommandId, Join};
-use fanfare_protocol::{
-    Code, Dialect, Encoding, Message, Refusal, Reply, Request, RoomName, json, msgpack, ws,
-};
+use fanfare_protocol::{Code, Dialect, Message, Refusal, Reply, Request, RoomName, ws};
 use serde_json::Value;
 
 use crate::class::Class;
 use crate::close::Close;
 use crate::effect::Effects;
-use crate::encoder::opcode;
 use crate::fact::{FactKind, Label};
 use crate::id::{ConnectionId, Epoch};
 use crate::local::connection::State;
@@ -34,10 +31,7 @@ impl Local {
             self.heard_answer(id, command, reply);
         }
         let mut payload = Vec::with_capacity(128);
-        match encoding {
-            Encoding::Json => json::encode_reply(reply, command, &mut payload),
-            Encoding::MessagePack => msgpack::encode_reply(reply, command, &mut payload),
-        }
+        encoding.encode_reply(reply, command, &mut payload);
         self.finished_reply(id, &payload);
     }
 
@@ -51,7 +45,7 @@ impl Local {
             self.say_in_dialect(id, payload);
             return;
         }
-        let opcode = opcode(connection.class.encoding());
+        let opcode = connection.class.encoding().opcode();
         self.write(id.slot, |bytes| ws::encode_frame(bytes, opcode, false, payload));
     }
 
@@ -164,10 +158,7 @@ impl Local {
             body: &whisper.body,
         };
         let mut payload = Vec::with_capacity(128);
-        match connection.class.encoding() {
-            Encoding::Json => json::encode_message(&message, &mut payload),
-            Encoding::MessagePack => msgpack::encode_message(&message, &mut payload),
-        }
+        connection.class.encoding().encode_message(&message, &mut payload);
         self.finished_reply(id, &payload);
     }
 
@@ -226,16 +217,13 @@ pub(crate) fn gap(
     let epoch = epoch.to_string();
     let gap = Reply::Gap { room: room.as_str(), epoch: &epoch, from, to };
     let (mut payload, mut frame) = (Vec::with_capacity(128), Vec::with_capacity(132));
-    match class.encoding() {
-        Encoding::Json => json::encode_reply(&gap, None, &mut payload),
-        Encoding::MessagePack => msgpack::encode_reply(&gap, None, &mut payload),
-    }
+    class.encoding().encode_reply(&gap, None, &mut payload);
     if let Some(dialect) = dialect_of(options, class) {
         dialect
             .message(&payload, &mut |opcode, payload| ws::encode_frame(&mut frame, opcode, false, payload));
     }
     if frame.is_empty() {
-        ws::encode_frame(&mut frame, opcode(class.encoding()), false, &payload);
+        ws::encode_frame(&mut frame, class.encoding().opcode(), false, &payload);
     }
     frame.into()
 }
