@@ -1,8 +1,9 @@
 //! Expressions of tables: MiniJinja's, with what wires need besides.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::LazyLock;
 
 use fanfare_protocol::name::{read_part, room_part};
 use minijinja::value::{Rest, Serde, ValueKind, merge_maps};
@@ -11,10 +12,17 @@ use regex_lite::Regex;
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
-/// Different regular expressions that are kept compiled.
+/// Different regular expressions that a thread keeps compiled.
 const PATTERNS_MAX: usize = 1_024;
 
+/// Words that are no names.
+const CONSTANTS: [&str; 6] = ["true", "True", "false", "False", "none", "None"];
+
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(environment);
+
+thread_local! {
+    static PATTERNS: RefCell<HashMap<String, Regex>> = RefCell::default();
+}
 
 /// What expressions see: names with values.
 #[derive(Clone, Debug)]
@@ -26,6 +34,31 @@ impl Scope {
         Self(Value::from(Serde(names)))
     }
 
+    /// Of names whose values are known already.
+    pub(crate) fn of(names: Vec<(&'static str, Value)>) -> Self {
+        Self(Value::from_pairs(names))
+    }
+
+    /// Of a JSON object; of none where it is no JSON.
+    pub(crate) fn read(json: &[u8]) -> Self {
+        serde_json::from_slice(json).map_or_else(|_| Self::of(Vec::new()), Self)
+    }
+
+    /// Several as one. A name that is in more than one is that of the last.
+    pub(crate) fn together<const N: usize>(scopes: [Self; N]) -> Self {
+        Self(merge_maps(scopes.map(|scope| scope.0)))
+    }
+
+    /// The value of a name, if it has one.
+    pub(crate) fn get(&self, name: &str) -> Option<Value> {
+        self.0.get_attr(name).ok().filter(|value| !value.is_undefined())
+    }
+
+    /// All of it as one value.
+    pub(crate) fn whole(&self) -> Value {
+        self.0.clone()
+    }
+
     /// The same with more names, which come first.
     pub(crate) fn with(&self, names: &serde_json::Map<String, Json>) -> Self {
         Self(merge_maps([self.0.clone(), Value::from(Serde(names))]))
@@ -35,6 +68,8 @@ impl Scope {
 /// One expression, compiled.
 pub(crate) struct Expression {
     text: Box<str>,
+    /// The names, one inside the other, where it is no more than that, as most are: looked up, nothing need be run.
+    path: Option<Box<[Box<str>]>>,
     compiled: minijinja::Expression<'static, 'static>,
 }
 
@@ -66,26 +101,42 @@ impl Expression {
                     error.detail().unwrap_or("it names a filter or a test that is none")
                 ))
             }
-            _ => Ok(Self { text: text.into(), compiled }),
+            _ => Ok(Self { text: text.into(), path: path(text), compiled }),
         }
     }
 
     /// The single name that it is, if it is no more than that.
     pub(crate) fn name(&self) -> Option<&str> {
-        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        self.text.bytes().all(is_name).then_some(&*self.text)
+        self.path.as_ref().filter(|path| path.len() == 1).map(|path| &*path[0])
     }
 
     /// What it gives; nothing where that is undefined, or where it cannot be told.
     pub(crate) fn eval(&self, scope: &Scope) -> Option<Json> {
-        let value = self.compiled.eval(scope.0.clone()).ok()?;
+        let value = self.value(scope)?;
         if value.is_undefined() { None } else { serde_json::to_value(&value).ok() }
     }
 
     /// Whether it holds. What cannot be told does not.
     pub(crate) fn holds(&self, scope: &Scope) -> bool {
-        self.compiled.eval(scope.0.clone()).is_ok_and(|value| value.is_true())
+        self.value(scope).is_some_and(|value| value.is_true())
     }
+
+    fn value(&self, scope: &Scope) -> Option<Value> {
+        match &self.path {
+            Some(path) => path.iter().try_fold(scope.0.clone(), |value, name| value.get_attr(name).ok()),
+            None => self.compiled.eval(scope.0.clone()).ok(),
+        }
+    }
+}
+
+/// The names of an expression like `data.user.id`.
+fn path(text: &str) -> Option<Box<[Box<str>]>> {
+    let is_name = |name: &str| {
+        name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            && name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+    };
+    (text.split('.').all(is_name) && !CONSTANTS.contains(&text))
+        .then(|| text.split('.').map(Box::from).collect())
 }
 
 fn environment() -> Environment<'static> {
@@ -166,18 +217,18 @@ fn uuid(value: Value) -> Value {
 
 /// Whether a regular expression fits somewhere. Matching takes time linear in the text.
 fn matching(text: Value, pattern: &str) -> bool {
-    static PATTERNS: LazyLock<Mutex<HashMap<String, Regex>>> = LazyLock::new(Mutex::default);
     let Some(text) = text.as_str() else { return false };
-    let mut patterns = PATTERNS.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(found) = patterns.get(pattern) {
-        return found.is_match(text);
-    }
-    let Ok(compiled) = Regex::new(pattern) else { return false };
-    let fits = compiled.is_match(text);
-    if patterns.len() < PATTERNS_MAX {
-        patterns.insert(pattern.to_owned(), compiled);
-    }
-    fits
+    PATTERNS.with_borrow_mut(|patterns| {
+        if let Some(found) = patterns.get(pattern) {
+            return found.is_match(text);
+        }
+        let Ok(compiled) = Regex::new(pattern) else { return false };
+        let fits = compiled.is_match(text);
+        if patterns.len() < PATTERNS_MAX {
+            patterns.insert(pattern.to_owned(), compiled);
+        }
+        fits
+    })
 }
 
 #[cfg(test)]
@@ -198,6 +249,35 @@ mod tests {
         assert_eq!(eval("data.n / data.m * 100", json!({"data": {"n": 1, "m": 4}})), Some(json!(25.0)));
         assert_eq!(eval("data.n / 0", json!({"data": {"n": 1}})).unwrap_or(Json::Null), Json::Null);
         assert_eq!(eval("'a' + 1", json!({})), None);
+    }
+
+    #[test]
+    fn a_path_gives_what_an_expression_gives() {
+        let names = json!({"a": {"b": {"c": [1, 2]}, "items": null}, "_x": 1.5, "n": u64::MAX});
+        for text in
+            ["a", "a.b", "a.b.c", "a.b.d", "a.b.d.e.f", "a.items", "a.b.c.length", "_x", "n", "n.x", "z"]
+        {
+            let Json::Object(of) = &names else { panic!("names are an object") };
+            let scope = Scope::new(of);
+            let (path, run) =
+                (Expression::parse(text).unwrap(), Expression::parse(&format!("({text})")).unwrap());
+            assert!(path.path.is_some() && run.path.is_none());
+            assert_eq!(path.eval(&scope), run.eval(&scope), "{text}");
+            assert_eq!(path.holds(&scope), run.holds(&scope), "{text}");
+        }
+        assert_eq!((eval("true", json!({})), eval("1.5", json!({}))), (Some(json!(true)), Some(json!(1.5))));
+    }
+
+    #[test]
+    fn names_of_the_last_scope_count() {
+        let scope = |names: Json| Scope::read(names.to_string().as_bytes());
+        let all =
+            Scope::together([scope(json!({"a": 1, "b": 1})), scope(json!({"b": {"c": 2}})), scope(json!(7))]);
+        let eval = |text| Expression::parse(text).unwrap().eval(&all);
+        assert_eq!(
+            (eval("a"), eval("b.c"), eval("a + b.c"), eval("d")),
+            (Some(json!(1)), Some(json!(2)), Some(json!(3)), None)
+        );
     }
 
     #[test]

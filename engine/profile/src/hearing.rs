@@ -59,7 +59,7 @@ impl Speech {
             let text = "this endpoint does not take messages of this `type`";
             return sink(Err(Refusal::invalid(None, Some("type"), text)));
         }
-        let names = listener_names(&self.tables, listener);
+        let names = listener_names(listener);
         let understood = match self.tables.understand(Who::Client, message, names) {
             Some(Ok(understood)) => understood,
             Some(Err(refusal)) => return sink(Err(refusal)),
@@ -115,7 +115,7 @@ impl Tables {
         };
         names.insert("data".to_owned(), message.get("data").cloned().unwrap_or_else(|| Map::new().into()));
         names.insert("message".to_owned(), message);
-        let scope = Scope::new(&names);
+        let scope = self.scope(&names);
         let fits = |of: &Hears| {
             let for_it = if who == Who::Client { of.client } else { of.backend };
             for_it && of.when.as_ref().is_none_or(|when| when.holds(&scope))
@@ -142,7 +142,7 @@ impl Tables {
         let Reply::Message(template) = &self.hears[understood.entry].reply else { return None };
         let mut names = understood.names;
         names.insert("done".to_owned(), done.to_vec().into());
-        template.give(&Scope::new(&names))
+        template.give(&self.scope(&names))
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::endpoint::Endpoint;
-use crate::expression::{Expression, Scope};
+use crate::expression::Expression;
 use crate::http::Route;
 use crate::problem::Problem;
 use crate::setting::{self, Setting};
@@ -99,9 +99,7 @@ impl Profile {
 
     /// The room patterns of a token that names none, where the profile has a rule for it.
     pub(crate) fn rooms_of_token(&self, claims: &Value) -> Option<Vec<String>> {
-        let names = [("claims", claims), ("setting", &self.tables.settings)];
-        let names = names.into_iter().map(|(name, value)| (name.to_owned(), value.clone())).collect();
-        let scope = Scope::new(&names);
+        let scope = self.tables.scope(&Map::from_iter([("claims".to_owned(), claims.clone())]));
         let rule = self.tokens.iter().find(|rule| rule.when.holds(&scope))?;
         let Some(Value::Array(rooms)) = rule.rooms.give(&scope) else { return Some(Vec::new()) };
         // A claim must not become a pattern.
@@ -120,8 +118,7 @@ fn engine_of(engine: Value, tables: &Tables) -> Result<Map<String, Value>, Probl
     if engine.is_null() {
         return Ok(Map::new());
     }
-    let names = Map::from_iter([("setting".to_owned(), tables.settings.clone())]);
-    match template(&engine, "engine")?.give(&Scope::new(&names)) {
+    match template(&engine, "engine")?.give(&tables.ground()) {
         Some(Value::Object(members)) => Ok(members),
         _ => Err(Problem::new("engine", "must be a table")),
     }

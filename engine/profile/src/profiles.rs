@@ -190,9 +190,7 @@ impl Profiles {
     /// It is refused.
     pub fn understand(&self, profile: usize, event: Value, now_unix_ms: u64) -> Result<Understood, Refusal> {
         let tables = &self.profiles[profile].tables;
-        let now = rfc3339_text(now_unix_ms);
-        let names = [("now", now.into()), ("setting", tables.settings.clone())];
-        let names = names.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let names = Map::from_iter([("now".to_owned(), rfc3339_text(now_unix_ms).into())]);
         tables.understand(Who::Backend, event, names).unwrap_or_else(|| Err(hearing::unknown()))
     }
 

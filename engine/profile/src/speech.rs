@@ -1,7 +1,9 @@
 //! What the clients of an endpoint are sent.
 
 use std::borrow::Cow;
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use fanfare_protocol::timestamp::rfc3339_text;
@@ -54,6 +56,9 @@ pub(crate) struct Speech {
 /// A message of the engine: its members, each as it was written.
 type Members<'m> = BTreeMap<Cow<'m, str>, &'m RawValue>;
 
+/// A scope that may be made only when somebody looks at it: most messages need none.
+type Seen<'s> = dyn Deref<Target = Scope> + 's;
+
 impl Dialect for Speech {
     fn message(&self, native: &[u8], emit: &mut Emit<'_>) {
         self.say(native, None, emit);
@@ -67,7 +72,7 @@ impl Dialect for Speech {
         let id = members.get("id").and_then(|id| serde_json::from_str::<Value>(id.get()).ok());
         let tag = id.as_ref().and_then(Value::as_str).and_then(Tag::read);
         let reply: Value = serde_json::from_slice(native).unwrap_or_default();
-        let mut scope = listener_names(&self.tables, listener);
+        let mut scope = listener_names(listener);
         if let Some(tag) = &tag {
             scope.insert("data".to_owned(), tag.message.get("data").cloned().unwrap_or_else(|| json!({})));
             scope.insert("message".to_owned(), tag.message.clone());
@@ -83,7 +88,7 @@ impl Dialect for Speech {
         if let Some(tag) = tag {
             match self.tables.hears.get(tag.entry).map(|entry| &entry.reply) {
                 Some(Reply::Message(template)) if tag.is_last => {
-                    return self.give(template, &Scope::new(&scope), emit);
+                    return self.give(template, &self.tables.scope(&scope), emit);
                 }
                 Some(Reply::Engine) if tag.is_last => {}
                 _ => return,
@@ -94,8 +99,8 @@ impl Dialect for Speech {
             untagged.as_object_mut().and_then(|members| members.remove("id"));
             plain = Cow::Owned(untagged.to_string().into_bytes());
         }
-        let scope = Scope::new(&scope);
-        let told = self.by_entries(&kind, &members, &|| scope.clone(), emit);
+        let scope = self.tables.scope(&scope);
+        let told = self.by_entries(&kind, &members, &&scope, emit);
         if !told && (id.is_some() || !QUIET.contains(&&*kind)) {
             self.emit(&plain, emit);
         }
@@ -106,9 +111,10 @@ impl Dialect for Speech {
         let found = found.or_else(|| self.tables.close.iter().find(|(code, _)| code.is_none()));
         let Some((_, close)) = found else { return (number, reason.to_owned().into()) };
         let text = self.tables.errors.get(&number);
+        let names = [("code", number.into()), ("reason", reason.into()), ("text", text.cloned().into())];
         let scope =
-            json!({ "code": number, "reason": reason, "text": text, "setting": self.tables.settings });
-        let given = close.reason.as_ref().and_then(|template| template.give(&scope_of(scope)));
+            self.tables.scope(&names.map(|(name, value)| (name.to_owned(), value)).into_iter().collect());
+        let given = close.reason.as_ref().and_then(|template| template.give(&scope));
         let mut reason =
             given.as_ref().and_then(Value::as_str).map_or_else(|| reason.to_owned(), str::to_owned);
         reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
@@ -147,7 +153,7 @@ impl Speech {
     /// Says what a message becomes: by the entries that are about it, else in the profile's shape.
     fn say(&self, native: &[u8], listener: Option<&Listener<'_>>, emit: &mut Emit<'_>) {
         let Some((kind, members)) = read(native) else { return };
-        let scope = || self.message_scope(native, listener);
+        let scope = LazyCell::new(|| self.message_scope(native, listener));
         if ANSWERS.contains(&&*kind) {
             // That something is missing is told between messages, to whoever it concerns.
             if !self.by_entries(&kind, &members, &scope, emit) {
@@ -167,30 +173,24 @@ impl Speech {
     }
 
     /// Says what the entries say that are about this. False: none is.
-    fn by_entries(
-        &self,
-        kind: &str,
-        members: &Members<'_>,
-        scope: &dyn Fn() -> Scope,
-        emit: &mut Emit<'_>,
-    ) -> bool {
+    fn by_entries(&self, kind: &str, members: &Members<'_>, scope: &Seen<'_>, emit: &mut Emit<'_>) -> bool {
         let mut entries = self.tables.says.iter().filter(|entry| entry.is_of(kind)).peekable();
         if entries.peek().is_none() {
             return false;
         }
-        let scope = scope();
+        let scope: &Scope = scope;
         let mut told = false;
         for entry in entries {
-            if !entry.when.as_ref().is_none_or(|when| when.holds(&scope)) {
+            if !entry.when.as_ref().is_none_or(|when| when.holds(scope)) {
                 continue;
             }
             told = true;
             if !entry.drop {
                 match &entry.each {
-                    None => self.by_entry(entry, kind, members, &scope, emit),
+                    None => self.by_entry(entry, kind, members, scope, emit),
                     Some(each) => {
                         for (number, item) in
-                            items(each.give(&scope).unwrap_or_default()).into_iter().enumerate()
+                            items(each.give(scope).unwrap_or_default()).into_iter().enumerate()
                         {
                             self.by_entry(entry, kind, members, &scope.with(&names(number, item)), emit);
                         }
@@ -222,7 +222,7 @@ impl Speech {
             None => members.get("data").map(|data| data.get()),
             Some(data) => data.as_deref(),
         };
-        self.write(kind, raw, body, besides, members, &|| scope.clone(), emit);
+        self.write(kind, raw, body, besides, members, &scope, emit);
     }
 
     /// Says whatever a template gives: one message, or a list of them.
@@ -244,19 +244,17 @@ impl Speech {
         body: Option<&str>,
         besides: &[(String, Template)],
         members: &Members<'_>,
-        scope: &dyn Fn() -> Scope,
+        scope: &Seen<'_>,
         emit: &mut Emit<'_>,
     ) {
         let mut written = Object::new();
         written.text("type", kind);
-        let (mut seen, mut taken) = (None, vec!["type"]);
+        let mut taken = vec!["type"];
         for (name, template) in besides {
             // Most are no more than a member of the engine's message.
             let value = match template.name().and_then(|name| members.get(name)) {
                 Some(raw) => Some(Cow::Borrowed(raw.get())),
-                None => {
-                    template.give(seen.get_or_insert_with(scope)).map(|value| Cow::Owned(value.to_string()))
-                }
+                None => template.give(scope).map(|value| Cow::Owned(value.to_string())),
             };
             if let Some(value) = value {
                 written.raw(name, &value);
@@ -294,8 +292,8 @@ impl Speech {
         scope.insert("details".to_owned(), details);
         scope.insert("code".to_owned(), number.into());
         scope.insert("text".to_owned(), text);
-        let scope = Scope::new(&scope);
-        if !self.by_entries("error", &Members::new(), &|| scope.clone(), emit) {
+        let scope = self.tables.scope(&scope);
+        if !self.by_entries("error", &Members::new(), &&scope, emit) {
             self.emit(fault.to_string().as_bytes(), emit);
         }
     }
@@ -307,33 +305,28 @@ impl Speech {
 
     /// What expressions about a message see.
     fn message_scope(&self, native: &[u8], listener: Option<&Listener<'_>>) -> Scope {
-        let mut names = match serde_json::from_slice(native) {
-            Ok(Value::Object(members)) => members,
-            _ => Map::new(),
-        };
-        if names.get("type").and_then(Value::as_str).is_some_and(|kind| ANSWERS.contains(&kind)) {
-            names.insert("reply".to_owned(), names.clone().into());
+        let message = Scope::read(native);
+        let mut names = Vec::new();
+        if message.get("type").is_some_and(|kind| kind.as_str().is_some_and(|kind| ANSWERS.contains(&kind))) {
+            names.push(("reply", message.whole()));
         }
-        if let Some(room) = names.get("room").and_then(Value::as_str) {
+        if let Some(room) = message.get("room").as_ref().and_then(|room| room.as_str()) {
             let (room_type, room_id) = room.split_once(':').unwrap_or(("", room));
-            let (room_type, room_id) = (Value::from(room_type), Value::from(room_id));
-            names.extend([("room_type".to_owned(), room_type), ("room_id".to_owned(), room_id)]);
+            names.extend([("room_type", room_type.into()), ("room_id", room_id.into())]);
         }
-        if let Some(listener) = listener {
-            let publisher = names.remove("user_id");
-            names.extend(listener_names(&self.tables, listener));
-            names.insert("user_id".to_owned(), publisher.unwrap_or_default());
-        }
-        if let Some(timestamp) = names.get("timestamp").cloned() {
-            names.insert("now".to_owned(), timestamp);
-        }
-        names.insert("setting".to_owned(), self.tables.settings.clone());
-        Scope::new(&names)
+        names.extend(message.get("timestamp").map(|timestamp| ("now", timestamp)));
+        let Some(listener) = listener else {
+            return Scope::together([message, Scope::of(names), self.tables.ground()]);
+        };
+        // Not the listener's but the publisher's, if there is one.
+        names.push(("user_id", message.get("user_id").unwrap_or_else(|| ().into())));
+        let of_listener = Scope::new(&listener_names(listener));
+        Scope::together([message, of_listener, Scope::of(names), self.tables.ground()])
     }
 }
 
 /// What expressions about one connection see.
-pub(crate) fn listener_names(tables: &Tables, listener: &Listener<'_>) -> Map<String, Value> {
+pub(crate) fn listener_names(listener: &Listener<'_>) -> Map<String, Value> {
     let mut names = match listener.given {
         Value::Object(given) => given.clone(),
         _ => Map::new(),
@@ -344,7 +337,6 @@ pub(crate) fn listener_names(tables: &Tables, listener: &Listener<'_>) -> Map<St
         ("user_id".to_owned(), listener.user_id.into()),
         ("role".to_owned(), listener.role.into()),
         ("now".to_owned(), now.into()),
-        ("setting".to_owned(), tables.settings.clone()),
     ]);
     names
 }
@@ -353,10 +345,6 @@ fn read(native: &[u8]) -> Option<(Cow<'_, str>, Members<'_>)> {
     let members: Members<'_> = serde_json::from_slice(native).ok()?;
     let kind: String = serde_json::from_str(members.get("type")?.get()).ok()?;
     Some((kind.into(), members))
-}
-
-fn scope_of(names: Value) -> Scope {
-    if let Value::Object(names) = names { Scope::new(&names) } else { Scope::new(&Map::new()) }
 }
 
 /// An object that is being written.

@@ -6,7 +6,7 @@ use fanfare_protocol::Code;
 use fanfare_protocol::code::CODES;
 use serde_json::{Map, Value};
 
-use crate::expression::Expression;
+use crate::expression::{Expression, Scope};
 use crate::field::Fields;
 use crate::pattern;
 use crate::problem::Problem;
@@ -18,6 +18,8 @@ use crate::template::Template;
 #[derive(Debug)]
 pub(crate) struct Tables {
     pub(crate) settings: Value,
+    /// The settings as expressions see them: made once, since every message is seen with them.
+    ground: Scope,
     pub(crate) hears: Vec<Hears>,
     pub(crate) shape: Shape,
     pub(crate) says: Vec<Says>,
@@ -95,6 +97,16 @@ impl Says {
 }
 
 impl Tables {
+    /// What expressions see: these names, and the settings.
+    pub(crate) fn scope(&self, names: &Map<String, Value>) -> Scope {
+        Scope::together([Scope::new(names), self.ground()])
+    }
+
+    /// The settings alone.
+    pub(crate) fn ground(&self) -> Scope {
+        self.ground.clone()
+    }
+
     pub(crate) fn new(table: &table::Table, settings: &[Setting]) -> Result<Self, Problem> {
         let settings: Map<String, Value> =
             settings.iter().map(|of| (of.name.clone(), of.value.clone())).collect();
@@ -103,6 +115,7 @@ impl Tables {
         let close = table.close.iter().map(|(code, of)| close(code, of));
         let number = |map: &str, code: &str| code_of(code).ok_or_else(|| bad_code(&format!("{map}.{code}")));
         Ok(Self {
+            ground: Scope::of(vec![("setting", Scope::new(&settings).whole())]),
             settings: Value::Object(settings),
             hears: hears.collect::<Result<_, _>>()?,
             shape: Shape {
