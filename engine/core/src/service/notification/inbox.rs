@@ -109,7 +109,7 @@ impl Inbox {
     /// Makes room: what is acknowledged goes first, then the oldest of the lowest priority.
     fn drop_least(&mut self, context: &mut Context<'_>) {
         let least = self.notes.values().min_by_key(|own| {
-            let (priority, sent_us, turn) = own.note.place();
+            let (priority, sent_us, turn, _) = own.note.place();
             (!own.acknowledged, priority.0, sent_us, turn)
         });
         let Some(id) = least.map(|own| own.note.id.clone()) else { return };
@@ -299,7 +299,7 @@ impl Inbox {
         let is_there = |note: &&Note| self.seen.get(&note.id).is_none_or(|seen| !seen.dismissed);
         let of_all = broadcasts.iter().filter(is_there).map(|note| (note, self.seen.contains_key(&note.id)));
         let mut all: Vec<_> = own.chain(of_all).collect();
-        all.sort_by_key(|(note, _)| note.place());
+        all.sort_by(|(one, _), (other, _)| one.place().cmp(&other.place()));
         all
     }
 }

@@ -107,9 +107,10 @@ impl Note {
         self.expires_ms <= now_ms
     }
 
-    /// What sorts notifications as they are told: the highest priority first, then the oldest.
-    pub(super) fn place(&self) -> (Reverse<u8>, u64, u64) {
-        (Reverse(self.priority), self.sent_us, self.turn)
+    /// What sorts notifications as they are told: the highest priority first, then the oldest. Two of one moment can come from
+    /// different shards: their ids decide.
+    pub(super) fn place(&self) -> (Reverse<u8>, u64, u64, &str) {
+        (Reverse(self.priority), self.sent_us, self.turn, &self.id)
     }
 
     /// About how many bytes it takes.
