@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use fanfare_core::service::{DenialChange, access};
-use fanfare_core::{Options, ShardId};
+use fanfare_core::{Options, Seeds, ShardId};
 use fanfare_sys::socket::{ListenOptions, listen};
 use fanfare_sys::{Flusher, cpu, process as sys};
 use monoio::{FusionDriver, LegacyDriver, RuntimeBuilder};
@@ -292,7 +292,7 @@ pub(crate) fn probe_io_uring() -> Result<(), String> {
 
 /// What the core needs of the configuration.
 fn options(config: &Config, shards: u8) -> Options {
-    let seed = std::collections::hash_map::RandomState::new();
-    let seed = std::hash::BuildHasher::hash_one(&seed, std::process::id());
-    config.core_options(shards, seed)
+    // Of the standard library's keyed hash, whose keys are the system's random numbers.
+    let random = || std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
+    config.core_options(shards, Seeds { hashes: random(), ids: random() })
 }

@@ -79,7 +79,7 @@ pub use mesh::{
 };
 pub use mode::{Mode, SHED_MAX};
 pub use network::{Network, NoNetwork};
-pub use options::{Application, Heartbeat, Limits, Options};
+pub use options::{Application, Heartbeat, Limits, Options, Seeds};
 pub use pattern::RoomPattern;
 pub use permission::{PERMISSIONS, Permission, Permissions, RoleRule, usual_of};
 pub use prepared::{Prepared, Turn};

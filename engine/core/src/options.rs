@@ -13,13 +13,13 @@ use crate::room_type::{CompressionMode, Memory, RoomType};
 use crate::service::ServiceOptions;
 
 /// Shared by all shards. The shell may give them others while they run ([`crate::ToLocal::Options`]), but for what the layout of rooms
-/// depends on: shards, seed, the list of room types and what they keep, and sizes of what is made once.
+/// depends on: shards, seeds, the list of room types and what they keep, and sizes of what is made once.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// How many shards there are (1 to 64).
     pub shards: u8,
-    /// Makes ids, epochs and hashes differ from run to run; the same on all shards.
-    pub seed: u64,
+    /// What differs from run to run.
+    pub seeds: Seeds,
     /// Wires of other systems.
     pub dialects: Dialects,
     /// Bounds.
@@ -48,6 +48,15 @@ pub struct Options {
     pub hooks: Option<Hooks>,
     /// What an operator has set for an emergency.
     pub mode: Mode,
+}
+
+/// Two numbers that have nothing to do with each other, the same on all shards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seeds {
+    /// Keys hashes of names and what a client comes back with: nobody may learn it.
+    pub hashes: u64,
+    /// Begins ids and epochs. Whoever is told an id can work it out.
+    pub ids: u64,
 }
 
 /// Bounds. Where 0 means "no limit", the field says so.
@@ -152,7 +161,7 @@ const INBOX_KIND: u16 = 1;
 impl Options {
     /// The shard that orders a room.
     pub fn home_of(&self, room: &RoomName) -> ShardId {
-        ShardId::home_of(&FixedState::with_seed(self.seed), self.shards, room)
+        ShardId::home_of(&FixedState::with_seed(self.seeds.hashes), self.shards, room)
     }
 
     /// What every message of a room asks about its type.
@@ -224,7 +233,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             shards: 1,
-            seed: 0,
+            seeds: Seeds::default(),
             dialects: Dialects::default(),
             limits: Limits {
                 connections_per_user: 0,

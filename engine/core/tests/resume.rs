@@ -107,6 +107,7 @@ fn a_session_is_its_users_own_and_has_its_time() {
     world.lose(eve);
     let (ben, resume, _) = member(&mut world);
     world.lose(ben);
+    world.settle();
     world.pass(300_000);
     world.settle();
     assert_eq!(world.cores.iter().map(|core| core.stats().sessions).sum::<u64>(), 0);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fanfare_core::{
     Answer, ConnectionId, Core, Effects, Identity, Input, Inquiry, Mesh, Now, Opening, Options, RequestId,
-    ShardId, Verdict,
+    Seeds, ShardId, Verdict,
 };
 use fanfare_protocol::deflate::Inflater;
 use fanfare_protocol::{Encoding, RoomName, json};
@@ -70,7 +70,7 @@ impl World {
     /// A deployment of so many shards. Commands have no rate here.
     pub fn new(shards: u8, seed: u64, mut options: Options) -> Self {
         options.shards = shards;
-        options.seed = seed;
+        options.seeds = Seeds { hashes: seed, ids: !seed };
         options.limits.commands_per_minute = 0;
         let options = Arc::new(options);
         let now = Now { mono_us: 1_000_000, unix_ms: 1_700_000_000_000 };
@@ -98,7 +98,7 @@ impl World {
     /// The process dies and starts again with what its store kept; the time goes on.
     pub fn restart(&mut self, seed: u64) {
         let mut options = Options::clone(&self.options);
-        options.seed = seed;
+        options.seeds = Seeds { hashes: seed, ids: !seed };
         self.life += 1;
         self.evicted = self.has_evicted();
         self.options = Arc::new(options);

@@ -278,33 +278,33 @@ impl Config {
     }
 
     /// What the core needs of it, for `shards` shards.
-    pub fn core_options(&self, shards: u8, seed: u64) -> Options {
+    pub fn core_options(&self, shards: u8, seeds: fanfare_core::Seeds) -> Options {
         let ms = |duration: Duration| duration.as_millis() as u64;
         Options {
             dialects: self.profiles.dialects(),
             shards,
-            seed,
+            seeds,
             limits: fanfare_core::Limits {
                 connections_per_user: self.limits.connections_per_user,
                 members_per_room: self.limits.members_per_room,
                 rooms_per_connection: self.limits.rooms_per_connection,
                 rooms_per_shard: self.limits.rooms_per_shard,
-                services: self.limits.services / usize::from(shards),
+                services: self.limits.services.div_ceil(usize::from(shards)),
                 commands_per_minute: self.limits.commands_per_minute,
                 burst: self.limits.burst,
                 rate_violations: self.limits.rate_violations,
-                rate_users: self.limits.rate_users / usize::from(shards),
+                rate_users: self.limits.rate_users.div_ceil(usize::from(shards)),
                 message_bytes: self.limits.message_size,
                 backlog_bytes: self.limits.backlog,
-                history_bytes: self.limits.history / usize::from(shards),
+                history_bytes: self.limits.history.div_ceil(usize::from(shards)),
                 room_history_bytes: self.limits.room_history,
                 replay_bytes: self.limits.replay,
-                message_ids: self.limits.message_ids / usize::from(shards),
+                message_ids: self.limits.message_ids.div_ceil(usize::from(shards)),
                 message_id_window_ms: ms(self.timeouts.message_ids),
                 subscribers: self.limits.subscribers,
                 dead_letters: self.limits.dead_letters,
                 store_queue: self.limits.store_queue,
-                sessions: self.limits.sessions / usize::from(shards),
+                sessions: self.limits.sessions.div_ceil(usize::from(shards)),
                 reconnection_window_ms: ms(self.timeouts.reconnection_window),
                 compressors: self.limits.compressors,
                 roles: self.limits.roles,

@@ -111,7 +111,7 @@ impl Config {
 
     /// Options of shards that run, as this configuration has them: what is not named here stays.
     pub fn renew_options(&self, options: &Options) -> Options {
-        let wanted = self.core_options(options.shards, options.seed);
+        let wanted = self.core_options(options.shards, options.seeds);
         let mut renewed = options.clone();
         renewed.limits.connections_per_user = wanted.limits.connections_per_user;
         renewed.limits.members_per_room = wanted.limits.members_per_room;
@@ -205,10 +205,10 @@ mod tests {
         let chat = renewed.room_types.iter().position(|of| &*of.name == "chat").unwrap();
         assert_eq!(renewed.room_types[chat].join, ["nurse"]);
         assert_eq!(renewed.room_types[chat].history.size, 1_000);
-        let mut options = old.core_options(3, 5);
+        let mut options = old.core_options(3, fanfare_core::Seeds { hashes: 5, ids: 6 });
         options.limits.services = 77;
         let options = renewed.renew_options(&options);
-        assert_eq!((options.limits.burst, options.shards, options.seed), (9, 3, 5));
+        assert_eq!((options.limits.burst, options.shards, options.seeds.hashes), (9, 3, 5));
         assert_eq!(
             (options.limits.services, &options.room_types[chat].join[..]),
             (77, &["nurse".to_owned()][..])

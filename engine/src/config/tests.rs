@@ -257,10 +257,10 @@ fn the_audit_has_a_place_and_a_key_or_neither() {
         parse(&format!("[audit]\npath = \"audit.jsonl\"\nkey_file = \"{keys}/rsa.pem\"\npublishes = true"))
             .unwrap();
     assert!(!format!("{config:?}").contains("PRIVATE"));
-    let watch = config.core_options(1, 0).watch;
+    let watch = config.core_options(1, fanfare_core::Seeds::default()).watch;
     assert!(watch.messages && watch.refusals && watch.history);
     let nobody = parse("[inspector]\nenabled = false").unwrap();
-    assert_eq!(nobody.core_options(1, 0).watch, fanfare_core::Watch::default());
+    assert_eq!(nobody.core_options(1, fanfare_core::Seeds::default()).watch, fanfare_core::Watch::default());
 }
 
 #[test]
@@ -272,7 +272,7 @@ fn the_inspector_is_on_in_development_mode_only_unless_somebody_says_so() {
         (format!("{secret}[inspector]\nenabled = true"), true),
     ] {
         let config = parse(&text).unwrap();
-        let watch = config.core_options(1, 0).watch;
+        let watch = config.core_options(1, fanfare_core::Seeds::default()).watch;
         assert_eq!((config.inspector.enabled, watch.messages, watch.refusals), (enabled, enabled, enabled));
         assert!(!config.inspector.payloads);
     }

@@ -40,9 +40,8 @@ impl Core {
     /// A shard without connections. All shards of a process are given the same options.
     pub fn new(shard: ShardId, options: Arc<Options>, now: Now) -> Self {
         assert!(shard.0 < options.shards, "shard {} of {}", shard.0, options.shards);
-        let hasher = FixedState::with_seed(options.seed);
-        let own_seed = options.seed ^ (u64::from(shard.0) + 1) << 56;
-        let mut random = Random::new(own_seed);
+        let hasher = FixedState::with_seed(options.seeds.hashes);
+        let mut random = Random::new(options.seeds.ids ^ (u64::from(shard.0) + 1) << 56);
         let home = HomeRooms::new(Arc::clone(&options), hasher.clone(), Random::new(random.next_u64()));
         let local = Local::new(shard, options, hasher, random, now);
         Self { shard, home, local, drained: 0, deciding: false }
@@ -276,6 +275,10 @@ impl Core {
         // A peer that pings faster than it may send commands is not answered: RFC 6455 §5.5.3 asks for a
         // pong to the latest ping only.
         let bare = connection.state == State::Bare;
+        if bare && connection.is_blocked() {
+            // Who only pings and never reads would let pongs pile up.
+            return;
+        }
         if connection.state != State::Closing && (bare || connection.bucket.take(now.mono_ms(), rate)) {
             self.local.write(id.slot, |bytes| encode_frame(bytes, OpCode::Pong, false, payload));
         }

@@ -63,9 +63,9 @@ pub(crate) struct HomeRooms {
 impl HomeRooms {
     pub(crate) fn new(options: Arc<Options>, hasher: FixedState, random: Random) -> Self {
         let compressors = Compressors::new(options.limits.compressors);
-        let mut random = random;
         let limits = &options.limits;
-        let seeds = [random.next_u64(), random.next_u64()];
+        let mut keys = Random::new(options.seeds.hashes);
+        let seeds = [keys.next_u64(), keys.next_u64()];
         let recent = Recent::new(limits.message_ids, limits.message_id_window_ms, seeds);
         Self {
             encoder: Encoder::new(Arc::clone(&options.dialects)),
@@ -342,6 +342,7 @@ impl HomeRooms {
             self.swept = if self.swept + 1 < numbers { self.swept + 1 } else { 0 };
             self.expire(self.swept, now);
             self.expire_readers(self.swept, now);
+            self.expire_dead(self.swept, now);
             let Some(room) = self.rooms.get(self.swept) else { continue };
             if room.is_idle()
                 && self.may_forget(room)

@@ -12,11 +12,14 @@ fn webhooks_are_checked_and_their_secrets_never_shown() {
     assert_eq!((&*webhook.name, webhook.attempts, webhook.queue), ("orders", 8, 10_000));
     assert_eq!(webhook.endpoint.origin(), "https://a.example");
     assert!(!format!("{config:?}").contains("0123456789abcdef"));
-    let options = config.core_options(2, 1);
+    let options = config.core_options(2, fanfare_core::Seeds::default());
     assert!(options.watch.messages && options.hooks.is_none());
     let without = format!("{}[inspector]\nenabled = false\n", WEBHOOK.replace("publish", "join"));
     let without = parse(&without).unwrap();
-    assert!(!without.core_options(2, 1).watch.messages, "only where somebody wants them");
+    assert!(
+        !without.core_options(2, fanfare_core::Seeds::default()).watch.messages,
+        "only where somebody wants them"
+    );
     for (text, expected) in [
         (format!("{WEBHOOK}{WEBHOOK}"), "webhook.name: `orders` is there twice"),
         (WEBHOOK.replace("https://a", "http://a"), "webhook.url"),
@@ -43,7 +46,7 @@ fn hooks_are_off_until_they_are_given_and_deny_unless_told_otherwise() {
     let hooks = "[hooks]\nurl = \"http://127.0.0.1:1/ask\"\nsecret = \"0123456789abcdef0123456789abcdef\"\n\
         ask = [\"join\", \"publish\"]\nqueue = 10\n";
     let config = parse(hooks).unwrap();
-    let of_core = config.core_options(4, 1).hooks.unwrap();
+    let of_core = config.core_options(4, fanfare_core::Seeds::default()).hooks.unwrap();
     assert!(of_core.join && of_core.publish && !of_core.connect && !of_core.allow_unanswered);
     assert_eq!((of_core.timeout_ms, of_core.waiting_max), (1_000, 2), "shared by the shards");
     assert!(parse(&format!("{hooks}on_failure = \"allow\"\n")).unwrap().hooks.unwrap().allow_unanswered);
