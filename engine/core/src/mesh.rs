@@ -49,6 +49,8 @@ impl Mesh {
     pub fn weight(&self) -> usize {
         match self {
             Self::Home(ToHome::Publish(publication) | ToHome::Signal(publication)) => publication.body.len(),
+            Self::Home(ToHome::Call(called)) => called.args.bytes(),
+            Self::Local(ToLocal::Whisper(_, whisper)) => whisper.body.len(),
             Self::Local(ToLocal::Deliver(prepared)) => prepared.len(),
             Self::Local(ToLocal::Joined { replay: Some(replay), .. } | ToLocal::Again(_, _, replay)) => {
                 replay.frames.iter().map(|(frame, _)| frame.len()).sum()

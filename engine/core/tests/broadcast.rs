@@ -1,6 +1,6 @@
 //! Whatever happens in whatever order: a member gets every message after its join, once, in order.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use fanfare_core::{Options, Slow, Window};
 use fanfare_sim::World;
@@ -24,7 +24,7 @@ fn name(client: usize) -> String {
 struct Play {
     world: World,
     /// By the number in its data.
-    published: HashMap<u64, Published>,
+    published: BTreeMap<u64, Published>,
 }
 
 impl Play {
@@ -132,7 +132,7 @@ impl Play {
     }
 
     fn check_client(&self, seed: u64, client: usize, places: &BTreeMap<(String, u64), u64>) {
-        let mut at: HashMap<String, u64> = HashMap::new();
+        let mut at: BTreeMap<String, u64> = BTreeMap::new();
         let mut members: BTreeSet<String> = BTreeSet::new();
         let for_this_client = |number: u64| {
             let Published { by, exclude_self, exclude_client, roles } = &self.published[&number];
@@ -223,7 +223,7 @@ fn play_with(seed: u64, shards: u8, window: usize, backlog_bytes: usize, slow: S
             opening.window = (client % 2 == 1).then_some(Window { bits: 15, takeover: true });
         });
     }
-    Play { world, published: HashMap::new() }
+    Play { world, published: BTreeMap::new() }
 }
 
 #[test]

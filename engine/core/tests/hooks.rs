@@ -286,3 +286,14 @@ fn a_query_with_rooms_is_asked_about_each_of_them_in_turn() {
     assert!(lines[0].starts_with("welcome"), "{lines:?}");
     assert_eq!(lines[1..], ["error 4013 not today", "joined free:1 null", "joined asked:2 null"]);
 }
+
+#[test]
+fn how_long_a_backend_takes_is_not_counted_against_a_token() {
+    let mut world = world(Hooks { connect: true, timeout_ms: 20_000, ..hooks() });
+    let ben = open(&mut world, "ben");
+    world.pass(10_000);
+    world.settle();
+    assert!(world.is_open(ben), "{:?}", heard(&mut world, ben));
+    answer(&mut world, allow());
+    assert!(heard(&mut world, ben)[0].starts_with("welcome"));
+}

@@ -168,6 +168,21 @@ fn what_is_not_acknowledged_is_sent_again_and_given_up_in_the_end() {
 }
 
 #[test]
+fn what_was_given_up_is_kept_for_a_week() {
+    let mut world = World::new(2, 1, options());
+    let (ada, ben) = (open(&mut world, "ada"), open(&mut world, "ben"));
+    join(&mut world, ben, "task:1");
+    say(&mut world, ada, ("room", "task:1"), 1, json!({}));
+    (0..3).for_each(|_| pass(&mut world, WAIT_MS));
+    assert_eq!(dead(&mut world, "ben"), [json!(1)]);
+    const DAY_MS: u64 = 24 * 3_600_000;
+    pass(&mut world, 6 * DAY_MS);
+    assert_eq!(dead(&mut world, "ben"), [json!(1)]);
+    (0..4).for_each(|_| pass(&mut world, DAY_MS / 2));
+    assert!(dead(&mut world, "ben").is_empty(), "whether or not another one has come");
+}
+
+#[test]
 fn who_was_away_gets_what_it_has_not_acknowledged_when_it_joins_again() {
     let mut world = World::new(2, 1, options());
     let (ada, ben) = (open(&mut world, "ada"), open(&mut world, "ben"));

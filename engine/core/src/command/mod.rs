@@ -15,7 +15,7 @@ pub(crate) mod publish;
 use std::collections::VecDeque;
 
 use fanfare_protocol::wire::CommandId;
-use fanfare_protocol::{Code, Command, Refusal, Reply, Request};
+use fanfare_protocol::{Code, Command, Refusal, Request};
 
 pub(crate) use auth::token;
 pub(crate) use inquire::verdict;
@@ -142,8 +142,11 @@ fn perform(local: &mut Local, now: Now, id: ConnectionId, request: Request, out:
         Command::History(history) => history::history(local, now, id, command, history, false, out),
         Command::Call(call) => call::call(local, now, id, command, call, false, out),
         Command::Presence { room } => presence::presence(local, now, id, command, room, false, out),
-        // The shell checks tokens and sends `Input::Token` instead.
-        Command::Auth { .. } | Command::Refresh { .. } => local.reply(id, command.as_ref(), &Reply::Ok),
+        // The shell checks tokens and sends `Input::Token` instead, but for one among other commands of a message.
+        Command::Auth { .. } | Command::Refresh { .. } => {
+            let message = "a token must come in a message of its own";
+            local.refuse(id, &Refusal::invalid(command, Some("type"), message));
+        }
     }
 }
 

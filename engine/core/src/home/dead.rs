@@ -9,7 +9,6 @@ use crate::home::room::HomeRoom;
 use crate::mesh::Origin;
 use crate::publication::Publication;
 use crate::time::Now;
-use crate::view::{HomeQuestion, ReaderRow, Rows};
 
 /// Milliseconds for which a dead letter is kept.
 const KEPT_MS: u64 = 7 * 24 * 3_600_000;
@@ -28,59 +27,49 @@ impl HomeRooms {
         let dead = &mut room.more().dead;
         dead.push_back(letter);
         self.readers.dead_letters += 1;
-        let is_over = |dead: &std::collections::VecDeque<DeadLetter>| {
-            let old = |letter: &DeadLetter| letter.died_ms.saturating_add(KEPT_MS) <= now.mono_ms();
-            dead.len() > max || dead.front().is_some_and(old)
-        };
         let mut gone = Vec::new();
-        while is_over(dead) {
+        while dead.len() > max {
             gone.extend(dead.pop_front());
         }
-        for letter in gone {
-            self.readers.dead_letters -= 1;
-            self.readers.dead_letters_dropped += 1;
-            self.exhumed(&letter);
-        }
+        self.drop_letters(&gone);
+        self.expire_dead(number, now);
     }
 
-    /// A question that only this home can answer.
-    pub(super) fn answer(&mut self, now: Now, question: HomeQuestion, out: &mut Effects) -> Rows {
-        let number = self.rooms.find(question.room());
-        match question {
-            HomeQuestion::Readers { limit, .. } => {
-                let Some(room) = number.and_then(|number| self.rooms.get(number)) else {
-                    return Rows::Readers(None, Vec::new());
-                };
-                let of = room.more.iter().flat_map(|more| more.subscribers.iter());
-                let acknowledged = room.rules.in_order;
-                let rows = of.take(limit as usize).map(|(reader, of)| ReaderRow {
-                    reader: reader.clone(),
-                    // Where nothing is acknowledged, who is here has been sent everything.
-                    offset: if of.is_here() && !acknowledged { room.offset } else { of.cursor },
-                    connections: of.connections.len() as u32,
-                });
-                Rows::Readers(Some((room.epoch, room.offset)), rows.collect())
-            }
-            HomeQuestion::DeadLetters { limit, .. } => {
-                let room = number.and_then(|number| self.rooms.get(number));
-                let dead = room.and_then(|room| room.more.as_ref()).map(|more| &more.dead);
-                Rows::DeadLetters(dead.into_iter().flatten().take(limit as usize).cloned().collect())
-            }
-            HomeQuestion::Requeue { user, letter } => {
-                let letters = self.exhume(number, letter);
-                let count = letters.len() as u32;
-                for letter in letters {
-                    self.publish(now, publication(user.clone(), letter, now), out);
-                }
-                Rows::Exhumed(count)
-            }
-            HomeQuestion::Drop { letter, .. } => Rows::Exhumed(self.exhume(number, letter).len() as u32),
+    /// Lets go of a room's dead letters that have been kept for long enough.
+    pub(super) fn expire_dead(&mut self, number: u32, now: Now) {
+        let Some(HomeRoom { more: Some(more), .. }) = self.rooms.get_mut(number) else { return };
+        let mut gone = Vec::new();
+        while let Some(letter) = more.dead.pop_front_if(|letter| is_over(letter, now)) {
+            gone.push(letter);
         }
+        self.drop_letters(&gone);
+    }
+
+    fn drop_letters(&mut self, gone: &[DeadLetter]) {
+        self.readers.dead_letters -= gone.len();
+        self.readers.dead_letters_dropped += gone.len() as u64;
+        gone.iter().for_each(|letter| self.exhumed(letter));
+    }
+
+    /// Sends dead letters again, as new messages to their user: one, or all. Gives how many.
+    pub(super) fn requeue(
+        &mut self,
+        now: Now,
+        user: &RoomName,
+        letter: Option<u64>,
+        out: &mut Effects,
+    ) -> u32 {
+        let letters = self.exhume(user, letter);
+        let count = letters.len() as u32;
+        for letter in letters {
+            self.publish(now, publication(user.clone(), letter, now), out);
+        }
+        count
     }
 
     /// Takes out one dead letter, or all.
-    fn exhume(&mut self, number: Option<u32>, letter: Option<u64>) -> Vec<DeadLetter> {
-        let room = number.and_then(|number| self.rooms.get_mut(number));
+    pub(super) fn exhume(&mut self, user: &RoomName, letter: Option<u64>) -> Vec<DeadLetter> {
+        let room = self.rooms.find(user).and_then(|number| self.rooms.get_mut(number));
         let Some(HomeRoom { more: Some(more), .. }) = room else { return Vec::new() };
         let is_meant = |of: &DeadLetter| letter.is_none_or(|id| of.id == id);
         let (out, left): (Vec<_>, Vec<_>) = std::mem::take(&mut more.dead).into_iter().partition(is_meant);
@@ -95,6 +84,10 @@ impl HomeRooms {
             self.store.write(Write::Exhume { user: letter.user.clone(), id: letter.id });
         }
     }
+}
+
+fn is_over(letter: &DeadLetter, now: Now) -> bool {
+    letter.died_ms.saturating_add(KEPT_MS) <= now.mono_ms()
 }
 
 /// A dead letter as a new message to its user. It keeps its id, which tells the reader that it is the same; it is no

@@ -11,6 +11,7 @@ mod keep;
 mod ledger;
 mod log;
 mod publish;
+mod questions;
 mod receipts;
 mod recent;
 mod restore;

@@ -73,6 +73,9 @@ impl Local {
         connection.state = State::Admitting;
         connection.user = RoomName::of_user(&identity.user_id);
         connection.key = identity.key;
+        // Its token came in time: how long the backend takes is not counted against it.
+        connection.until_ms = identity.expires_ms(now);
+        self.reschedule(now, id);
         let role = identity.role.to_string();
         let about = About::Connect { is_refresh: false };
         self.inquire(now, id, role, about, Pending::Admission(identity), out);

@@ -1,7 +1,7 @@
 //! What of a backlog may be dropped when too much waits: messages that a newer one makes useless, or the oldest,
 //! with a notice in their place.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use fanfare_protocol::RoomName;
@@ -122,7 +122,7 @@ impl Backlog {
 
     /// Of the messages of a conflating room with the same key only the newest stays; of any room's, where they are signals.
     fn conflate(&mut self, begun: usize) -> u64 {
-        let mut newer: HashSet<(RoomName, u64)> = HashSet::new();
+        let mut newer: BTreeSet<(RoomName, u64)> = BTreeSet::new();
         let mut dropped = 0;
         for segment in self.segments.range_mut(begun..).rev() {
             let is_message = |of: &&mut Stretch| of.what == What::Frames;
@@ -131,7 +131,7 @@ impl Backlog {
                 Slow::Conflate => mark.key != 0,
                 Slow::DropOldest | Slow::Disconnect => mark.is_replaceable(),
             };
-            let is_newest = |mark: &Mark, newer: &mut HashSet<_>| {
+            let is_newest = |mark: &Mark, newer: &mut BTreeSet<_>| {
                 !may_go(mark) || newer.insert((of.room.clone(), mark.key))
             };
             let mut keep: Vec<bool> = of.marks.iter().rev().map(|mark| is_newest(mark, &mut newer)).collect();
@@ -162,7 +162,7 @@ impl Backlog {
 
     /// Empty segments go, and of each room's places all with nothing of the room between them and the last one.
     fn drop_empty(&mut self) {
-        let mut marked: HashSet<RoomName> = HashSet::new();
+        let mut marked: BTreeSet<RoomName> = BTreeSet::new();
         self.segments.retain(|segment| match segment.of.as_deref() {
             Some(of) if of.what == What::Place => marked.insert(of.room.clone()),
             Some(of) if !segment.bytes.is_empty() => {

@@ -95,6 +95,21 @@ impl Args {
     pub(crate) fn go_on(&mut self, so_far: Value) {
         self.so_far = so_far;
     }
+
+    /// About how many bytes they keep alive.
+    pub(crate) fn bytes(&self) -> usize {
+        self.given.values().map(size).sum::<usize>() + size(&self.so_far)
+    }
+}
+
+/// About how many bytes a value keeps alive.
+fn size(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(size).sum(),
+        Value::Object(members) => members.iter().map(|(name, value)| name.len() + size(value)).sum(),
+        _ => 8,
+    }
 }
 
 /// What a body says, whatever its encoding.

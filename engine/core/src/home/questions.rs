@@ -1,0 +1,33 @@
+//! Questions that only the home of a room can answer.
+
+use crate::effect::Effects;
+use crate::home::HomeRooms;
+use crate::time::Now;
+use crate::view::{HomeQuestion, ReaderRow, Rows};
+
+impl HomeRooms {
+    /// A question that only this home can answer.
+    pub(super) fn answer(&mut self, now: Now, question: HomeQuestion, out: &mut Effects) -> Rows {
+        let room = self.rooms.find(question.room()).and_then(|number| self.rooms.get(number));
+        match question {
+            HomeQuestion::Readers { limit, .. } => {
+                let Some(room) = room else { return Rows::Readers(None, Vec::new()) };
+                let of = room.more.iter().flat_map(|more| more.subscribers.iter());
+                let acknowledged = room.rules.in_order;
+                let rows = of.take(limit as usize).map(|(reader, of)| ReaderRow {
+                    reader: reader.clone(),
+                    // Where nothing is acknowledged, who is here has been sent everything.
+                    offset: if of.is_here() && !acknowledged { room.offset } else { of.cursor },
+                    connections: of.connections.len() as u32,
+                });
+                Rows::Readers(Some((room.epoch, room.offset)), rows.collect())
+            }
+            HomeQuestion::DeadLetters { limit, .. } => {
+                let dead = room.and_then(|room| room.more.as_ref()).map(|more| &more.dead);
+                Rows::DeadLetters(dead.into_iter().flatten().take(limit as usize).cloned().collect())
+            }
+            HomeQuestion::Requeue { user, letter } => Rows::Exhumed(self.requeue(now, &user, letter, out)),
+            HomeQuestion::Drop { user, letter } => Rows::Exhumed(self.exhume(&user, letter).len() as u32),
+        }
+    }
+}
