@@ -10,6 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// none does, a new one is let pass and counted.
 const RATES_MAX: usize = 65_536;
 const MINUTE_MS: u64 = 60_000;
+/// How often such are looked for while there is no place: a look goes through all of them, and everybody waits for it.
+const SWEEP_MS: u64 = 1_000;
 
 /// What stands for an address while a connection from it is open, in the place of the address itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,8 @@ struct Table {
     free: Vec<u32>,
     by_address: HashMap<IpAddr, u32>,
     rates: HashMap<IpAddr, Rate>,
+    /// When those of which nothing needs to be remembered were last looked for.
+    swept_ms: u64,
     unwatched: u64,
 }
 
@@ -107,7 +111,10 @@ impl Addresses {
         };
         let mut table = self.lock();
         if table.rates.len() >= RATES_MAX && !table.rates.contains_key(&address) {
-            table.rates.retain(|_, rate| left(rate) > 0);
+            if now_ms >= table.swept_ms + SWEEP_MS {
+                table.swept_ms = now_ms;
+                table.rates.retain(|_, rate| left(rate) > 0);
+            }
             if table.rates.len() >= RATES_MAX {
                 table.unwatched += 1;
                 return true;

@@ -21,6 +21,8 @@ struct Place {
     queued_bytes: AtomicUsize,
     /// This shard's outboxes are full: every shard stops reading from publishers.
     congested: AtomicBool,
+    /// This shard has ended and takes nothing any more.
+    closed: AtomicBool,
 }
 
 /// All inboxes, shared by all shards.
@@ -32,7 +34,8 @@ impl Exchange {
     pub(crate) fn new(shards: u8) -> io::Result<Self> {
         let place = |_| {
             let inbox = Inbox::new(INBOX_MESSAGES)?;
-            Ok(Place { inbox, queued_bytes: AtomicUsize::new(0), congested: AtomicBool::new(false) })
+            let flag = || AtomicBool::new(false);
+            Ok(Place { inbox, queued_bytes: AtomicUsize::new(0), congested: flag(), closed: flag() })
         };
         Ok(Self { places: (0..shards).map(place).collect::<io::Result<_>>()? })
     }
@@ -59,6 +62,9 @@ impl Exchange {
 
     fn push(&self, to: ShardId, message: Mesh) -> Result<(), Mesh> {
         let place = self.place(to);
+        if place.closed.load(Ordering::Acquire) {
+            return Ok(());
+        }
         let weight = message.weight();
         let queued = place.queued_bytes.fetch_add(weight, Ordering::Relaxed);
         let pushed = if queued > INBOX_BYTES { Err(message) } else { place.inbox.push(message) };
@@ -103,6 +109,11 @@ impl Port {
         if !std::mem::replace(&mut self.roused, true) {
             self.inbox().signal();
         }
+    }
+
+    /// The shard ends: nobody waits for room in its inbox any more.
+    pub(crate) fn close(&self) {
+        self.exchange.place(self.shard).closed.store(true, Ordering::Release);
     }
 
     /// The shard is awake: takes the event down.

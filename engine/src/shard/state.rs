@@ -163,6 +163,7 @@ impl State {
         self.perform(self.now());
         self.store = None;
         self.teller.leave();
+        self.port.close();
     }
 
     /// A number for a request that waits for `answers`.
