@@ -39,6 +39,7 @@ pub struct Stats {
     pub dead_letters: u64,
     pub dead_letters_dropped: u64,
     pub store_waiting: u64,
+    pub store_behind: u64,
     pub sessions: u64,
     pub resumed: u64,
     pub encoded: u64,

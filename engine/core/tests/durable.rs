@@ -316,3 +316,39 @@ fn what_was_decided_in_the_turn_of_a_failure_is_not_asked_for_afterwards() {
     core.handle(world.now, fanfare_core::Input::Mesh(failed), &mut effects);
     assert!(effects.writes.is_empty());
 }
+
+#[test]
+fn what_changes_while_a_state_is_written_is_written_once_and_answered_after_that() {
+    let mut world = World::new(1, 3, options());
+    let ada = open(&mut world, "ada");
+    let poll = json!({ "poll_id": "p", "question": "Tea?", "options": ["yes", "no"] });
+    world.command(ada, &json!({ "type": "poll.open", "id": 0, "room": "demo:1", "data": poll }));
+    world.settle();
+    world.store();
+    let voters: Vec<usize> = (0..20).map(|number| open(&mut world, &format!("voter{number}"))).collect();
+    let before = world.cores[0].written();
+    for client in &voters {
+        world.take_messages(*client);
+        let vote = json!({ "poll_id": "p", "option": "yes" });
+        world.command(*client, &json!({ "type": "poll.vote", "id": 1, "room": "demo:1", "data": vote }));
+        world.settle();
+        assert!(world.take_messages(*client).is_empty(), "not before it is kept");
+    }
+    assert_eq!((world.cores[0].written() - before, world.cores[0].awaits_no_store()), (1, false));
+    world.store_one();
+    world.settle();
+    let answered =
+        |world: &mut World, client: &usize| world.take_messages(*client).iter().any(|of| of["type"] == "ok");
+    assert_eq!(voters.iter().filter(|client| answered(&mut world, client)).count(), 1, "the first vote");
+    assert_eq!(world.cores[0].written() - before, 2);
+    world.store();
+    world.settle();
+    assert_eq!(voters.iter().filter(|client| answered(&mut world, client)).count(), 19);
+    assert!(world.cores[0].awaits_no_store());
+    world.restart(4);
+    let ada = open(&mut world, "ada");
+    world.take_messages(ada);
+    world.command(ada, &json!({ "type": "poll.list", "id": 1, "room": "demo:1" }));
+    world.settle();
+    assert_eq!(world.take_messages(ada)[0]["data"]["polls"][0]["total_votes"], 20);
+}

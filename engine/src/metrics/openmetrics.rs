@@ -183,7 +183,10 @@ fn of_shards(snapshots: &[Snapshot]) -> Vec<Family> {
         family("queue_overflows", "Messages left out because too many waited", None, false, |of| {
             of.stats.overflowed
         }),
-        family("store_waiting", "Messages that wait for the store", None, true, |of| of.stats.store_waiting),
+        family("store_waiting", "Messages and answers that wait for the store", None, true, |of| {
+            of.stats.store_waiting
+        }),
+        family("store_behind", "Writes on their way to the store", None, true, |of| of.stats.store_behind),
         family("flushes", "Ticks that sent something", None, false, |of| of.stats.flushes),
         family("sends", "Buffers sent to members", None, false, |of| of.stats.flushed_sends),
         family("shed", "Messages dropped for connections that read too slowly", None, false, |of| {

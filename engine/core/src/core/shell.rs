@@ -43,9 +43,9 @@ impl Core {
         self.home.restore_state(now, state);
     }
 
-    /// Whether no publish waits for the store.
+    /// Whether nothing waits for the store.
     pub fn awaits_no_store(&self) -> bool {
-        self.home.store.waiting() == 0
+        self.home.waiting_for_store() == 0
     }
 
     /// Writes this shard has made so far: what [`crate::Report::Stored`] counts.
@@ -154,7 +154,8 @@ impl Core {
         stats.expired_subscribers = readers.expired;
         stats.dead_letters = readers.dead_letters as u64;
         stats.dead_letters_dropped = readers.dead_letters_dropped;
-        stats.store_waiting = self.home.store.waiting() as u64;
+        stats.store_waiting = self.home.waiting_for_store() as u64;
+        stats.store_behind = self.home.store.behind();
         stats.sessions = self.home.sessions.len() as u64;
         stats.resumed = self.home.sessions.resumed;
         stats.services = self.home.services.counts().to_vec();

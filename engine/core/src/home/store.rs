@@ -17,6 +17,10 @@ use crate::options::Options;
 use crate::room_type::Memory;
 use crate::time::Now;
 
+/// Of how many writes a message that waits is the reason: its own, and those of who acknowledges it. More than that may wait, but
+/// then nothing new is taken.
+const WRITES_A_MESSAGE: usize = 16;
+
 /// This shard's side of the store.
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -58,7 +62,8 @@ impl Store {
         if !self.healthy {
             return Err(failed());
         }
-        if self.pledged.len() >= options.limits.store_queue {
+        let max = options.limits.store_queue;
+        if self.pledged.len() >= max || self.behind() >= max.saturating_mul(WRITES_A_MESSAGE) as u64 {
             let message = "more messages wait for the store than may; try again";
             return Err(refusal(Code::ServerError, message));
         }
@@ -92,9 +97,14 @@ impl Store {
         self.redacted.push_back((self.written, room, entry));
     }
 
-    /// Whether anything is on its way to the disk.
+    /// Writes that are on their way to the disk.
+    pub(crate) fn behind(&self) -> u64 {
+        self.written - self.settled
+    }
+
+    /// Whether there are any.
     pub(super) fn is_behind(&self) -> bool {
-        self.written > self.settled
+        self.behind() > 0
     }
 
     /// What a service answers waits for all that was written before.
@@ -171,6 +181,7 @@ impl HomeRooms {
         // What was decided in this turn already, and is not with the store yet, is of the time before as well.
         out.writes.clear();
         std::mem::take(&mut self.store.answers).into_iter().for_each(|(_, answer)| answer.fail(out));
+        self.give_up_states(out);
         for (_, number) in std::mem::take(&mut self.store.pledged) {
             let room = self.rooms.get_mut(number).expect("invariant: a room with drafts is kept");
             let draft = room.more().drafts.pop_front().expect("invariant: pledged");

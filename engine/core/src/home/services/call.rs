@@ -33,6 +33,7 @@ impl HomeRooms {
             Unconfirmed::Answer(called.origin, Err(Box::new(refusal))).give(out);
             return;
         }
+        self.nothing_put_off();
         let next = loop {
             let outcome = self.call_in_room(now, &called, out);
             let outcome = match (outcome, called.rooms.pop_front()) {
@@ -51,7 +52,7 @@ impl HomeRooms {
         };
         // What was asked for is known to last before anybody is told that it is done, also where somebody has just done it before.
         if changes && self.store.is_behind() && !matches!(next, Unconfirmed::Answer(_, Err(_))) {
-            self.store.await_answer(next);
+            self.answer_when_kept(next);
         } else {
             next.give(out);
         }

@@ -5,13 +5,13 @@ mod lasting;
 mod members;
 mod say;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use fanfare_protocol::{Body, Refusal, RoomName};
+use fanfare_protocol::{Body, Refusal};
 use serde_json::Value;
 
 pub(crate) use self::call::Unconfirmed;
-use crate::durable::Write;
+use self::lasting::Lasting;
 use crate::effect::Effects;
 use crate::home::HomeRooms;
 use crate::id::Address;
@@ -47,8 +47,7 @@ impl Services {
 #[derive(Debug)]
 pub(crate) struct Attendance {
     checks: BTreeSet<(u64, u32)>,
-    /// What has ended, and the store may have still: until it has so many writes.
-    gone: BTreeMap<(RoomName, usize), u64>,
+    lasting: Lasting,
     counts: [u64; SERVICES.len()],
     /// What each service has let go of because a bound was reached.
     dropped: [u64; SERVICES.len()],
@@ -58,7 +57,7 @@ impl Default for Attendance {
     fn default() -> Self {
         Self {
             checks: BTreeSet::new(),
-            gone: BTreeMap::new(),
+            lasting: Lasting::default(),
             counts: [0; SERVICES.len()],
             dropped: [0; SERVICES.len()],
         }
@@ -179,16 +178,12 @@ impl HomeRooms {
                 say::check(instance.kind, &says[said..], &self.options);
             }
             if is_changed && self.options.store {
-                let is_empty = instance.service.is_empty();
-                let bytes = if is_empty { None } else { instance.service.save().map(Into::into) };
-                changed.push((instance.kind, is_empty, bytes));
+                changed.push(instance.kind);
             }
         }
         let name = room.name.clone();
-        for (kind, is_empty, bytes) in changed {
-            if is_empty || bytes.is_some() {
-                self.write_state(&name, kind, bytes);
-            }
+        for instance in services.has.iter().filter(|of| changed.contains(&of.kind)) {
+            self.keep_state(&name, instance);
         }
         let counts = &mut self.services.counts;
         services.has.retain(|of| {
@@ -218,29 +213,9 @@ impl HomeRooms {
         let gone: Vec<usize> = more.services.has.extract_if(.., goes).map(|of| of.kind).collect();
         for kind in gone {
             self.services.counts[kind] -= 1;
-            self.write_state(&name, kind, None);
+            self.end_state(&name, kind);
         }
         self.look_again(number);
-    }
-
-    /// Lets the store have what a service has of a room, or that it has nothing.
-    fn write_state(&mut self, room: &RoomName, kind: usize, bytes: Option<Box<[u8]>>) {
-        if !self.options.store {
-            return;
-        }
-        if bytes.is_none() {
-            // What fails is written again when the store is well: what was taken away must not come back with a restart.
-            self.services.gone.insert((room.clone(), kind), self.store.written() + 1);
-        }
-        let service = SERVICES[kind].name;
-        self.store.write(Write::State { room: room.clone(), service, bytes });
-    }
-
-    /// The store has so many writes: what ended before has ended there as well.
-    pub(in crate::home) fn settle_states(&mut self, writes: u64) {
-        if !self.services.gone.is_empty() {
-            self.services.gone.retain(|_, at| *at > writes);
-        }
     }
 }
 
