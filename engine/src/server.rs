@@ -91,9 +91,12 @@ pub fn start(config: Config) -> Result<Running, String> {
     let denials = Denials::default();
     for state in restored.iter().flatten().flat_map(|of| &of.states).filter(|of| *of.service == *access::NAME)
     {
-        access::denials(&state.bytes)
-            .into_iter()
-            .for_each(|denial| denials.apply(DenialChange::Deny(denial)));
+        // Without them everybody who is kept out would be let in.
+        let kept_out = access::denials(&state.bytes).ok_or(
+            "the store has bans and revocations that this version cannot read; start the version that wrote them, \
+             or begin without them: another `store.path`",
+        )?;
+        kept_out.into_iter().for_each(|denial| denials.apply(DenialChange::Deny(denial)));
     }
     let mut restored = restored.into_iter().flatten();
     let (audit, audit_running) = audit::start(&config.audit)?;

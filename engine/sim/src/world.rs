@@ -127,7 +127,7 @@ impl World {
         }
         for state in disk.states() {
             let home = options.home_of(&state.room);
-            cores[home.index()].restore_state(*now, &state);
+            cores[home.index()].restore_state(*now, &state).expect("it was written here");
         }
         for letter in disk.dead() {
             let home = options.home_of(&letter.user);

@@ -345,7 +345,16 @@ fn core(shard: ShardId, process: &Process, restored: Restored) -> Core {
     let Restored { rooms, ids, letters, states } = restored;
     rooms.into_iter().for_each(|room| core.restore_room(now, room));
     ids.iter().for_each(|id| core.restore_id(now, id));
-    states.iter().for_each(|state| core.restore_state(now, state));
+    for state in &states {
+        if let Err(why) = core.restore_state(now, state) {
+            let (room, service) = (state.room.as_str(), &*state.service);
+            tracing::error!(
+                room,
+                service,
+                "what the store has of a service is left there, and not used: {why}"
+            );
+        }
+    }
     letters.into_iter().for_each(|letter| core.restore_letter(now, letter));
     core
 }

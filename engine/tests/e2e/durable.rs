@@ -176,6 +176,34 @@ fn a_file_that_is_no_store_is_refused_with_a_word() {
 }
 
 #[test]
+fn bans_that_cannot_be_read_let_nobody_in() {
+    let folder = Folder::new();
+    let room = fanfare_protocol::RoomName::restore("demo:1").unwrap();
+    let state = |service, bytes: &[u8]| fanfare_core::Write::State {
+        room: room.clone(),
+        service,
+        bytes: Some(bytes.into()),
+    };
+    let write = |what: fanfare_core::Write| {
+        let mut store =
+            fanfare_store::Store::open(&folder.0.join("fanfare.redb"), fanfare_store::Check::Pages).unwrap();
+        store.apply([&what].into_iter()).unwrap();
+    };
+    let path = folder.0.join("fanfare.toml");
+    std::fs::write(&path, config(&folder.0)).unwrap();
+    write(state("poll", b"of another version"));
+    drop(Server::start(Options { config: config(&folder.0), ..Options::default() }));
+    write(state("access", b"of another version"));
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_fanfare"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--config"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && text.contains("bans and revocations"), "{text}");
+}
+
+#[test]
 fn an_operator_can_look_into_the_file() {
     let folder = Folder::new();
     let file = folder.0.join("fanfare.redb");

@@ -39,8 +39,11 @@ impl Core {
     }
 
     /// Puts back what a service had of a room, on the room's home shard, after all rooms.
-    pub fn restore_state(&mut self, now: Now, state: &StoredState) {
-        self.home.restore_state(now, state);
+    ///
+    /// # Errors
+    /// Why it could not be put back: it stays in the store, and the room begins without it.
+    pub fn restore_state(&mut self, now: Now, state: &StoredState) -> Result<(), &'static str> {
+        self.home.restore_state(now, state)
     }
 
     /// Whether nothing waits for the store.

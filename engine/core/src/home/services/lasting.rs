@@ -112,15 +112,19 @@ impl HomeRooms {
     }
 
     /// Puts back what a service had of a room.
-    pub(crate) fn restore_state(&mut self, now: Now, state: &StoredState) {
-        let Some(kind) = SERVICES.iter().position(|kind| *kind.name == *state.service) else { return };
-        let Some(service) = (SERVICES[kind].restore)(&state.bytes, &self.options) else { return };
-        let Ok(number) = self.find_or_create(now, &state.room) else { return };
+    pub(crate) fn restore_state(&mut self, now: Now, state: &StoredState) -> Result<(), &'static str> {
+        let kind = SERVICES.iter().position(|kind| *kind.name == *state.service);
+        let kind = kind.ok_or("there is no such service")?;
+        let service = (SERVICES[kind].restore)(&state.bytes, &self.options).ok_or("it cannot be read")?;
+        let number = self
+            .find_or_create(now, &state.room)
+            .map_err(|_| "there are as many rooms as limits.rooms_per_shard allows")?;
         if !self.has_service(number, kind) {
             self.add_service(number, service, kind);
             // Its time may have come meanwhile.
             self.look_again(number);
         }
+        Ok(())
     }
 
     /// After a failure the store may have something else than what there is.

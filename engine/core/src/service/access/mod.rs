@@ -29,14 +29,14 @@ pub(crate) static KIND: Kind = Kind {
     commands: &commands::COMMANDS,
     messages: &[],
     new: |_: &Options| Box::<Denials>::default(),
-    restore: |bytes, _| Some(Box::new(Denials { denials: denials(bytes) })),
+    restore: |bytes, _| Some(Box::new(Denials { denials: denials(bytes)? })),
     guards: false,
     attends: |_| false,
 };
 
 /// What was saved of one room; nothing where that cannot be read.
-pub fn denials(bytes: &[u8]) -> Vec<Denial> {
-    serde_json::from_slice(bytes).unwrap_or_default()
+pub fn denials(bytes: &[u8]) -> Option<Vec<Denial>> {
+    serde_json::from_slice(bytes).ok()
 }
 
 /// The name under which it is saved.
