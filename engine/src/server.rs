@@ -188,7 +188,7 @@ impl Running {
         if let Some(store) = self.store {
             store.finish();
         }
-        let (grace, now_ms) = (self.process.config.timeouts.drain, self.process.clock.now().mono_ms());
+        let (grace, now_ms) = (self.process.live().config.timeouts.drain, self.process.clock.now().mono_ms());
         let spent_ms = signalled_ms.get().map_or(0, |signalled_ms| now_ms.saturating_sub(*signalled_ms));
         let left = grace.saturating_sub(Duration::from_millis(spent_ms)).max(LAST_POSTS);
         self.webhooks.finish(Instant::now() + left);

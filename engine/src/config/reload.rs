@@ -225,6 +225,41 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_to_take_effect_at_once_does() {
+        let text = [
+            ("auth", "[auth]\nleeway = \"7s\"\nallowed_origins = [\"https://a.example\"]"),
+            ("role", "[[role]]\nname = \"nurse\"\npermissions = [\"join\"]"),
+            ("heartbeat", "[heartbeat]\ninterval = \"7s\""),
+            ("log.level", "[log]\nlevel = \"warn\""),
+            ("compression.enabled", "[compression]\nenabled = false"),
+        ];
+        let text = text.map(|(name, text)| (name, text.to_owned()));
+        let of_limits = AT_ONCE.iter().filter_map(|name| Some((*name, name.strip_prefix("limits.")?)));
+        let of_limits = of_limits.map(|(name, last)| {
+            let value = if last == "http_body" || last == "http_head" { "\"8KiB\"" } else { "7" };
+            (name, format!("[limits]\n{last} = {value}"))
+        });
+        let of_timeouts = AT_ONCE.iter().filter_map(|name| Some((*name, name.strip_prefix("timeouts.")?)));
+        let of_timeouts = of_timeouts.map(|(name, last)| (name, format!("[timeouts]\n{last} = \"7s\"")));
+        let all: Vec<(&str, String)> = text.into_iter().chain(of_limits).chain(of_timeouts).collect();
+        assert!(AT_ONCE.iter().all(|name| all.iter().any(|(of, _)| of == name)));
+        let parts = |of: &Config| {
+            let auth = (&of.auth, &of.roles, &of.compression, &of.log, of.heartbeat);
+            format!("{:?}", (of.limits, of.timeouts, auth, of.core_options(3, fanfare_core::Seeds::default())))
+        };
+        for (name, text) in all {
+            let (old, new) = (config(KEY), config(&format!("{text}\n{KEY}")));
+            assert_ne!(parts(&old), parts(&new), "{name}");
+            let renewed = old.renewed(&new);
+            assert_eq!(parts(&renewed), parts(&new), "{name}");
+            let options = renewed.renew_options(&old.core_options(3, fanfare_core::Seeds::default()));
+            let wanted = new.core_options(3, fanfare_core::Seeds::default());
+            assert_eq!(format!("{options:?}"), format!("{wanted:?}"), "{name}");
+            assert!(old.changes(&new).iter().all(|change| change.at_once), "{name}");
+        }
+    }
+
+    #[test]
     fn every_name_is_that_of_a_setting() {
         let example = include_str!("../../fanfare.example.toml");
         for name in AT_ONCE.iter().filter_map(|name| name.rsplit_once('.')).map(|(_, last)| last) {

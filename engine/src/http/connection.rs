@@ -37,10 +37,11 @@ pub(crate) enum End {
 pub(crate) async fn serve(handle: Handle, stream: TcpStream, peer: SocketAddr) {
     let mut connection = Connection { stream, peer, buffer: BytesMut::new() };
     let process = std::sync::Arc::clone(&handle.borrow().process);
-    let live = process.live();
-    let timeouts = &live.config.timeouts;
-    let mut patience = timeouts.handshake;
+    let mut is_first = true;
     loop {
+        let live = process.live();
+        let timeouts = &live.config.timeouts;
+        let patience = if is_first { timeouts.handshake } else { timeouts.http_keep_alive };
         let head = match head::read(&mut connection, live.config.limits.http_head, patience).await {
             Ok(head) => head,
             Err(head::Failure::End(End::Gone)) => return,
@@ -74,7 +75,7 @@ pub(crate) async fn serve(handle: Handle, stream: TcpStream, peer: SocketAddr) {
             }
             Next::End => return,
         }
-        patience = timeouts.http_keep_alive;
+        is_first = false;
         // Requests that are there already must not keep the shard from everything else.
         yield_now().await;
     }
