@@ -9,7 +9,7 @@
 //!
 //! | invariant | where |
 //! | --- | --- |
-//! | a room's offsets rise by exactly one | `home::room::HomeRoom::place` |
+//! | a room's offsets rise by exactly one | `home::publish` asserts it |
 //! | a member gets every message after its join, once, in order | the queue's order, `local::group` |
 //! | a prepared frame never changes | [`Prepared`] has no way to |
 //! | behind a backlog everything waits | `local::shard::Local::write` |

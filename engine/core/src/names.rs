@@ -29,7 +29,7 @@ impl<R: Named> Names<R> {
         self.slab.len()
     }
 
-    /// One past the highest number in use.
+    /// One past the highest number that there can be without another allocation: a room that is gone may have had it.
     pub(crate) fn numbers(&self) -> u32 {
         self.slab.capacity() as u32
     }

@@ -89,7 +89,7 @@ impl Core {
             Input::Answer(id, frame) => self.answer(id, &frame),
             Input::PeerClosed(id, number) => self.peer_closed(now, id, number, out),
             Input::Close(id, close) => self.local.close(now, id, close, out),
-            Input::Lost(id) => self.local.release(now, id, out),
+            Input::Lost(id) => self.local.release(id, out),
             Input::Mesh(message) => self.mesh(now, message, out),
             Input::Publish { request, index, mut publish, user } => {
                 let origin = Origin::Http(self.shard, request, index);
@@ -312,7 +312,7 @@ impl Core {
         let Some(connection) = self.local.connections.get_mut(id) else { return };
         connection.peer_closed = true;
         if connection.state == State::Closing {
-            self.local.peer_closed_too(now, id, out);
+            self.local.peer_closed_too(id, out);
             return;
         }
         self.local.close(now, id, Close::protocol(number.unwrap_or(1_000), ""), out);

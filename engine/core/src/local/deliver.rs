@@ -210,7 +210,7 @@ impl Local {
     }
 
     /// Ends every membership.
-    pub(super) fn leave_all(&mut self, _now: Now, id: ConnectionId, out: &mut Effects) {
+    pub(super) fn leave_all(&mut self, id: ConnectionId, out: &mut Effects) {
         while let Some(membership) =
             self.connections.get(id).and_then(|connection| connection.memberships.last())
         {

@@ -129,7 +129,7 @@ impl Local {
     pub(crate) fn direct_rest(&mut self, now: Now, number: u32, rest: Rest, out: &mut Effects) {
         let (slot, bytes) = self.outgoing.flushed(number);
         let Rest::Blocked(taken) = rest else {
-            self.release(now, self.connections.id_of(slot), out);
+            self.release(self.connections.id_of(slot), out);
             return;
         };
         if taken < bytes.len() {
@@ -161,7 +161,7 @@ impl Local {
     /// A connection of the last batch did not take it whole.
     pub(crate) fn batch_rest(&mut self, now: Now, slot: u32, rest: Rest, out: &mut Effects) {
         let Rest::Blocked(taken) = rest else {
-            self.release(now, self.connections.id_of(slot), out);
+            self.release(self.connections.id_of(slot), out);
             return;
         };
         let (room, group) = self.flush.flushing[self.flush.next];
@@ -238,7 +238,7 @@ impl Local {
             let whole = front.len();
             match send(front) {
                 Rest::Gone => {
-                    self.release(now, id, out);
+                    self.release(id, out);
                     return;
                 }
                 Rest::Blocked(taken) => {
@@ -258,7 +258,7 @@ impl Local {
         let closing = connection.state == State::Closing;
         out.writable.push((id, false));
         if closing {
-            self.say_farewell(now, id, out);
+            self.say_farewell(id, out);
         }
     }
 
@@ -276,7 +276,7 @@ impl Local {
             match self.connections.get(id) {
                 // Written since this flush began, or held up: let go later.
                 Some(connection) if connection.outgoing != 0 => self.farewells.push(id),
-                Some(connection) if !connection.is_blocked() => self.say_farewell(now, id, out),
+                Some(connection) if !connection.is_blocked() => self.say_farewell(id, out),
                 _ => {}
             }
         }

@@ -267,7 +267,7 @@ impl Local {
         if close.may_resume() {
             self.park(id, out);
         }
-        self.leave_all(now, id, out);
+        self.leave_all(id, out);
         if let Some(code) = close.error.filter(|_| !bare) {
             self.reply(id, None, &Reply::Error { code, message: &close.reason, field: None });
         }
@@ -312,7 +312,7 @@ impl Local {
         }
         self.stats.slow_disconnects += 1;
         self.park(id, out);
-        self.leave_all(now, id, out);
+        self.leave_all(id, out);
         let connection = self.connections.get_mut(id).expect("invariant: still held");
         if let Some(backlog) = &mut connection.backlog {
             let before = backlog.bytes();
@@ -326,27 +326,27 @@ impl Local {
     /// All that a closing connection was owed is out: lets it go if its peer has closed too, and otherwise tells
     /// the peer that nothing more comes. Closing the socket right away could reset the connection under a peer that is still
     /// sending, and take the close frame with it.
-    pub(super) fn say_farewell(&mut self, now: Now, id: ConnectionId, out: &mut Effects) {
+    pub(super) fn say_farewell(&mut self, id: ConnectionId, out: &mut Effects) {
         let Some(connection) = self.connections.get(id) else { return };
         if connection.peer_closed {
-            self.release(now, id, out);
+            self.release(id, out);
         } else {
             out.finished.push(id);
         }
     }
 
     /// The peer of a closing connection has closed too.
-    pub(crate) fn peer_closed_too(&mut self, now: Now, id: ConnectionId, out: &mut Effects) {
+    pub(crate) fn peer_closed_too(&mut self, id: ConnectionId, out: &mut Effects) {
         let Some(connection) = self.connections.get(id) else { return };
         if self.flush.is_on() || connection.outgoing != 0 {
             self.farewells.push(id);
         } else if !connection.is_blocked() {
-            self.release(now, id, out);
+            self.release(id, out);
         }
     }
 
     /// The socket is dead, or both sides have said goodbye: forgets the connection.
-    pub(crate) fn release(&mut self, now: Now, id: ConnectionId, out: &mut Effects) {
+    pub(crate) fn release(&mut self, id: ConnectionId, out: &mut Effects) {
         let Some(connection) = self.connections.get(id) else { return };
         if connection.state == State::Open {
             // Its beginning was written down; without a goodbye its end was not.
@@ -355,7 +355,7 @@ impl Local {
             self.note_code(id, FactKind::Closed, Label::Nothing, LOST, why, out);
         }
         self.park(id, out);
-        self.leave_all(now, id, out);
+        self.leave_all(id, out);
         self.wheel.remove(id.slot);
         let connection = self.connections.remove(id).expect("invariant: just seen");
         self.roles.exit(connection.role);

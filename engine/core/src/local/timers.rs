@@ -58,7 +58,7 @@ impl Local {
         let silent_ms = now_ms.saturating_sub(connection.received_ms);
         let stalled = |progress_ms| now_ms.saturating_sub(progress_ms) >= STALLED_MS;
         match connection.state {
-            State::Closing if now_ms >= connection.until_ms => self.release(now, id, out),
+            State::Closing if now_ms >= connection.until_ms => self.release(id, out),
             State::Closing => {}
             State::AwaitingToken if now_ms >= connection.until_ms => {
                 let close = Close::code(Code::AuthenticationFailed, "no token came in time");

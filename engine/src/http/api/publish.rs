@@ -49,7 +49,7 @@ async fn perform(handle: &Handle, process: &Process, head: &Head, caller: &Calle
         process.audit.publishes_denied(head, caller.name(), why, first.as_deref(), denied.len());
     }
     let outcomes = inquire::inquire(handle, process, head, caller, outcomes).await;
-    let request = {
+    let (request, outcomes) = {
         let mut state = handle.borrow_mut();
         if state.paused() {
             let message = "the server is overloaded; try again";
@@ -62,13 +62,14 @@ async fn perform(handle: &Handle, process: &Process, head: &Head, caller: &Calle
             Caller::User(identity) => Some((RoomName::of_user(&identity.user_id), identity.role.clone())),
         };
         let state = &mut *state;
-        for (index, publish) in (0..).zip(&outcomes).filter_map(|(i, o)| Some((i, o.as_ref().ok()?))) {
-            let publish = Box::new(publish.clone());
-            let input = Input::Publish { request, index, publish, user: user.clone() };
+        let mut hand_over = |index, publish| {
+            let input = Input::Publish { request, index, publish: Box::new(publish), user: user.clone() };
             state.core.handle(now, input, &mut state.effects);
-        }
+        };
+        let outcomes: Vec<Result<(), Refusal>> =
+            (0..).zip(outcomes).map(|(index, of)| of.map(|publish| hand_over(index, publish))).collect();
         state.port.rouse();
-        request
+        (request, outcomes)
     };
     let Some(answers) = wait::answers(handle, request).await else {
         return Response::error(StatusCode::SERVICE_UNAVAILABLE, "a shard did not answer in time");
@@ -105,9 +106,9 @@ fn allowed(
     Err(refusal)
 }
 
-fn respond(single: bool, outcomes: Vec<Result<Publish, Refusal>>, answers: Vec<Answer>) -> Response {
+fn respond(single: bool, outcomes: Vec<Result<(), Refusal>>, answers: Vec<Answer>) -> Response {
     let mut results: Vec<Result<Value, Refusal>> =
-        outcomes.into_iter().map(|outcome| outcome.map(|_| Value::Null)).collect();
+        outcomes.into_iter().map(|outcome| outcome.map(|()| Value::Null)).collect();
     for answer in answers {
         let Answer::Published(index, placed) = answer else { continue };
         results[index as usize] = placed.map(|placed| {
