@@ -245,7 +245,10 @@ mod tests {
         assert!(AT_ONCE.iter().all(|name| all.iter().any(|(of, _)| of == name)));
         let parts = |of: &Config| {
             let auth = (&of.auth, &of.roles, &of.compression, &of.log, of.heartbeat);
-            format!("{:?}", (of.limits, of.timeouts, auth, of.core_options(3, fanfare_core::Seeds::default())))
+            format!(
+                "{:?}",
+                (of.limits, of.timeouts, auth, of.core_options(3, fanfare_core::Seeds::default()))
+            )
         };
         for (name, text) in all {
             let (old, new) = (config(KEY), config(&format!("{text}\n{KEY}")));
