@@ -106,7 +106,7 @@ pub(super) static COMMANDS: [Spec; 9] = [
             Field::optional(
                 "notification_id",
                 Rule::Name,
-                "The caller's own: what it names twice is sent once.",
+                "The sender's own: what it names twice is sent once. Another sender's in use is refused.",
             ),
             Field::optional("from", Rule::Id, "A backend's name for itself; a user is named as it is."),
         ],
@@ -118,6 +118,11 @@ pub(super) static COMMANDS: [Spec; 9] = [
                 "targets",
                 Rule::Whole(1, 256),
                 "How many users, roles or everybodies it went to.",
+            ),
+            Field::optional(
+                "dropped",
+                Rule::Whole(1, 256),
+                "With how many of them it did not stay, because a full list had only what is more urgent.",
             ),
         ],
     },
