@@ -203,10 +203,11 @@ fn a_slow_reader_gets_the_newest_of_every_step_and_every_change_of_status() {
                 }
             }
         }
+        let before = done(&mut worker, "get", json!({"operation_id": "big"}));
         let ended = done(&mut worker, "complete", json!({"operation_id": "big"}));
         let got = until(&mut late, "upload_complete");
         assert!(got.iter().all(|of| of["type"] != "gap") && got.len() < UPDATES, "{} messages", got.len());
-        for step in ended["steps"].as_array().unwrap() {
+        for step in before["steps"].as_array().unwrap() {
             let newest = got.iter().rfind(|of| of["data"]["step"]["step_id"] == step["step_id"]).unwrap();
             assert_eq!(newest["data"]["step"], *step, "not the newest");
         }
