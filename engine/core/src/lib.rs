@@ -74,7 +74,7 @@ pub use input::{Input, Opening, Window};
 pub use latency::Latency;
 pub use local::{Batch, Rest};
 pub use mesh::{
-    Acknowledgement, Asker, Called, CatchUp, JoinKind, Lookup, Mesh, Origin, Reader, Receipt, Replay, Report,
+    Acknowledgement, Asker, Called, CatchUp, JoinKind, Lookup, Mesh, Origin, Reader, Receipt, Replay, Report, Roll,
     ToHome, ToLocal,
 };
 pub use mode::{Mode, SHED_MAX};

@@ -159,6 +159,7 @@ impl HomeRooms {
             ToHome::Ack(ack) => self.acknowledge(now, *ack, out),
             ToHome::Bury(letter) => self.bury(now, *letter),
             ToHome::Call(called) => self.call(now, called, out),
+            ToHome::Present(roll) => self.present(now, &roll, out),
             ToHome::Ask(from, request, question) => {
                 let rows = self.answer(now, *question, out);
                 out.send(from, Mesh::Local(ToLocal::Answer(request, rows)));

@@ -61,6 +61,11 @@ pub(crate) trait Service: Debug {
         let _ = (member, context);
     }
 
+    /// A connection was a member before the service asked for all of them ([`Deed::CallRoll`]).
+    fn present(&mut self, member: &Member, context: &mut Context<'_>) {
+        let _ = (member, context);
+    }
+
     /// A connection is no member any more.
     fn left(&mut self, member: crate::Address, context: &mut Context<'_>) {
         let _ = (member, context);

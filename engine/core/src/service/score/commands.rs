@@ -45,7 +45,7 @@ pub(super) static COMMANDS: [Spec; 4] = [
     },
     Spec {
         name: "score.report",
-        about: "Reports the caller's own value. It counts until the next one, or until the caller leaves or is silent.",
+        about: "Reports the caller's own value. It counts until the next one, or until the caller leaves or is silent. Only who is in the room has one.",
         method: Method::Put,
         path: "/v1/rooms/{room}/scores/{score_id}/value",
         access: Access::Write,
