@@ -9,9 +9,11 @@ pub mod access;
 mod args;
 mod caller;
 mod chat;
+mod clean;
 mod context;
 #[cfg(test)]
 pub(crate) mod desk;
+mod given;
 mod monitor;
 mod notification;
 mod operation;

@@ -19,7 +19,7 @@ const ROLE: Field = Field::optional(
     "The role of another user, so that what was sent to that role counts; the caller's own is known.",
 );
 const TO_USER: Field = Field::optional("user_id", Rule::Id, "To one user.");
-const TO_USERS: Field = Field::optional("user_ids", Rule::Ids(USERS_MAX), "To several users.");
+const TO_USERS: Field = Field::optional("user_ids", Rule::Ids(1, USERS_MAX), "To several users.");
 const TO_ROLE: Field = Field::optional("role", Rule::Id, "To everybody with a role.");
 const TO_ALL: Field = Field::optional("all", Rule::Flag, "True: to everybody.");
 
@@ -63,7 +63,7 @@ static QUIET: [Field; 3] = [
     Field::required("to", Rule::Clock, "When they end; there are none if that is when they begin."),
     Field::optional(
         "utc_offset_minutes",
-        Rule::Number(-840.0, 840.0),
+        Rule::Integer(-840, 840),
         "How far that clock is before UTC; usually 0.",
     ),
 ];
