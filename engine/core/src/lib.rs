@@ -74,8 +74,8 @@ pub use input::{Input, Opening, Window};
 pub use latency::Latency;
 pub use local::{Batch, Rest};
 pub use mesh::{
-    Acknowledgement, Asker, Called, CatchUp, JoinKind, Lookup, Mesh, Origin, Reader, Receipt, Replay, Report, Roll,
-    ToHome, ToLocal,
+    Acknowledgement, Asker, Called, CatchUp, JoinKind, Lookup, Mesh, Origin, Reader, Receipt, Replay, Report,
+    Roll, ToHome, ToLocal,
 };
 pub use mode::{Mode, SHED_MAX};
 pub use network::{Network, NoNetwork};

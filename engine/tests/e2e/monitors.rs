@@ -69,7 +69,10 @@ fn http_does_the_same_and_bad_input_names_its_field() {
         let at_once = json!({"values": {"spo2": value}, "at": "2026-11-20T10:30:10Z"});
         api(&server, "POST", &values, Some(&at_once));
         let (_, state) = api(&server, "GET", base, None);
-        assert_eq!((&state["rules"][1]["rule_id"], &state["rules"][1]["status"]), (&json!("rise"), &json!(status)));
+        assert_eq!(
+            (&state["rules"][1]["rule_id"], &state["rules"][1]["status"]),
+            (&json!("rise"), &json!(status))
+        );
     }
     assert_eq!(api(&server, "DELETE", &format!("{rules}/rise"), None).0, 200);
     for (path, body, field) in [

@@ -270,7 +270,11 @@ fn bounds_are_kept_and_told() {
     device.expect("$notifications");
     let least = send(&server, note("least", 0, json!({"user_id": "ada"})));
     assert_eq!((&least["targets"], &least["dropped"]), (&json!(1), &json!(1)), "{least}");
-    assert_eq!(device.expect("$notification")["data"]["notification_id"], "least", "who is there hears of it");
+    assert_eq!(
+        device.expect("$notification")["data"]["notification_id"],
+        "least",
+        "who is there hears of it"
+    );
     let (_, list) = api(&server, "GET", "/v1/users/ada/notifications", None);
     assert_eq!((ids(&list["notifications"]), &list["dropped"]), (vec!["a", "c", "d"], &json!(2)));
     let dropped = || server.metric("fanfare_service_dropped_total{service=\"notification\"}");

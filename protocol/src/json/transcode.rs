@@ -33,7 +33,11 @@ fn transcode<const EXACT: bool>(value: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Writes the next value; recursion ends where the depth does.
-fn write<const EXACT: bool>(source: &mut MsgpackSource<'_>, out: &mut Vec<u8>, depth: usize) -> Result<(), Malformed> {
+fn write<const EXACT: bool>(
+    source: &mut MsgpackSource<'_>,
+    out: &mut Vec<u8>,
+    depth: usize,
+) -> Result<(), Malformed> {
     source.check_depth(depth)?;
     match source.head()? {
         Head::Nil => out.extend_from_slice(b"null"),
@@ -81,7 +85,11 @@ fn separate(index: u32, out: &mut Vec<u8>) {
     }
 }
 
-fn key<const EXACT: bool>(source: &mut MsgpackSource<'_>, out: &mut Vec<u8>, depth: usize) -> Result<(), Malformed> {
+fn key<const EXACT: bool>(
+    source: &mut MsgpackSource<'_>,
+    out: &mut Vec<u8>,
+    depth: usize,
+) -> Result<(), Malformed> {
     source.check_key()?;
     let start = out.len();
     write::<EXACT>(source, out, depth)?;

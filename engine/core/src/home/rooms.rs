@@ -240,7 +240,8 @@ impl HomeRooms {
         let found = self.rooms.get_mut(number).expect("invariant: just found");
         let members = found.audience.members();
         if limit.0 > 0 && members >= limit.0 || class.dialect() > 0 && is_crowded(options, found, class) {
-            return Err(refusal(limit.1, limit.2));
+            let field = (limit.1 == Code::RoomFull).then_some("room");
+            return Err(Refusal { field, ..refusal(limit.1, limit.2) });
         }
         if owner != 0 && found.owner != owner {
             if found.owner != 0 && !found.audience.is_empty() {

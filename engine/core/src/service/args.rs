@@ -189,11 +189,7 @@ mod tests {
             Field::optional("offset", Rule::Integer(-9, 9), ""),
             Field::optional("huge", Rule::Number(-1e300, 1e300), ""),
             Field::optional("free", Rule::Object(60), ""),
-            Field::optional(
-                "steps",
-                Rule::Objects(2, &[Field::optional("name", Rule::Text(9), "")]),
-                "",
-            ),
+            Field::optional("steps", Rule::Objects(2, &[Field::optional("name", Rule::Text(9), "")]), ""),
         ],
         answer: &[],
     };
@@ -294,7 +290,10 @@ mod tests {
     fn a_refusal_tells_where_the_field_is_and_what_it_may_be() {
         for (text, message) in [
             (r#"{"id":"x","parts":[{"n":1},{}]}"#, "`parts[1].n` is required"),
-            (r#"{"id":"x","steps":[{"name":""}]}"#, "`steps[0].name` must be 1 to 9 characters long, it is 0"),
+            (
+                r#"{"id":"x","steps":[{"name":""}]}"#,
+                "`steps[0].name` must be 1 to 9 characters long, it is 0",
+            ),
             (r#"{"id":"x","part":{"m":1}}"#, "`part.m` must be true or false"),
             (r#"{"id":"x","why":{"code":1}}"#, "`why.code` must be text"),
             (r#"{"id":"x","values":{"a":10}}"#, "`values.a` must be a number from -9 to 9"),
@@ -303,7 +302,10 @@ mod tests {
                 r#"{"id":"x","steps":[{"name":"\u202e"}]}"#,
                 "`steps[0].name` must hold no control characters but tab and newline, and none that turn the direction of text",
             ),
-            (r#"{"id":"x","more":1,"more":2}"#, "a member that is not known here must be given once, and so must each of its members"),
+            (
+                r#"{"id":"x","more":1,"more":2}"#,
+                "a member that is not known here must be given once, and so must each of its members",
+            ),
         ] {
             assert_eq!(read(text).unwrap_err().message, message, "{text}");
         }
@@ -320,8 +322,16 @@ mod tests {
         assert_eq!(clean(text, Sanitize::Refuse), Err(Some("title")));
         let args = clean(text, Sanitize::Strip).unwrap();
         assert_eq!((args.word("title"), args.texts("tags").collect::<Vec<_>>()), ("ab", vec!["c"]));
-        assert_eq!((&args.list("steps")[0]["name"], args.word("user")), (&"d".into(), "e\u{202e}"), "an id is what it is");
-        assert_eq!(clean(r#"{"id":"x","title":"\u202e"}"#, Sanitize::Strip), Err(Some("title")), "nothing is left");
+        assert_eq!(
+            (&args.list("steps")[0]["name"], args.word("user")),
+            (&"d".into(), "e\u{202e}"),
+            "an id is what it is"
+        );
+        assert_eq!(
+            clean(r#"{"id":"x","title":"\u202e"}"#, Sanitize::Strip),
+            Err(Some("title")),
+            "nothing is left"
+        );
         let free = r#"{"id":"x","free":{"a":[{"\u001b":"\u202e"}]}}"#;
         assert_eq!(clean(free, Sanitize::Off).unwrap().value("free").unwrap()["a"][0]["\u{1b}"], "\u{202e}");
         assert_eq!(clean(free, Sanitize::Refuse), Err(Some("free")));

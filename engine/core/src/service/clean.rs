@@ -12,7 +12,8 @@ use super::rules::Fault;
 use super::spec::{Field, Rule};
 
 /// What is wrong with a text that holds one.
-const RULE: &str = "must hold no control characters but tab and newline, and none that turn the direction of text";
+const RULE: &str =
+    "must hold no control characters but tab and newline, and none that turn the direction of text";
 
 /// Whether none is in it, in names of members neither.
 pub(super) fn is_clean(value: &Value) -> bool {
@@ -41,10 +42,12 @@ pub(super) fn unclean(fields: &[Field], given: &Map<String, Value>, in_objects: 
                 let named = unclean(fields, members, in_objects).map(|fault| fault.within(name));
                 named.or_else(|| fault(!in_objects))
             }
-            (Rule::Objects(_, fields), Value::Array(items)) => items.iter().enumerate().find_map(|(at, item)| {
-                let fault = unclean(fields, item.as_object()?, in_objects)?;
-                Some(fault.within(format_args!("{name}[{at}]")))
-            }),
+            (Rule::Objects(_, fields), Value::Array(items)) => {
+                items.iter().enumerate().find_map(|(at, item)| {
+                    let fault = unclean(fields, item.as_object()?, in_objects)?;
+                    Some(fault.within(format_args!("{name}[{at}]")))
+                })
+            }
             // Names, ids and numbers are what they are.
             _ => None,
         }

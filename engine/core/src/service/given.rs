@@ -131,7 +131,9 @@ mod tests {
 
     #[test]
     fn a_value_is_what_any_parser_makes_of_it() {
-        for text in [r#"{"a":[1,-2,2.5,1e300,"é\n",true,null,{"b":{}}],"c":18446744073709551615}"#, "[]", "null", "7"] {
+        for text in
+            [r#"{"a":[1,-2,2.5,1e300,"é\n",true,null,{"b":{}}],"c":18446744073709551615}"#, "[]", "null", "7"]
+        {
             assert_eq!(of(text).unwrap(), serde_json::from_str::<Value>(text).unwrap(), "{text}");
         }
     }

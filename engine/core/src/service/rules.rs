@@ -17,10 +17,12 @@ const NAME: &str = "1 to 64 of A-Z a-z 0-9 . _ - : = ~ +";
 /// A value of a path or a query, which are all text.
 pub(super) fn from_text(field: &Field, text: &str) -> Value {
     match field.rule {
-        Rule::Whole(..) | Rule::Number(..) | Rule::Integer(..) | Rule::Flag | Rule::FlagOr(_) => match serde_json::from_str(text) {
-            Ok(value @ (Value::Number(_) | Value::Bool(_))) => value,
-            _ => Value::String(text.to_owned()),
-        },
+        Rule::Whole(..) | Rule::Number(..) | Rule::Integer(..) | Rule::Flag | Rule::FlagOr(_) => {
+            match serde_json::from_str(text) {
+                Ok(value @ (Value::Number(_) | Value::Bool(_))) => value,
+                _ => Value::String(text.to_owned()),
+            }
+        }
         Rule::Texts(..) | Rule::Distinct(..) => text.split(',').filter(|text| !text.is_empty()).collect(),
         _ => Value::String(text.to_owned()),
     }
@@ -199,7 +201,8 @@ fn check(field: &'static Field, value: Value) -> Result<Value, Fault> {
         }
         (Rule::Members(max, _), _) => return must(format!("an object of at most {max} bytes")),
         (Rule::Numbers(max, most), _) => {
-            let Some(numbers) = value.as_object().filter(|numbers| (1..=*max).contains(&numbers.len())) else {
+            let Some(numbers) = value.as_object().filter(|numbers| (1..=*max).contains(&numbers.len()))
+            else {
                 return must(format!("an object of 1 to {max} numbers"));
             };
             for (of, number) in numbers {

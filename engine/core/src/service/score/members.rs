@@ -26,7 +26,8 @@ impl Members {
     /// A connection is not in the room any more. The user, if that was its last one.
     pub(super) fn leave(&mut self, address: Address) -> Option<RoomName> {
         let user = self.users.remove(&address)?;
-        let count = self.connections.get_mut(&user).expect("invariant: a user is counted with its connections");
+        let count =
+            self.connections.get_mut(&user).expect("invariant: a user is counted with its connections");
         *count -= 1;
         if *count > 0 {
             return None;

@@ -123,7 +123,10 @@ fn an_operation_lives_from_start_to_end() {
     );
     // The end is the end; saying it twice is saying it once.
     let saves = stage.saves;
-    assert_eq!(stage.ask("complete", json!({"results": {"rows": 7}})).unwrap()["results"], json!({"rows": 7}));
+    assert_eq!(
+        stage.ask("complete", json!({"results": {"rows": 7}})).unwrap()["results"],
+        json!({"rows": 7})
+    );
     assert_eq!(field(stage.ask("complete", json!({"results": {"rows": 8}}))), (4014, "results"));
     for (verb, data) in [
         ("update", json!({"progress": 10, "force": true})),
@@ -158,7 +161,10 @@ fn what_was_completed_without_its_results_takes_them_once() {
     stage.ask("update_step", json!({"step_id": "step-1", "status": "failed"})).unwrap();
     stage.ask("update", json!({"progress": 100, "results": {"url": "x"}, "warnings": ["slow"]})).unwrap();
     let ended = stage.ask("get", json!({})).unwrap();
-    assert_eq!((&ended["steps"][0]["status"], &ended["steps"][1]["status"]), (&json!("failed"), &json!("completed")));
+    assert_eq!(
+        (&ended["steps"][0]["status"], &ended["steps"][1]["status"]),
+        (&json!("failed"), &json!("completed"))
+    );
     stage.said();
     stage.pass(1_000);
     let more = json!({"results": {"url": "x", "rows": 7}, "warnings": ["slow", "late"]});
