@@ -75,7 +75,7 @@ pub use latency::Latency;
 pub use local::{Batch, Rest};
 pub use mesh::{
     Acknowledgement, Asker, Called, CatchUp, JoinKind, Lookup, Mesh, Origin, Reader, Receipt, Replay, Report,
-    ToHome, ToLocal,
+    Roll, ToHome, ToLocal,
 };
 pub use mode::{Mode, SHED_MAX};
 pub use network::{Network, NoNetwork};

@@ -131,6 +131,17 @@ pub enum ToHome {
     Ask(ShardId, RequestId, Box<HomeQuestion>),
     /// A command of a service.
     Call(Box<Called>),
+    /// A shard's members of a room, because its home has asked.
+    Present(Box<Roll>),
+}
+
+/// Who is in a room, on one shard.
+#[derive(Debug)]
+pub struct Roll {
+    /// The room.
+    pub room: RoomName,
+    /// Every member there.
+    pub members: Vec<Member>,
 }
 
 /// A command of a service on its way to the home of its room. Its arguments were checked.
@@ -316,6 +327,8 @@ pub enum ToLocal {
     Deliver(Arc<Prepared>),
     /// A connection's command was refused at a room's home.
     Refused(ConnectionId, Option<CommandId>, Box<Refusal>),
+    /// A room's home wants to know who is in it.
+    CallRoll(RoomName),
     /// Members of a room go: those of one user, or all. Why, for them.
     Expel(RoomName, Option<RoomName>, Box<str>),
     /// Something for one connection.

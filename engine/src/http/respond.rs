@@ -36,6 +36,11 @@ impl Response {
         Self::refused(status, code, message, None)
     }
 
+    /// A refusal of something that breaks a rule, by its name.
+    pub(crate) fn invalid(field: &str, message: &str) -> Self {
+        Self::refused(StatusCode::BAD_REQUEST, Code::InvalidMessage, message, Some(field))
+    }
+
     /// A refusal.
     pub(crate) fn refused(status: StatusCode, code: Code, message: &str, field: Option<&str>) -> Self {
         Self::json(status, &refusal(code, message, field))

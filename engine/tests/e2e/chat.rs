@@ -130,6 +130,10 @@ fn http_does_the_same_and_bad_input_names_its_field() {
         ("PATCH", &format!("{messages}/2"), json!({"text": "x"}), 404, "offset"),
         ("PATCH", &one, json!({"text": "x", "epoch": "other"}), 404, "epoch"),
         ("PUT", &format!("{one}/reactions"), json!({"emoji": "x".repeat(33)}), 400, "emoji"),
+        ("PUT", &format!("{one}/reactions"), json!({"emoji": "👍".repeat(9)}), 400, "emoji"),
+        ("PUT", &format!("{one}/reactions"), json!({"emoji": "a b"}), 400, "emoji"),
+        ("PUT", &format!("{one}/reactions"), json!({"emoji": "\n"}), 400, "emoji"),
+        ("PUT", &format!("{one}/reactions"), json!({"emoji": "\u{202e}"}), 400, "emoji"),
         ("PUT", &format!("{base}/read"), json!({"offset": 3}), 404, "offset"),
         ("PUT", &format!("{base}/typing"), json!({"typing": "yes"}), 400, "typing"),
     ] {

@@ -63,6 +63,15 @@ fn http_does_the_same_and_bad_input_names_its_field() {
     assert_eq!(state["values"]["spo2"]["at"], "2026-11-20T10:30:00.000Z", "{state}");
     let early = json!({"values": {"spo2": 99}, "at": "2026-11-20T10:29:59Z"});
     assert_eq!(api(&server, "POST", &values, Some(&early)).1["accepted"], 0, "what is too late counts not");
+    let other = "/v1/rooms/vitals:ben/monitor";
+    let rise = json!({"rule_id": "rise", "name": "spo2", "limit": "rate_above", "threshold": 1});
+    assert_eq!(api(&server, "POST", &format!("{other}/rules"), Some(&rise)).0, 200);
+    for (second, value, status) in [(0, 85, "ok"), (10, 86, "ok"), (10, 186, "alerting")] {
+        let report = json!({"values": {"spo2": value}, "at": format!("2026-11-20T10:30:{second:02}Z")});
+        api(&server, "POST", &format!("{other}/values"), Some(&report));
+        let (_, state) = api(&server, "GET", other, None);
+        assert_eq!(state["rules"][0]["status"], status, "{second} {value}: {state}");
+    }
     for (path, body, field) in [
         (&values, json!({}), "values"),
         (&values, json!({"values": {}}), "values"),

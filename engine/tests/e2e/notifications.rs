@@ -170,7 +170,10 @@ fn a_sender_hears_who_has_acknowledged_and_a_retry_is_sent_once() {
     data["require_ack"] = true.into();
     let first = ask(&mut host, "send", data.clone());
     assert_eq!((&first["type"], &first["data"]["targets"]), (&json!("ok"), &json!(1)), "{first}");
-    assert_eq!(ask(&mut host, "send", data)["data"], first["data"]);
+    assert_eq!(ask(&mut host, "send", data.clone())["data"], first["data"]);
+    let mut other = Client::join_server(&server, "other", "admin");
+    let refused = ask(&mut other, "send", data);
+    assert_eq!((&refused["code"], &refused["details"]["field"]), (&json!(4014), &json!("notification_id")));
     let said = ada.expect("$notification");
     assert_eq!((&said["user_id"], &said["data"]["from"]), (&json!("host"), &json!("host")), "{said}");
     ada.expect_nothing();
@@ -263,10 +266,19 @@ fn bounds_are_kept_and_told() {
     for (id, priority) in [("a", 5), ("b", 1), ("c", 5), ("d", 2)] {
         send(&server, note(id, priority, json!({"user_id": "ada"})));
     }
+    let mut device = Client::join_server(&server, "ada", "user");
+    device.expect("$notifications");
+    let least = send(&server, note("least", 0, json!({"user_id": "ada"})));
+    assert_eq!((&least["targets"], &least["dropped"]), (&json!(1), &json!(1)), "{least}");
+    assert_eq!(
+        device.expect("$notification")["data"]["notification_id"],
+        "least",
+        "who is there hears of it"
+    );
     let (_, list) = api(&server, "GET", "/v1/users/ada/notifications", None);
-    assert_eq!((ids(&list["notifications"]), &list["dropped"]), (vec!["a", "c", "d"], &json!(1)));
+    assert_eq!((ids(&list["notifications"]), &list["dropped"]), (vec!["a", "c", "d"], &json!(2)));
     let dropped = || server.metric("fanfare_service_dropped_total{service=\"notification\"}");
-    eventually("it is counted", || (dropped() == 1.0).then_some(()));
+    eventually("it is counted", || (dropped() == 2.0).then_some(()));
     send(&server, note("x", 5, json!({"all": true, "ttl_seconds": 1})));
     let more = note("y", 5, json!({"all": true}));
     let (status, refused) = api(&server, "POST", "/v1/notifications", Some(&more));

@@ -155,6 +155,20 @@ fn http_says_the_same_and_bad_input_names_its_field() {
     });
     assert_eq!(api(&server, "DELETE", &one, None).0, 200);
     assert_eq!(api(&server, "GET", &one, None).0, 404);
+    // What was completed by its progress gets its results later, once.
+    api(&server, "POST", PATH, Some(&start));
+    api(&server, "PATCH", &one, Some(&json!({"progress": 100})));
+    let complete = |results: Value| api(&server, "POST", &format!("{one}/complete"), Some(&results));
+    let results = json!({"results": {"rows": 7}});
+    for _ in 0..2 {
+        assert_eq!(complete(results.clone()).1["results"], results["results"]);
+    }
+    let (status, refused) = complete(json!({"results": {"rows": 8}}));
+    assert_eq!((status, &refused["details"]["field"]), (409, &json!("results")), "{refused}");
+    watcher.expect("operation_removed");
+    until(&mut watcher, "import_completed");
+    assert_eq!(watcher.expect("import_completed")["data"]["results"], results["results"]);
+    watcher.expect_nothing();
 }
 
 #[test]
@@ -189,10 +203,11 @@ fn a_slow_reader_gets_the_newest_of_every_step_and_every_change_of_status() {
                 }
             }
         }
+        let before = done(&mut worker, "get", json!({"operation_id": "big"}));
         let ended = done(&mut worker, "complete", json!({"operation_id": "big"}));
         let got = until(&mut late, "upload_complete");
         assert!(got.iter().all(|of| of["type"] != "gap") && got.len() < UPDATES, "{} messages", got.len());
-        for step in ended["steps"].as_array().unwrap() {
+        for step in before["steps"].as_array().unwrap() {
             let newest = got.iter().rfind(|of| of["data"]["step"]["step_id"] == step["step_id"]).unwrap();
             assert_eq!(newest["data"]["step"], *step, "not the newest");
         }

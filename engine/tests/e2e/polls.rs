@@ -70,7 +70,7 @@ fn http_says_the_same_and_bad_input_names_its_field() {
         (json!({"poll_id": "x", "question": "?", "options": ["a"]}), "options"),
         (json!({"poll_id": "x", "question": "?", "options": ["a", "a"]}), "options"),
         (json!({"poll_id": "x", "question": "?", "options": ["a", "b"], "seconds": 0}), "seconds"),
-        (json!([]), "data"),
+        (json!([]), "body"),
     ] {
         let (status, refused) = api(&server, "POST", path, Some(&body));
         assert_eq!((status, &refused["details"]["field"]), (400, &json!(field)), "{refused}");

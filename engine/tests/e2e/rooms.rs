@@ -229,7 +229,7 @@ fn bad_input_over_http_names_its_field() {
         ("PUT", path, json!({"invited": "ada"}), 400, "invited"),
         ("PUT", path, json!({"invited": [1]}), 400, "invited"),
         ("PUT", path, json!({"cleanup": 1}), 400, "cleanup"),
-        ("PUT", path, json!([]), 400, "data"),
+        ("PUT", path, json!([]), 400, "body"),
         ("PUT", unnamed, json!({}), 400, "room"),
         ("PATCH", path, json!({"title": null, "max_members": "5"}), 400, "max_members"),
         ("PATCH", path, json!({"private": 0}), 400, "private"),

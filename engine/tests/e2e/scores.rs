@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Options, Server, api, deployments};
+use crate::support::{Client, Options, Server, api, deployments, eventually, request, token};
 
 fn report(client: &mut Client, value: f64) -> Value {
     let data = json!({"score_id": "sync", "value": value});
@@ -42,6 +42,47 @@ fn a_group_on_several_shards_reaches_its_score_and_loses_it_when_one_leaves() {
     }
 }
 
+/// The status of a user's report over HTTP, and what is answered.
+fn over_http(server: &Server, user: &str, value: f64) -> (u16, Value) {
+    let bearer = format!("Bearer {}", token(user, "admin", json!({})));
+    let headers = [("authorization", &*bearer), ("content-type", "application/json")];
+    let body = json!({"value": value}).to_string();
+    let answer = request(server, "PUT", "/v1/rooms/breath:1/scores/sync/value", &headers, &body);
+    (answer.status, serde_json::from_str(&answer.body).unwrap())
+}
+
+#[test]
+fn a_user_takes_part_while_one_of_its_connections_is_in_the_room_and_nobody_else() {
+    for options in deployments() {
+        let server = Server::start(options);
+        let users = || api(&server, "GET", "/v1/rooms/breath:1/scores", None).1["scores"][0]["users"].clone();
+        // Who is there before the score is known as well.
+        let mut devices: Vec<Client> = (0..2).map(|_| Client::join_server(&server, "ada", "user")).collect();
+        devices.iter_mut().for_each(|device| drop(device.join("breath:1")));
+        let define = json!({"score_id": "sync", "threshold": 0.8, "window_seconds": 60});
+        assert_eq!(api(&server, "POST", "/v1/rooms/breath:1/scores", Some(&define)).0, 200);
+        let mut eve = Client::join_server(&server, "eve", "user");
+        eventually("members are known", || (over_http(&server, "eve", -1e300).0 == 403).then_some(()));
+        let refused = report(&mut eve, -1e300);
+        assert_eq!((&refused["code"], &refused["details"]["field"]), (&json!(4013), &json!("room")));
+        assert_eq!(over_http(&server, "ada", 0.7).0, 200, "she is there");
+        for device in &mut devices {
+            assert_eq!(report(device, 0.9)["type"], "ok");
+        }
+        devices[0].until("$score_reached");
+        devices.pop();
+        let mut ben = Client::join_server(&server, "ben", "user");
+        ben.join("breath:1");
+        assert_eq!(over_http(&server, "ben", 0.9).0, 200);
+        eventually("both", || (users() == 2).then_some(()));
+        let kept = api(&server, "GET", "/v1/rooms/breath:1/history", None).1;
+        assert_eq!(kept["messages"].as_array().unwrap().len(), 1, "nothing was lost: {kept}");
+        drop(ben);
+        eventually("who left takes no part", || (users() == 1).then_some(()));
+        assert_eq!(over_http(&server, "ben", 0.9).0, 403);
+    }
+}
+
 #[test]
 fn silence_drops_out_and_bad_input_names_its_field() {
     let server = Server::start(Options { shards: 4, ..Options::default() });
@@ -51,7 +92,9 @@ fn silence_drops_out_and_bad_input_names_its_field() {
     assert_eq!((status, &score["aggregate"], &score["users"]), (200, &json!("sum"), &json!(0)), "{score}");
     let mut ada = Client::join_server(&server, "ada", "user");
     ada.join("breath:1");
-    assert_eq!(api(&server, "PUT", &format!("{base}/sync/value"), Some(&json!({"value": 3}))).1["users"], 1);
+    let mut ben = Client::join_server(&server, "ben", "user");
+    ben.join("breath:1");
+    assert_eq!(over_http(&server, "ben", 3.0).1["users"], 1);
     assert_eq!(report(&mut ada, 2.0)["data"]["users"], 2);
     assert_eq!(ada.until("$score_reached")["data"]["value"].as_f64(), Some(5.0));
     let lost = ada.until("$score_lost");

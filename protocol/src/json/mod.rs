@@ -14,7 +14,7 @@ use crate::codec::source::Source;
 use crate::codec::{decode as codec, publish, reply};
 use crate::wire::{CommandId, Message, Publish, Refusal, Reply, Request};
 
-pub use transcode::from_msgpack;
+pub use transcode::{from_msgpack, from_msgpack_exactly};
 
 /// Reads one message, a command or an array of up to [`COMMANDS_MAX`](crate::limits::COMMANDS_MAX) of them,
 /// and calls `sink` with each in order, or with why it is refused. A message that is malformed anywhere is one

@@ -14,22 +14,38 @@ use crate::msgpack::source::{Head, MsgpackSource};
 /// NaN and infinities become null; a map's key that is not text becomes the text of its JSON (an array or map
 /// is never a key, see [`msgpack`](crate::msgpack)). Bytes that would not have passed the check become null.
 pub fn from_msgpack(value: &[u8], out: &mut Vec<u8>) {
+    transcode::<false>(value, out);
+}
+
+/// The same, but a float that is not finite, for which JSON has no word, is written as a number that no reader takes: it must not be
+/// mistaken for null.
+pub fn from_msgpack_exactly(value: &[u8], out: &mut Vec<u8>) {
+    transcode::<true>(value, out);
+}
+
+fn transcode<const EXACT: bool>(value: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
     let mut source = MsgpackSource::new(value);
-    if write(&mut source, out, 0).and_then(|()| source.end()).is_err() {
+    if write::<EXACT>(&mut source, out, 0).and_then(|()| source.end()).is_err() {
         out.truncate(start);
         out.extend_from_slice(b"null");
     }
 }
 
 /// Writes the next value; recursion ends where the depth does.
-fn write(source: &mut MsgpackSource<'_>, out: &mut Vec<u8>, depth: usize) -> Result<(), Malformed> {
+fn write<const EXACT: bool>(
+    source: &mut MsgpackSource<'_>,
+    out: &mut Vec<u8>,
+    depth: usize,
+) -> Result<(), Malformed> {
     source.check_depth(depth)?;
     match source.head()? {
         Head::Nil => out.extend_from_slice(b"null"),
         Head::Bool(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
         Head::Unsigned(number) => out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
         Head::Negative(number) => out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
+        Head::F32(number) if EXACT && !number.is_finite() => out.extend_from_slice(b"1e999"),
+        Head::F64(number) if EXACT && !number.is_finite() => out.extend_from_slice(b"1e999"),
         Head::F32(number) => json(&number, out),
         Head::F64(number) => json(&number, out),
         Head::Text(text) => quote(text, out),
@@ -45,7 +61,7 @@ fn write(source: &mut MsgpackSource<'_>, out: &mut Vec<u8>, depth: usize) -> Res
             out.push(b'[');
             for index in 0..len {
                 separate(index, out);
-                write(source, out, depth + 1)?;
+                write::<EXACT>(source, out, depth + 1)?;
             }
             out.push(b']');
         }
@@ -53,9 +69,9 @@ fn write(source: &mut MsgpackSource<'_>, out: &mut Vec<u8>, depth: usize) -> Res
             out.push(b'{');
             for index in 0..len {
                 separate(index, out);
-                key(source, out, depth + 1)?;
+                key::<EXACT>(source, out, depth + 1)?;
                 out.push(b':');
-                write(source, out, depth + 1)?;
+                write::<EXACT>(source, out, depth + 1)?;
             }
             out.push(b'}');
         }
@@ -69,10 +85,14 @@ fn separate(index: u32, out: &mut Vec<u8>) {
     }
 }
 
-fn key(source: &mut MsgpackSource<'_>, out: &mut Vec<u8>, depth: usize) -> Result<(), Malformed> {
+fn key<const EXACT: bool>(
+    source: &mut MsgpackSource<'_>,
+    out: &mut Vec<u8>,
+    depth: usize,
+) -> Result<(), Malformed> {
     source.check_key()?;
     let start = out.len();
-    write(source, out, depth)?;
+    write::<EXACT>(source, out, depth)?;
     if out[start] != b'"' {
         let text = String::from_utf8_lossy(&out[start..]).into_owned();
         out.truncate(start);

@@ -79,7 +79,7 @@ fn read(
     let Some((_, spec)) = service::find(&call.name) else {
         return Err(Refusal::invalid(None, Some("type"), service::unknown(&call.name)));
     };
-    let args = Args::read(spec, call.body.as_ref(), &[])?;
+    let args = Args::read_unclean(spec, call.body.as_ref(), &[])?;
     let address = Address { shard: local.shard, connection: id };
     let caller = local.caller(id);
     let origin = command.map_or(Origin::Silent, |command| Origin::Connection(address, command));
@@ -122,7 +122,7 @@ pub(super) fn route(
     patterns: Option<&Arc<[RoomPattern]>>,
     out: &mut Effects,
 ) -> Result<RoomName, Refusal> {
-    let Calling { spec, room, args, caller, origin } = calling;
+    let Calling { spec, room, mut args, caller, origin } = calling;
     let mut rooms = places(local, spec, room, &args, &caller)?;
     // The last one is the one that answers. Of rooms in turn those before it are no more than it is; of a list each counts.
     let last = rooms.back().expect("invariant: a command is about one room at least").clone();
@@ -132,6 +132,7 @@ pub(super) fn route(
         }
         _ => caller.check(&local.options, patterns, spec, &last)?,
     }
+    args.clean(spec, local.options.type_of(&last).sanitize)?;
     let operates = caller.permissions.has(Permission::Admin) && spec.steers();
     if spec.method != Method::Get && !operates {
         local.options.mode.takes_change()?;

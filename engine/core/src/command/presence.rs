@@ -56,10 +56,13 @@ pub(super) fn heard(local: &mut Local, id: ConnectionId, data: Option<&Body>, ou
     }
     let (service, spec) = service::find("presence.set").expect("invariant: there is such a service");
     // A heartbeat may say anything; what is no such thing says nothing of the user.
-    let args = Args::read(spec, data, &[]).unwrap_or_default();
+    let said = Args::read_unclean(spec, data, &[]).unwrap_or_default();
     for room in rooms {
         let (to, caller) = (local.home_of(&room), local.caller(id));
-        let (rooms, args) = (VecDeque::new(), args.clone());
+        let (rooms, mut args) = (VecDeque::new(), said.clone());
+        if args.clean(spec, local.options.type_of(&room).sanitize).is_err() {
+            args = Args::default();
+        }
         let called = Called { room, rooms, service, spec, args, caller, origin: Origin::Silent };
         out.send(to, Mesh::Home(ToHome::Call(Box::new(called))));
     }

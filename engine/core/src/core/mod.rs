@@ -174,6 +174,7 @@ impl Core {
                 let refusal = Refusal { id: command, ..*refusal };
                 self.local.deny_at_home(id, FactKind::HistoryDenied, &refusal, out);
             }
+            Mesh::Local(ToLocal::CallRoll(room)) => self.local.call_roll(room, out),
             Mesh::Local(ToLocal::Expel(room, user, reason)) => {
                 self.local.expel(now, &room, user.as_ref(), &reason, out);
             }

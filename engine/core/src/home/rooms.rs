@@ -159,6 +159,7 @@ impl HomeRooms {
             ToHome::Ack(ack) => self.acknowledge(now, *ack, out),
             ToHome::Bury(letter) => self.bury(now, *letter),
             ToHome::Call(called) => self.call(now, called, out),
+            ToHome::Present(roll) => self.present(now, &roll, out),
             ToHome::Ask(from, request, question) => {
                 let rows = self.answer(now, *question, out);
                 out.send(from, Mesh::Local(ToLocal::Answer(request, rows)));
@@ -239,7 +240,8 @@ impl HomeRooms {
         let found = self.rooms.get_mut(number).expect("invariant: just found");
         let members = found.audience.members();
         if limit.0 > 0 && members >= limit.0 || class.dialect() > 0 && is_crowded(options, found, class) {
-            return Err(refusal(limit.1, limit.2));
+            let field = (limit.1 == Code::RoomFull).then_some("room");
+            return Err(Refusal { field, ..refusal(limit.1, limit.2) });
         }
         if owner != 0 && found.owner != owner {
             if found.owner != 0 && !found.audience.is_empty() {

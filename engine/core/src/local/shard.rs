@@ -26,7 +26,7 @@ use crate::local::roles::Roles;
 use crate::local::room::LocalRoom;
 use crate::local::say::gap;
 use crate::local::wheel::Wheel;
-use crate::mesh::Whisper;
+use crate::mesh::{Mesh, Roll, ToHome, Whisper};
 use crate::names::Names;
 use crate::options::{Application, Options};
 use crate::rate::Bucket;
@@ -221,6 +221,15 @@ impl Local {
             self.reply(id, None, &Reply::Left { room: room.as_str(), member: true });
             self.note(id, FactKind::Expelled, room.clone(), out);
         }
+    }
+
+    /// Tells a room's home who of this shard is in it.
+    pub(crate) fn call_roll(&self, room: RoomName, out: &mut Effects) {
+        let Some(number) = self.rooms.find(&room) else { return };
+        let found = self.rooms.get(number).expect("invariant: just found");
+        let slots = found.groups.iter().flat_map(|group| group.slots());
+        let members = slots.map(|slot| self.member_of(self.connections.id_of(slot))).collect();
+        out.send(self.home_of(&room), Mesh::Home(ToHome::Present(Box::new(Roll { room, members }))));
     }
 
     /// Appends to what a connection is sent next, behind everything it is owed already.

@@ -1,10 +1,15 @@
 //! The arguments of a command, checked by its declaration.
 
-use fanfare_protocol::{Body, Refusal, json, timestamp};
+use std::mem;
+
+use fanfare_protocol::{Body, Refusal, timestamp};
 use serde_json::{Map, Value};
 
-use super::rules::{checked, from_text, invalid};
+use super::clean;
+use super::given::{self, Unread};
+use super::rules::{Fault, checked, from_text, invalid};
 use super::spec::Spec;
+use crate::room_type::Sanitize;
 
 /// Arguments that keep the rules of their command. What is null was not given; what no rule names was left out.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,19 +24,56 @@ impl Args {
     /// # Errors
     /// The first rule that is broken, with the field.
     pub fn read(spec: &Spec, body: Option<&Body>, path: &[(&'static str, String)]) -> Result<Self, Refusal> {
-        let mut given = match body {
-            None => Map::new(),
-            Some(body) => match value_of(body) {
-                Value::Object(given) => given,
-                Value::Null => Map::new(),
-                _ => return Err(invalid("data", "`data` must be an object")),
-            },
+        let mut args = Self::read_unclean(spec, body, path)?;
+        args.clean(spec, Sanitize::Off)?;
+        Ok(args)
+    }
+
+    /// The same, where it is not known yet what the room wants of characters that hide text: [`Self::clean`] follows.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_unclean(
+        spec: &Spec,
+        body: Option<&Body>,
+        path: &[(&'static str, String)],
+    ) -> Result<Self, Refusal> {
+        let mut given = match body.map(given::read) {
+            None | Some(Ok(Value::Null)) => Map::new(),
+            Some(Ok(Value::Object(given))) => given,
+            Some(Ok(_) | Err(Unread { member: None, .. })) => {
+                return Err(invalid("data", "`data` must be an object"));
+            }
+            Some(Err(Unread { member: Some(member), rule })) => {
+                return Err(spec.field(&member).map_or_else(
+                    || Refusal::invalid(None, None, format!("a member that is not known here {rule}")),
+                    |field| Fault::new(field.name, rule).into(),
+                ));
+            }
         };
         for (name, value) in path {
             let field = spec.field(name);
             given.insert((*name).to_owned(), field.map_or(Value::Null, |field| from_text(field, value)));
         }
         Ok(Self { given: checked(spec.fields, given)?, so_far: Value::Null })
+    }
+
+    /// Does with characters that hide or forge text what a room's type says. No text of a service's holds them in any case.
+    ///
+    /// # Errors
+    /// There are some, and they are not to be taken out; or without them a rule is broken.
+    pub(crate) fn clean(&mut self, spec: &Spec, rule: Sanitize) -> Result<(), Refusal> {
+        if self.given.values().all(clean::is_clean) {
+            return Ok(());
+        }
+        if rule == Sanitize::Strip {
+            let mut given = mem::take(&mut self.given);
+            clean::strip(spec.fields, &mut given);
+            self.given = checked(spec.fields, given)?;
+            return Ok(());
+        }
+        let fault = clean::unclean(spec.fields, &self.given, rule == Sanitize::Refuse);
+        fault.map_or(Ok(()), |fault| Err(fault.into()))
     }
 
     /// A text, or one of a few words.
@@ -112,20 +154,6 @@ fn size(value: &Value) -> usize {
     }
 }
 
-/// What a body says, whatever its encoding.
-fn value_of(body: &Body) -> Value {
-    let value = match body {
-        Body::Json(bytes) => serde_json::from_slice(bytes),
-        Body::MessagePack(bytes) => {
-            let mut text = Vec::new();
-            json::from_msgpack(bytes, &mut text);
-            serde_json::from_slice(&text)
-        }
-    };
-    // The codec has checked it; what it lets through and this parser does not is no object.
-    value.unwrap_or(Value::Bool(false))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,11 +180,16 @@ mod tests {
             Field::optional("values", Rule::Numbers(2, 9.0), ""),
             Field::optional("at", Rule::Time, ""),
             Field::optional("user", Rule::Id, ""),
-            Field::optional("users", Rule::Ids(2), ""),
+            Field::optional("users", Rule::Ids(1, 2), ""),
             Field::optional("url", Rule::Link(12), ""),
             Field::optional("from", Rule::Clock, ""),
             Field::optional("part", Rule::Part(&[Field::required("m", Rule::Flag, "")]), ""),
             Field::optional("network", Rule::Network, ""),
+            Field::optional("sign", Rule::Sign(8), ""),
+            Field::optional("offset", Rule::Integer(-9, 9), ""),
+            Field::optional("huge", Rule::Number(-1e300, 1e300), ""),
+            Field::optional("free", Rule::Object(60), ""),
+            Field::optional("steps", Rule::Objects(2, &[Field::optional("name", Rule::Text(9), "")]), ""),
         ],
         answer: &[],
     };
@@ -170,9 +203,10 @@ mod tests {
         let args = read(
             r#"{"id":"x","title":"a\n","count":3.0,"share":0.5,"on":true,"kind":"b","tags":["a"],"data":[1],
             "parts":[{"n":1,"other":2}],"at":"2026-11-20T10:30:00Z","user":"ada","more":1,
-            "users":["a"],"url":"/a","from":"22:00","part":{"m":true}}"#,
+            "users":["a"],"url":"/a","from":"22:00","part":{"m":true},"sign":"👍🏽","offset":-2.0}"#,
         )
         .unwrap();
+        assert_eq!((args.text("sign"), args.value("offset")), (Some("👍🏽"), Some(&(-2).into())));
         assert_eq!((args.word("id"), args.whole("count"), args.number("share")), ("x", Some(3), Some(0.5)));
         assert_eq!((args.flag("on"), args.text("kind")), (Some(true), Some("b")));
         assert_eq!(args.texts("tags").collect::<Vec<_>>(), ["a"]);
@@ -230,11 +264,78 @@ mod tests {
             (r#"{"id":"x","part":[]}"#, "part"),
             (r#"{"id":"x","network":"10.0.0.0/33"}"#, "network"),
             (r#"{"id":"x","network":7}"#, "network"),
+            (r#"{"id":"x","title":"\u202e"}"#, "title"),
+            (r#"{"id":"x","tags":["a","\u001b"]}"#, "tags"),
+            (r#"{"id":"x","url":"/\u202e"}"#, "url"),
+            (r#"{"id":"x","sign":"a b"}"#, "sign"),
+            (r#"{"id":"x","sign":"\n"}"#, "sign"),
+            (r#"{"id":"x","sign":"\u2067"}"#, "sign"),
+            (r#"{"id":"x","sign":"123456789"}"#, "sign"),
+            (r#"{"id":"x","sign":""}"#, "sign"),
+            (r#"{"id":"x","offset":1.5}"#, "offset"),
+            (r#"{"id":"x","offset":-10}"#, "offset"),
+            (r#"{"id":"x","share":1e999}"#, "share"),
+            (r#"{"id":"x","values":{"a":1e999}}"#, "values"),
+            (r#"{"id":"x","title":"\ud800"}"#, "title"),
+            (r#"{"id":"x","title":"a","title":"b"}"#, "title"),
+            (r#"{"id":"x","free":{"a":1,"a":2}}"#, "free"),
         ] {
             let refusal = read(text).unwrap_err();
             assert_eq!(refusal.field, Some(field), "{text}: {}", refusal.message);
             assert!(refusal.message.contains(field), "{}", refusal.message);
         }
+    }
+
+    #[test]
+    fn a_refusal_tells_where_the_field_is_and_what_it_may_be() {
+        for (text, message) in [
+            (r#"{"id":"x","parts":[{"n":1},{}]}"#, "`parts[1].n` is required"),
+            (
+                r#"{"id":"x","steps":[{"name":""}]}"#,
+                "`steps[0].name` must be 1 to 9 characters long, it is 0",
+            ),
+            (r#"{"id":"x","part":{"m":1}}"#, "`part.m` must be true or false"),
+            (r#"{"id":"x","why":{"code":1}}"#, "`why.code` must be text"),
+            (r#"{"id":"x","values":{"a":10}}"#, "`values.a` must be a number from -9 to 9"),
+            (r#"{"id":"x","huge":1e301}"#, "`huge` must be a number from -1e300 to 1e300"),
+            (
+                r#"{"id":"x","steps":[{"name":"\u202e"}]}"#,
+                "`steps[0].name` must hold no control characters but tab and newline, and none that turn the direction of text",
+            ),
+            (
+                r#"{"id":"x","more":1,"more":2}"#,
+                "a member that is not known here must be given once, and so must each of its members",
+            ),
+        ] {
+            assert_eq!(read(text).unwrap_err().message, message, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_rooms_type_says_what_becomes_of_characters_that_hide_text() {
+        let clean = |text: &str, rule| {
+            let mut args = Args::read_unclean(&SPEC, Some(&Body::Json(text.to_owned().into())), &[]).unwrap();
+            args.clean(&SPEC, rule).map(|()| args).map_err(|refusal| refusal.field)
+        };
+        let text = r#"{"id":"x","title":"a\u202eb","tags":["\u0007c"],"steps":[{"name":"d\u0000"}],"user":"e\u202e"}"#;
+        assert_eq!(clean(text, Sanitize::Off), Err(Some("title")), "no text of a service's holds them");
+        assert_eq!(clean(text, Sanitize::Refuse), Err(Some("title")));
+        let args = clean(text, Sanitize::Strip).unwrap();
+        assert_eq!((args.word("title"), args.texts("tags").collect::<Vec<_>>()), ("ab", vec!["c"]));
+        assert_eq!(
+            (&args.list("steps")[0]["name"], args.word("user")),
+            (&"d".into(), "e\u{202e}"),
+            "an id is what it is"
+        );
+        assert_eq!(
+            clean(r#"{"id":"x","title":"\u202e"}"#, Sanitize::Strip),
+            Err(Some("title")),
+            "nothing is left"
+        );
+        let free = r#"{"id":"x","free":{"a":[{"\u001b":"\u202e"}]}}"#;
+        assert_eq!(clean(free, Sanitize::Off).unwrap().value("free").unwrap()["a"][0]["\u{1b}"], "\u{202e}");
+        assert_eq!(clean(free, Sanitize::Refuse), Err(Some("free")));
+        assert_eq!(clean(free, Sanitize::Strip).unwrap().value("free").unwrap()["a"][0][""], "");
     }
 
     #[test]

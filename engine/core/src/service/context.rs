@@ -88,6 +88,8 @@ pub(crate) enum Deed {
     Purge,
     /// What the services have of it goes, but for who is there.
     Clear,
+    /// Every member is told of to the services, soon: see [`super::Service::present`].
+    CallRoll,
     /// Members go: those of one user, or all.
     Expel {
         /// Whose.

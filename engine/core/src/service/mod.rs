@@ -9,9 +9,11 @@ pub mod access;
 mod args;
 mod caller;
 mod chat;
+mod clean;
 mod context;
 #[cfg(test)]
 pub(crate) mod desk;
+mod given;
 mod monitor;
 mod notification;
 mod operation;
@@ -58,6 +60,11 @@ pub(crate) trait Service: Debug {
 
     /// A connection has become a member.
     fn joined(&mut self, member: &Member, context: &mut Context<'_>) {
+        let _ = (member, context);
+    }
+
+    /// A connection was a member before the service asked for all of them ([`Deed::CallRoll`]).
+    fn present(&mut self, member: &Member, context: &mut Context<'_>) {
         let _ = (member, context);
     }
 

@@ -123,8 +123,10 @@ impl Field {
 /// What a value may be.
 #[derive(Debug)]
 pub enum Rule {
-    /// Text of one to so many characters, without control characters but line feeds and tabs.
+    /// Text of one to so many characters, without what may hide text ([`fanfare_protocol::sanitize`]).
     Text(usize),
+    /// An emoji or the like: one to so many bytes, without spaces and characters that cannot be seen.
+    Sign(usize),
     /// A name: 1 to 64 of `A-Z a-z 0-9 . _ - : = ~ +`.
     Name,
     /// The id of a user, a client or a role.
@@ -133,6 +135,8 @@ pub enum Rule {
     Whole(u64, u64),
     /// A finite number within bounds.
     Number(f64, f64),
+    /// A whole number within bounds, which may be below zero.
+    Integer(i64, i64),
     /// True or false.
     Flag,
     /// True, false or one of these words.
@@ -143,8 +147,8 @@ pub enum Rule {
     Texts(usize, usize),
     /// From so many to so many different texts of one to so many characters.
     Distinct(usize, usize, usize),
-    /// One to so many ids of users, clients or roles.
-    Ids(usize),
+    /// From so many to so many ids of users, clients or roles.
+    Ids(usize, usize),
     /// Where something leads: at most so many characters that begin with `https://`, `http://` or a single `/`.
     Link(usize),
     /// A time of day: `22:00`.

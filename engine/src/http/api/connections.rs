@@ -41,7 +41,7 @@ pub(super) fn state(uri: &Uri) -> Result<Option<ConnectionState>, Response> {
     let found = ConnectionState::ALL.into_iter().find(|state| state.name() == given);
     found.map(Some).ok_or_else(|| {
         let names = ConnectionState::ALL.map(ConnectionState::name).join(", ");
-        Response::error(StatusCode::BAD_REQUEST, &format!("`state` must be one of {names}"))
+        Response::invalid("state", &format!("`state` must be one of {names}"))
     })
 }
 
@@ -98,8 +98,7 @@ pub(super) fn ended(process: &Process, uri: &Uri, limit: u32) -> Response {
             "code" => match value.parse() {
                 Ok(code @ 1_000..=4_999) => wanted.code = Some(code),
                 _ => {
-                    let message = "`code` must be a close code: 1000 to 4999";
-                    return Response::error(StatusCode::BAD_REQUEST, message);
+                    return Response::invalid("code", "`code` must be a close code: 1000 to 4999");
                 }
             },
             _ => {}

@@ -17,14 +17,13 @@ pub(super) async fn answer(handle: &Handle, head: &Head, room: &str) -> Response
     if head.method != Method::GET && head.method != Method::HEAD {
         return not_allowed("GET");
     }
-    let bad = |message: &str| Response::error(StatusCode::BAD_REQUEST, message);
     let room = match RoomName::parse(room) {
         Ok(room) => room,
-        Err(error) => return bad(&format!("the room in the path: {error}")),
+        Err(error) => return Response::invalid("room", &format!("the room in the path: {error}")),
     };
     let history = match question(room, head.uri.query().unwrap_or_default()) {
         Ok(history) => history,
-        Err(message) => return bad(message),
+        Err((field, message)) => return Response::invalid(field, message),
     };
     let request = handle.borrow_mut().ask(1, |request| Input::History(request, history));
     match wait::answers(handle, request).await.as_deref() {
@@ -33,32 +32,32 @@ pub(super) async fn answer(handle: &Handle, head: &Head, room: &str) -> Response
     }
 }
 
-/// `since`, `epoch`, `limit`, `reverse`.
-fn question(room: RoomName, query: &str) -> Result<History, &'static str> {
+/// `since`, `epoch`, `limit`, `reverse`; or which of them is wrong, and how.
+fn question(room: RoomName, query: &str) -> Result<History, (&'static str, &'static str)> {
     let mut history = History { room, since: None, limit: None, reverse: false };
     let (mut since, mut epoch): (Option<u64>, Option<&str>) = (None, None);
     for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
         match name {
             "since" => match value.parse() {
                 Ok(offset) => since = Some(offset),
-                Err(_) => return Err("`since` must be an offset: a whole number from 0 on"),
+                Err(_) => return Err(("since", "`since` must be an offset: a whole number from 0 on")),
             },
             "epoch" if value.len() <= 32 => epoch = Some(value),
-            "epoch" => return Err("`epoch` has 32 bytes at most"),
+            "epoch" => return Err(("epoch", "`epoch` has 32 bytes at most")),
             "limit" => match value.parse() {
                 Ok(limit @ 1..=1_000) => history.limit = Some(limit),
-                _ => return Err("`limit` must be 1 to 1000"),
+                _ => return Err(("limit", "`limit` must be 1 to 1000")),
             },
             "reverse" => match value {
                 "true" | "1" => history.reverse = true,
                 "false" | "0" => {}
-                _ => return Err("`reverse` must be true or false"),
+                _ => return Err(("reverse", "`reverse` must be true or false")),
             },
             _ => {}
         }
     }
     if epoch.is_some() && since.is_none() {
-        return Err("`epoch` says which count `since` belongs to, and `since` is missing");
+        return Err(("epoch", "`epoch` says which count `since` belongs to, and `since` is missing"));
     }
     // Without an epoch the offset is taken as one of the room's present count.
     history.since = since.map(|offset| Position { epoch: epoch.unwrap_or_default().into(), offset });
@@ -69,7 +68,7 @@ fn question(room: RoomName, query: &str) -> Result<History, &'static str> {
 mod tests {
     use super::*;
 
-    fn read(query: &str) -> Result<History, &'static str> {
+    fn read(query: &str) -> Result<History, (&'static str, &'static str)> {
         question(RoomName::parse("chat:1").unwrap(), query)
     }
 
@@ -89,7 +88,8 @@ mod tests {
             ("epoch=k", "epoch"),
             ("since=1&epoch=012345678901234567890123456789012", "epoch"),
         ] {
-            assert!(read(bad).unwrap_err().contains(name), "{bad}");
+            let (field, message) = read(bad).unwrap_err();
+            assert!(field == name && message.contains(name), "{bad}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The body of a request that carries JSON.
 
 use bytes::Bytes;
+use fanfare_protocol::Code;
 use http::{StatusCode, header};
 
 use crate::http::api::access::Caller;
@@ -41,7 +42,10 @@ pub(crate) async fn read(process: &Process, connection: &mut Connection, head: &
         value.to_str().is_ok_and(|text| text.trim().to_ascii_lowercase().starts_with("application/json"))
     });
     if head.has_body() && !json_type {
-        return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "`content-type` must be application/json");
+        let (code, message) = (Code::InvalidMessage, "`content-type` must be application/json");
+        let refused =
+            Response::refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, message, Some("content-type"));
+        return Err(Next::Respond(refused.closing()));
     }
     let live = process.live();
     let (max, patience) = (live.config.limits.http_body, live.config.timeouts.http_request);

@@ -77,8 +77,7 @@ async fn look_up(handle: &Handle, process: &Process, head: &Head, segments: &[&s
     if let Some((field, id)) = named
         && let Err(error) = check_id(field, id)
     {
-        let (status, code) = (StatusCode::BAD_REQUEST, Code::InvalidMessage);
-        return Some(Response::refused(status, code, &error.to_string(), Some(field)));
+        return Some(Response::invalid(field, &error.to_string()));
     }
     let get = head.method == Method::GET || head.method == Method::HEAD;
     let of = |user_id: Option<&str>, client_id: Option<&str>| {
@@ -131,7 +130,7 @@ fn limit(query: &str) -> Result<u32, Response> {
     let Some(given) = given else { return Ok(LIMIT) };
     match given.parse() {
         Ok(limit @ 1..=LIMIT_MAX) => Ok(limit),
-        _ => Err(Response::error(StatusCode::BAD_REQUEST, "`limit` must be 1 to 10000")),
+        _ => Err(Response::invalid("limit", "`limit` must be 1 to 10000")),
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) async fn readers(handle: &Handle, head: &Head, room: &str, limit: u32
     let name = match name {
         Ok(name) => name,
         Err(error) => {
-            return Response::error(StatusCode::BAD_REQUEST, &format!("the room in the path: {error}"));
+            return Response::invalid("room", &format!("the room in the path: {error}"));
         }
     };
     let Some(rows) = ask(handle, HomeQuestion::Readers { room: name, limit }).await else { return late() };
@@ -56,7 +56,7 @@ pub(super) async fn dead_letters(
     limit: u32,
 ) -> Response {
     if let Err(error) = check_id("user_id", user_id) {
-        return Response::error(StatusCode::BAD_REQUEST, &format!("the user in the path: {error}"));
+        return Response::invalid("user_id", &format!("the user in the path: {error}"));
     }
     let user = RoomName::of_user(user_id);
     let get = head.method == Method::GET || head.method == Method::HEAD;

@@ -145,14 +145,16 @@ fn read(head: &Head, path: &Path, body: Bytes) -> Result<(Option<RoomName>, Args
             }
         }
     }
-    Ok((room, Args::read(path.spec, object(body)?.as_ref(), &given)?))
+    Ok((room, Args::read_unclean(path.spec, object(body)?.as_ref(), &given)?))
 }
 
 /// The arguments in a body, if there is one.
 pub(super) fn object(body: Bytes) -> Result<Option<Body>, Refusal> {
     match body.trim_ascii() {
         [] => Ok(None),
-        b"null" => Err(Refusal::invalid(None, Some("body"), "the body must be an object")),
+        [first, ..] if *first != b'{' && json::check(&body).is_ok() => {
+            Err(Refusal::invalid(None, Some("body"), "the body must be an object"))
+        }
         _ => {
             json::check(&body)?;
             Ok(Some(Body::Json(body)))

@@ -4,7 +4,6 @@ use fanfare_core::Opening;
 use fanfare_protocol::limits::EPOCH_BYTES_MAX;
 use fanfare_protocol::name::{RoomName, check_id};
 use fanfare_protocol::wire::{Join, Position};
-use http::StatusCode;
 
 use super::Failed;
 use crate::http::respond::Response;
@@ -23,8 +22,8 @@ pub(super) fn with_query(
     query: &str,
     reads: &dyn Fn(&str) -> bool,
 ) -> Result<Opening, Failed> {
-    let bad = |message: &str| ("query", Response::error(StatusCode::BAD_REQUEST, message));
     for (name, value) in crate::percent::pairs(query).filter(|(name, _)| reads(name)) {
+        let bad = |message: &str| ("query", Response::invalid(&name, message));
         match name.as_str() {
             "client_id" => {
                 check_id("client_id", &value).map_err(|error| bad(&error.to_string()))?;

@@ -8,7 +8,7 @@ use crate::effect::Effects;
 use crate::home::HomeRooms;
 use crate::home::rooms::refusal;
 use crate::id::Address;
-use crate::mesh::{Mesh, ToLocal};
+use crate::mesh::{Mesh, Roll, ToLocal};
 use crate::rejoin::{Rejoin, Rejoined};
 use crate::service::{Caller, Context, Kind, Member, SERVICES, Service};
 use crate::time::Now;
@@ -41,6 +41,16 @@ impl HomeRooms {
             self.with_services(now, number, None, &Occasion::Joined(member), out);
         }
         self.state_of(now, number, member)
+    }
+
+    /// A shard tells who of it is in a room, because a service has asked.
+    pub(in crate::home) fn present(&mut self, now: Now, roll: &Roll, out: &mut Effects) {
+        for member in &roll.members {
+            // A service may let go of its room meanwhile.
+            if let Some(number) = self.rooms.find(&roll.room) {
+                self.with_services(now, number, None, &Occasion::Present(member), out);
+            }
+        }
     }
 
     /// A member asks again where its room stands.

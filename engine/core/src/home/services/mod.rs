@@ -84,6 +84,7 @@ impl Attendance {
 enum Occasion<'o> {
     Call(&'o Called),
     Joined(&'o Member),
+    Present(&'o Member),
     Left(Address),
     Greet(Address, &'o [Value]),
     Time,
@@ -152,7 +153,7 @@ impl HomeRooms {
                 drafts: Some(&more.drafts),
                 caller: match occasion {
                     Occasion::Call(called) => Some(&called.caller),
-                    Occasion::Joined(member) => Some(&member.who),
+                    Occasion::Joined(member) | Occasion::Present(member) => Some(&member.who),
                     Occasion::Left(_) | Occasion::Greet(..) | Occasion::Time => None,
                 },
                 options: &self.options,
@@ -168,6 +169,7 @@ impl HomeRooms {
                     answer = Some(instance.service.call(called.spec, &called.args, &mut context));
                 }
                 Occasion::Joined(member) => instance.service.joined(member, &mut context),
+                Occasion::Present(member) => instance.service.present(member, &mut context),
                 Occasion::Greet(to, brought) => instance.service.greet(*to, brought, &mut context),
                 Occasion::Left(from) => instance.service.left(*from, &mut context),
                 Occasion::Time => instance.service.tick(&mut context),

@@ -72,6 +72,11 @@ impl HomeRooms {
             Deed::Deny(change) => out.denials.push(change),
             Deed::Purge => self.purge(number, out),
             Deed::Clear => self.clear_services(number),
+            Deed::CallRoll => {
+                for shard in room.audience.shards() {
+                    out.send(shard, Mesh::Local(ToLocal::CallRoll(room.name.clone())));
+                }
+            }
             Deed::Expel { user, reason } => {
                 for shard in room.audience.shards() {
                     let expel = ToLocal::Expel(room.name.clone(), user.clone(), reason.clone().into());

@@ -1,6 +1,6 @@
 //! What the commands of chats take and answer.
 
-use super::{EMOJI_CHARS_MAX, MENTIONS_MAX, TEXT_MAX};
+use super::{EMOJI_BYTES_MAX, MENTIONS_MAX, TEXT_MAX};
 use crate::service::{Access, Field, Method, Place, Rule, Spec};
 
 const OFFSET: Field = Field::required("offset", Rule::Whole(1, u64::MAX), "The message, by its offset.");
@@ -17,7 +17,7 @@ const PLACE: [Field; 2] = [
 pub(super) const COUNTS: Rule = Rule::Objects(
     20,
     &[
-        Field::required("emoji", Rule::Text(EMOJI_CHARS_MAX), "What was given."),
+        Field::required("emoji", Rule::Sign(EMOJI_BYTES_MAX), "What was given."),
         Field::required("count", Rule::Whole(1, u64::MAX), "By how many."),
         Field::optional("mine", Rule::Flag, "Whether the caller is one of them."),
     ],
@@ -34,7 +34,7 @@ pub(super) static COMMANDS: [Spec; 7] = [
         fields: &[
             Field::required("text", Rule::Text(TEXT_MAX), "What is said."),
             Field::optional("reply_to", Rule::Whole(1, u64::MAX), "The offset of the message it answers."),
-            Field::optional("mentions", Rule::Texts(MENTIONS_MAX, 128), "The users it is about."),
+            Field::optional("mentions", Rule::Ids(0, MENTIONS_MAX), "The users it is about."),
         ],
         answer: &PLACE,
     },
@@ -68,7 +68,7 @@ pub(super) static COMMANDS: [Spec; 7] = [
         place: Place::Room,
         fields: &[
             OFFSET,
-            Field::required("emoji", Rule::Text(EMOJI_CHARS_MAX), "What is given."),
+            Field::required("emoji", Rule::Sign(EMOJI_BYTES_MAX), "What is given."),
             Field::optional("remove", Rule::Flag, "Whether it is taken back."),
             EPOCH,
         ],

@@ -10,7 +10,7 @@ const TEXT: Field =
     Field::optional("text", Rule::Text(TEXT_MAX), "What is said; not there where it was taken back.");
 const REPLY_TO: Field =
     Field::optional("reply_to", Rule::Whole(1, u64::MAX), "The offset of the message it answers.");
-const MENTIONS: Field = Field::optional("mentions", Rule::Texts(MENTIONS_MAX, 128), "The users it is about.");
+const MENTIONS: Field = Field::optional("mentions", Rule::Ids(0, MENTIONS_MAX), "The users it is about.");
 const EDITED_AT: Field = Field::optional("edited_at", Rule::Time, "When it was changed last.");
 
 pub(super) static MESSAGES: [Said; 6] = [

@@ -26,8 +26,8 @@ use crate::permission::Permission;
 const TEXT_MAX: usize = 4_000;
 /// Users that one message may name.
 const MENTIONS_MAX: usize = 50;
-/// Characters of a reaction: emoji of several parts have about ten, and words may do as well.
-const EMOJI_CHARS_MAX: usize = 32;
+/// Bytes of a reaction: emoji of several parts have up to about thirty, and a word may do as well.
+const EMOJI_BYTES_MAX: usize = 32;
 /// Members of a room in which a read mark is told to all. Where there are more, each would read and tell all others: who
 /// wants to know asks.
 const READS_TOLD_MEMBERS_MAX: u32 = 500;

@@ -7,6 +7,9 @@ use crate::service::{Access, Field, Method, Place, Rule, Spec};
 pub(super) const RULE_ID: Field =
     Field::required("rule_id", Rule::Name, "The rule, a name of the caller's choice.");
 
+/// So many members of a rule are what is set; the others are how it stands.
+const TERMS: usize = 8;
+
 pub(super) const RULE: [Field; 10] = [
     RULE_ID,
     Field::required("name", Rule::Name, "The value it watches."),
@@ -29,12 +32,8 @@ pub(super) const RULE: [Field; 10] = [
     ),
     Field::optional("severity", Rule::Choice(&SEVERITIES), "How bad it is; `warning`."),
     Field::optional("message", Rule::Text(512), "What people are told."),
-    Field::optional(
-        "status",
-        Rule::Choice(&["ok", "pending", "alerting"]),
-        "How it stands; only in answers.",
-    ),
-    Field::optional("since", Rule::Time, "Since when it is pending or alerts; only in answers."),
+    Field::optional("status", Rule::Choice(&["ok", "pending", "alerting"]), "How it stands."),
+    Field::optional("since", Rule::Time, "Since when it is pending or alerts."),
 ];
 
 pub(super) const NUMBER: Rule = Rule::Number(-NUMBER_MAX, NUMBER_MAX);
@@ -64,7 +63,7 @@ pub(super) static COMMANDS: [Spec; 4] = [
         path: "/v1/rooms/{room}/monitor/rules",
         access: Access::Control,
         place: Place::Room,
-        fields: &RULE,
+        fields: RULE.split_at(TERMS).0,
         answer: &RULE,
     },
     Spec {

@@ -61,6 +61,8 @@ struct Last {
     value: f64,
     rate: Option<f64>,
     at_unix_ms: u64,
+    /// The last value of an earlier moment and when that was: what the rate is measured from.
+    base: Option<(f64, u64)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -258,12 +260,13 @@ impl Monitor {
 impl Last {
     /// The next one after another.
     fn after(before: Option<Self>, value: f64, at_unix_ms: u64) -> Self {
-        let rate = before.and_then(|before| {
-            let ms = at_unix_ms - before.at_unix_ms;
-            // Two of the same moment say nothing about how fast it goes.
-            if ms == 0 { before.rate } else { Some((value - before.value) * 1_000.0 / ms as f64) }
+        // Between two of the same moment there is no time: both are measured from what was before.
+        let base = before.and_then(|before| match before.at_unix_ms == at_unix_ms {
+            true => before.base,
+            false => Some((before.value, before.at_unix_ms)),
         });
-        Self { value, rate, at_unix_ms }
+        let rate = base.map(|(from, since)| (value - from) * 1_000.0 / (at_unix_ms - since) as f64);
+        Self { value, rate, at_unix_ms, base }
     }
 }
 

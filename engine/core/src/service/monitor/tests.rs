@@ -131,6 +131,26 @@ fn a_rate_is_what_changes_in_a_second_of_the_times_that_were_told() {
 }
 
 #[test]
+fn two_values_of_the_same_moment_are_measured_from_the_one_before() {
+    let mut play = Play::new();
+    play.set(json!({"rule_id": "rise", "name": "v", "limit": "rate_above", "threshold": 2}));
+    let start = play.desk.now.unix_ms;
+    for (ms, value, news) in [
+        (0, 10.0, vec![]),
+        (0, 500.0, vec![]),
+        (10_000, 501.0, vec![]),
+        (10_000, 600.0, vec![alert(10.0)]),
+        (10_000, 501.0, vec![recovered(0.1)]),
+        (10_001, 601.0, vec![alert(100_000.0)]),
+    ] {
+        play.desk.now.unix_ms = start + 60_000;
+        let at = told_time(start + ms);
+        play.ask("monitor.report", json!({"values": {"v": value}, "at": at})).unwrap();
+        assert_eq!(play.news(), news, "{ms} {value}");
+    }
+}
+
+#[test]
 fn members_are_told_ten_times_a_second_at_most_and_the_last_values_in_the_end() {
     let mut play = Play::new();
     for value in 0..50 {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::note::Note;
 use super::spent::Spent;
-use super::{may_withdraw, say, told};
+use super::{again, may_withdraw, say, told};
 use crate::service::{Args, Context};
 
 /// Bytes that the active notifications of one role, or of all, may take: everybody who connects is told of them.
@@ -41,9 +41,10 @@ impl Board {
     pub(super) fn send(&mut self, args: &Args, context: &mut Context<'_>) -> Result<Value, Refusal> {
         let rules = &context.options.services.notification;
         if let Some(id) = args.text("notification_id") {
-            let active = self.active.iter().find(|note| *note.id == *id).map(Note::answer);
-            if let Some(answer) = active.or_else(|| self.spent.find(id).cloned()) {
-                return Ok(told(args.so_far(), answer));
+            let active = self.active.iter().find(|note| *note.id == *id);
+            let before = active.map(|note| (note.from_whom(), note.answer()));
+            if let Some(before) = before.or_else(|| self.spent.find(id)) {
+                return again(before, args, context);
             }
         }
         let id = super::id_of(args, context);

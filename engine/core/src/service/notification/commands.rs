@@ -19,7 +19,7 @@ const ROLE: Field = Field::optional(
     "The role of another user, so that what was sent to that role counts; the caller's own is known.",
 );
 const TO_USER: Field = Field::optional("user_id", Rule::Id, "To one user.");
-const TO_USERS: Field = Field::optional("user_ids", Rule::Ids(USERS_MAX), "To several users.");
+const TO_USERS: Field = Field::optional("user_ids", Rule::Ids(1, USERS_MAX), "To several users.");
 const TO_ROLE: Field = Field::optional("role", Rule::Id, "To everybody with a role.");
 const TO_ALL: Field = Field::optional("all", Rule::Flag, "True: to everybody.");
 
@@ -63,7 +63,7 @@ static QUIET: [Field; 3] = [
     Field::required("to", Rule::Clock, "When they end; there are none if that is when they begin."),
     Field::optional(
         "utc_offset_minutes",
-        Rule::Number(-840.0, 840.0),
+        Rule::Integer(-840, 840),
         "How far that clock is before UTC; usually 0.",
     ),
 ];
@@ -106,7 +106,7 @@ pub(super) static COMMANDS: [Spec; 9] = [
             Field::optional(
                 "notification_id",
                 Rule::Name,
-                "The caller's own: what it names twice is sent once.",
+                "The sender's own: what it names twice is sent once. Another sender's in use is refused.",
             ),
             Field::optional("from", Rule::Id, "A backend's name for itself; a user is named as it is."),
         ],
@@ -118,6 +118,11 @@ pub(super) static COMMANDS: [Spec; 9] = [
                 "targets",
                 Rule::Whole(1, 256),
                 "How many users, roles or everybodies it went to.",
+            ),
+            Field::optional(
+                "dropped",
+                Rule::Whole(1, 256),
+                "With how many of them it did not stay, because a full list had only what is more urgent.",
             ),
         ],
     },

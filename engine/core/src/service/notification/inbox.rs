@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::note::{Note, page, time};
 use super::preferences::{Preferences, Verdict};
 use super::spent::Spent;
-use super::{may_withdraw, say, told};
+use super::{again, may_withdraw, say, told};
 use crate::Address;
 use crate::service::{Args, Context, Saying, To};
 
@@ -83,9 +83,9 @@ impl Inbox {
 
     pub(super) fn send(&mut self, args: &Args, context: &mut Context<'_>) -> Result<Value, Refusal> {
         let id = super::id_of(args, context);
-        let before = self.notes.get(&*id).map(|own| own.note.answer());
-        if let Some(answer) = before.or_else(|| self.spent.find(&id).cloned()) {
-            return Ok(told(args.so_far(), answer));
+        let before = self.notes.get(&*id).map(|own| (own.note.from_whom(), own.note.answer()));
+        if let Some(before) = before.or_else(|| self.spent.find(&id)) {
+            return again(before, args, context);
         }
         let rules = &context.options.services.notification;
         let note = Note::read(args, &id, self.turn, rules.ttl_ms, context)?;
@@ -94,14 +94,19 @@ impl Inbox {
         self.bytes += note.bytes();
         context.changed = true;
         let verdict = self.preferences.judge(&note, context.now.unix_ms);
+        // Who is there hears of it, also where it is the first to make room.
+        if verdict == Verdict::Send {
+            say(&note, context);
+        }
         self.notes.insert(id.clone(), Own { note, acknowledged: false });
         while self.notes.len() > rules.unread_max || self.bytes > BYTES_MAX {
             self.drop_least(context);
         }
-        match (verdict, self.notes.get(&*id)) {
-            (Verdict::Send, Some(own)) => say(&own.note, context),
-            (Verdict::Later(left_ms), Some(_)) => self.held_until_ms = Some(context.now.mono_ms() + left_ms),
-            _ => {}
+        if !self.notes.contains_key(&id) {
+            return Ok(told(args.so_far(), dropped(answer)));
+        }
+        if let Verdict::Later(left_ms) = verdict {
+            self.held_until_ms = Some(context.now.mono_ms() + left_ms);
         }
         Ok(told(args.so_far(), answer))
     }
@@ -115,7 +120,9 @@ impl Inbox {
         let Some(id) = least.map(|own| own.note.id.clone()) else { return };
         let own = self.notes.remove(&id).expect("invariant: just seen");
         self.bytes -= own.note.bytes();
-        self.spent.add(&own.note, context);
+        let answer = own.note.answer();
+        let answer = if own.acknowledged { answer } else { dropped(answer) };
+        self.spent.add_answered(&own.note, answer, context);
         self.dropped += u64::from(!own.acknowledged);
         context.dropped += u64::from(!own.acknowledged);
     }
@@ -157,7 +164,7 @@ impl Inbox {
             dismiss || self.acknowledge_own(id, context)
         } else if let Some(note) = broadcasts.iter().find(|note| *note.id == *id) {
             self.see(note, dismiss, context)
-        } else if self.seen.contains_key(id) || self.spent.find(id).is_some() {
+        } else if self.seen.contains_key(id) || self.spent.has(id) {
             // It was done before, and is asked for again.
             false
         } else {
@@ -302,6 +309,12 @@ impl Inbox {
         all.sort_by(|(one, _), (other, _)| one.place().cmp(&other.place()));
         all
     }
+}
+
+/// What the sender is told of one that had to make room before it was acknowledged.
+fn dropped(mut answer: Value) -> Value {
+    answer["dropped"] = 1.into();
+    answer
 }
 
 fn unread(all: &[(&Note, bool)]) -> usize {

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use self::board::{Board, handed_on};
 use self::inbox::Inbox;
-use self::note::Note;
+use self::note::{Note, Sender};
 use super::{Args, Context, Kind, Saying, Service, Spec, To};
 use crate::options::Options;
 use crate::permission::Permission;
@@ -138,12 +138,29 @@ fn id_of(args: &Args, context: &mut Context<'_>) -> Box<str> {
     given.map_or_else(|| context.random.message_id(context.now.unix_ms).into(), Into::into)
 }
 
-/// What a sender is told: of several users what the first was sent, and how many there were.
+/// What a sender is told: of several users what the first was sent, how many there were, and with how many it did not stay.
 fn told(so_far: &Value, answer: Value) -> Value {
-    let targets = so_far["targets"].as_u64().unwrap_or(0);
+    let of = |answer: &Value, name: &str| answer[name].as_u64().unwrap_or(0);
+    let (targets, dropped) = (of(so_far, "targets"), of(so_far, "dropped") + of(&answer, "dropped"));
     let mut answer = if targets > 0 { so_far.clone() } else { answer };
     answer["targets"] = (targets + 1).into();
+    if dropped > 0 {
+        answer["dropped"] = dropped.into();
+    }
     answer
+}
+
+/// What there is under this id, which its sender has sent before and sends again.
+///
+/// # Errors
+/// It is another sender's.
+fn again(before: (Sender, Value), args: &Args, context: &Context<'_>) -> Result<Value, Refusal> {
+    let (sender, answer) = before;
+    if sender == Sender::of(args, context) {
+        return Ok(told(args.so_far(), answer));
+    }
+    let message = "`notification_id` is in use by another sender".to_owned();
+    Err(Refusal { id: None, code: Code::Conflict, message, field: Some("notification_id") })
 }
 
 /// Its sender takes a notification back, a backend or an operator.

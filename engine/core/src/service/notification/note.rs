@@ -38,6 +38,21 @@ pub(super) struct Note {
     pub(super) expires_ms: u64,
 }
 
+/// Whose a notification's id is: a user, or a backend by the name that it gives itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Sender {
+    is_user: bool,
+    name: Option<Box<str>>,
+}
+
+impl Sender {
+    /// Who sends what a command says.
+    pub(super) fn of(args: &Args, context: &Context<'_>) -> Self {
+        let user = context.caller.and_then(|caller| caller.user.as_ref()).map(|_| context.user_id());
+        Self { is_user: user.is_some(), name: user.or(args.text("from")).map(Into::into) }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 enum Target {
     User,
@@ -63,7 +78,7 @@ impl Note {
         let after = args.whole("ttl_seconds").map(|seconds| seconds * 1_000);
         let ttl_ms = at.transpose()?.into_iter().chain(after).min().unwrap_or(usual_ttl_ms);
         let own = |name| args.text(name).map(Into::into);
-        let user = context.caller.and_then(|caller| caller.user.as_ref()).map(|_| context.user_id().into());
+        let sender = Sender::of(args, context);
         Ok(Self {
             id: id.into(),
             kind: args.word("type").into(),
@@ -73,8 +88,8 @@ impl Note {
             severity: args.text("severity").unwrap_or("info").into(),
             actions: args.list("actions").to_vec(),
             data: args.value("data").cloned(),
-            is_from_user: user.is_some(),
-            from: user.or_else(|| own("from")),
+            is_from_user: sender.is_user,
+            from: sender.name,
             require_ack: args.flag("require_ack") == Some(true),
             to: match context.room {
                 room if room.is_inbox() => Target::User,
@@ -87,6 +102,11 @@ impl Note {
             expires_unix_ms: now.unix_ms + ttl_ms,
             expires_ms: now.mono_ms() + ttl_ms,
         })
+    }
+
+    /// Whose its id is.
+    pub(super) fn from_whom(&self) -> Sender {
+        Sender { is_user: self.is_from_user, name: self.from.clone() }
     }
 
     /// The user who sent it, if it was one.

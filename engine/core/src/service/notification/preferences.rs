@@ -103,7 +103,7 @@ impl QuietHours {
     /// What keeps its rules.
     fn read(value: &Value) -> Self {
         let clock = |name: &str| value[name].as_str().and_then(minutes).unwrap_or(0);
-        let utc_offset_minutes = value["utc_offset_minutes"].as_f64().unwrap_or(0.0) as i16;
+        let utc_offset_minutes = value["utc_offset_minutes"].as_i64().unwrap_or(0) as i16;
         Self { from: clock("from"), to: clock("to"), utc_offset_minutes }
     }
 

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::note::Note;
+use super::note::{Note, Sender};
 use crate::service::Context;
 
 /// Ids of one room that are remembered; the oldest makes room.
@@ -13,7 +13,18 @@ const SPENT_MAX: usize = 256;
 
 /// See the module's own text.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Spent(VecDeque<(Box<str>, Value, u64)>);
+pub(super) struct Spent(VecDeque<Gone>);
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Gone {
+    id: Box<str>,
+    /// What its sender was told.
+    answer: Value,
+    /// For how long it is remembered, in milliseconds of the steady clock.
+    until_ms: u64,
+    #[serde(default)]
+    sender: Sender,
+}
 
 impl Spent {
     pub(super) fn is_empty(&self) -> bool {
@@ -22,6 +33,11 @@ impl Spent {
 
     /// One is gone. Its id counts for as long as ids of messages do, since it was sent.
     pub(super) fn add(&mut self, note: &Note, context: &Context<'_>) {
+        self.add_answered(note, note.answer(), context);
+    }
+
+    /// The same, where its sender is told something else than what every one is.
+    pub(super) fn add_answered(&mut self, note: &Note, answer: Value, context: &Context<'_>) {
         let until_ms = note.sent_ms() + context.options.limits.message_id_window_ms;
         if until_ms <= context.now.mono_ms() {
             return;
@@ -29,22 +45,28 @@ impl Spent {
         if self.0.len() == SPENT_MAX {
             self.0.pop_front();
         }
-        self.0.push_back((note.id.clone(), note.answer(), until_ms));
+        let (id, sender) = (note.id.clone(), note.from_whom());
+        self.0.push_back(Gone { id, answer, until_ms, sender });
     }
 
-    /// What the sender of this one was told.
-    pub(super) fn find(&self, id: &str) -> Option<&Value> {
-        self.0.iter().find(|of| *of.0 == *id).map(|of| &of.1)
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.0.iter().any(|of| *of.id == *id)
+    }
+
+    /// Who sent the one with an id, and was told what.
+    pub(super) fn find(&self, id: &str) -> Option<(Sender, Value)> {
+        let gone = self.0.iter().find(|of| *of.id == *id)?;
+        Some((gone.sender.clone(), gone.answer.clone()))
     }
 
     pub(super) fn due_ms(&self) -> Option<u64> {
-        self.0.iter().map(|of| of.2).min()
+        self.0.iter().map(|of| of.until_ms).min()
     }
 
     /// Forgets what is remembered for long enough; says whether there was any.
     pub(super) fn expire(&mut self, now_ms: u64) -> bool {
         let before = self.0.len();
-        self.0.retain(|of| of.2 > now_ms);
+        self.0.retain(|of| of.until_ms > now_ms);
         self.0.len() < before
     }
 }

@@ -157,6 +157,30 @@ fn an_id_that_comes_again_is_answered_the_same_and_said_once() {
 }
 
 #[test]
+fn an_id_is_its_senders() {
+    let user = |name| Caller { user: Some(RoomName::of_user(name)), role: "nurse".into(), ..Caller::key() };
+    let (ben, eve) = (user("ben"), user("eve"));
+    let (_, spec) = find("notification.send").unwrap();
+    let send = |room: &mut Room, who: &Caller, from: Option<&str>| {
+        let data = json!({"type": "t", "title": "T", "notification_id": "n", "from": from}).to_string();
+        let args = Args::read(spec, Some(&Body::Json(data.into())), &[]).unwrap();
+        let sent = room.with(who, |it, context| it.call(spec, &args, context));
+        (sent.map_err(|refusal| (refusal.code, refusal.field)), room.says.len())
+    };
+    let refused = (Err((Code::Conflict, Some("notification_id"))), 0);
+    for (mut room, take) in [(ada(), "dismiss"), (Room::new(RoomName::of_all()), "withdraw")] {
+        let (first, said) = send(&mut room, &ben, None);
+        assert!(first.is_ok() && said == 1);
+        assert_eq!(send(&mut room, &ben, None), (first.clone(), 0));
+        assert_eq!(send(&mut room, &eve, None), refused);
+        assert_eq!(send(&mut room, &Caller::key(), Some("ben")), refused, "a backend's name is no user");
+        room.ask(take, json!({"notification_id": "n", "all": true})).unwrap();
+        assert_eq!(send(&mut room, &eve, None), refused, "also when it is gone");
+        assert_eq!(send(&mut room, &ben, None), (first, 0));
+    }
+}
+
+#[test]
 fn at_the_bound_the_least_goes_first_and_is_counted() {
     let mut ada = ada();
     ada.options.services.notification.unread_max = 3;
@@ -172,9 +196,11 @@ fn at_the_bound_the_least_goes_first_and_is_counted() {
     );
     ada.send("e", 1);
     assert_eq!((ada.ids(), ada.dropped), (vec!["a".into(), "d".into(), "e".into()], 1));
-    ada.send("f", 0);
+    let sent = ada.send("f", 0);
+    assert_eq!(ada.says.pop().unwrap().event, "$notification", "who is there hears of it");
+    assert_eq!((&sent["targets"], &sent["dropped"]), (&json!(1), &json!(1)), "its sender knows");
+    assert_eq!((ada.send("f", 0), ada.says.len()), (sent, 0));
     assert_eq!(ada.ids(), ["a", "d", "e"]);
-    assert!(ada.says.is_empty(), "what found no room is not said");
     assert_eq!(ada.ask("list", json!({})).unwrap()["dropped"], 2);
     let mut big = self::ada();
     let body = "x".repeat(4_096);

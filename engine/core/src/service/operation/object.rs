@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::service::Args;
 
 /// See the module's own text.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Object {
     members: Map<String, Value>,
     bytes: usize,
@@ -39,6 +39,12 @@ impl Object {
             return Err(Refusal { id: None, code: Code::RateLimitExceeded, message, field: Some(field) });
         }
         Ok(Some(Self { members, bytes }))
+    }
+
+    /// Whether a command gives under `field` something else for a member that is there.
+    pub(super) fn contradicts(&self, args: &Args, field: &str) -> bool {
+        let given = args.value(field).and_then(Value::as_object).into_iter().flatten();
+        given.into_iter().any(|(name, value)| self.members.get(name).is_some_and(|there| there != value))
     }
 
     pub(super) fn is_empty(&self) -> bool {

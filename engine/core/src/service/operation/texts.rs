@@ -24,6 +24,11 @@ impl Texts {
         }
     }
 
+    /// Whether this one is among those that are kept.
+    pub(super) fn has(&self, text: &str) -> bool {
+        self.kept.iter().any(|kept| kept == text)
+    }
+
     /// How many there ever were.
     pub(super) fn total(&self) -> u64 {
         self.total

@@ -49,7 +49,7 @@ pub(super) static COMMANDS: [Spec; 9] = [
             METADATA,
             PRIVATE,
             MAX_MEMBERS,
-            Field::optional("invited", Rule::Texts(256, 128), "Users who may be in it though it is private."),
+            Field::optional("invited", Rule::Ids(0, 256), "Users who may be in it though it is private."),
             Field::optional("cleanup", Rule::Flag, "Whether it goes when its last member leaves."),
         ],
         ..ANY

@@ -7,6 +7,9 @@ pub(super) const ID: Field =
     Field::required("score_id", Rule::Name, "The score, a name of the caller's choice.");
 pub(super) const NUMBER: Rule = Rule::Number(-NUMBER_MAX, NUMBER_MAX);
 
+/// So many members of a score are what is defined; the others are how it stands.
+const TERMS: usize = 7;
+
 pub(super) const SCORE: [Field; 10] = [
     ID,
     Field::required("threshold", NUMBER, "What the group is to reach."),
@@ -23,13 +26,9 @@ pub(super) const SCORE: [Field; 10] = [
     Field::optional("window_seconds", Rule::Number(1.0, 3_600.0), "How long a report counts; 30."),
     Field::optional("minimum_users", Rule::Whole(1, 10_000), "How many must take part; 1."),
     Field::optional("title", Rule::Text(128), "What people are told when it is reached."),
-    Field::optional(
-        "value",
-        NUMBER,
-        "The group's value; only in answers, and only while somebody takes part.",
-    ),
-    Field::optional("users", Rule::Whole(0, 10_000), "How many take part; only in answers."),
-    Field::optional("reached", Rule::Flag, "Whether it is reached; only in answers."),
+    Field::optional("value", NUMBER, "The group's value, while somebody takes part."),
+    Field::optional("users", Rule::Whole(0, 10_000), "How many take part."),
+    Field::optional("reached", Rule::Flag, "Whether it is reached."),
 ];
 
 pub(super) static COMMANDS: [Spec; 4] = [
@@ -40,12 +39,12 @@ pub(super) static COMMANDS: [Spec; 4] = [
         path: "/v1/rooms/{room}/scores",
         access: Access::Control,
         place: Place::Room,
-        fields: &SCORE,
+        fields: SCORE.split_at(TERMS).0,
         answer: &SCORE,
     },
     Spec {
         name: "score.report",
-        about: "Reports the caller's own value. It counts until the next one, or until the caller leaves or is silent.",
+        about: "Reports the caller's own value. It counts until the next one, or until the caller leaves or is silent. Only who is in the room has one.",
         method: Method::Put,
         path: "/v1/rooms/{room}/scores/{score_id}/value",
         access: Access::Write,

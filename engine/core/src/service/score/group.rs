@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use fanfare_protocol::RoomName;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::AGGREGATES;
-use crate::id::Address;
 
 /// Milliseconds between two looks at all reports: the group's value is told five times a second at most.
 pub(super) const PAUSE_MS: u64 = 200;
@@ -30,13 +30,15 @@ pub(super) struct Terms {
 struct Report {
     value: f64,
     at_ms: u64,
-    from: Option<Address>,
+    /// Whether a backend has said it on the user's behalf.
+    is_vouched: bool,
 }
 
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) terms: Terms,
-    reports: BTreeMap<String, Report>,
+    /// By user, each by the name of its own room.
+    reports: BTreeMap<RoomName, Report>,
     /// The group's value, as members were told it.
     pub(super) value: Option<f64>,
     pub(super) users: usize,
@@ -83,27 +85,27 @@ impl Group {
         self.reports.len()
     }
 
-    pub(super) fn has(&self, user: &str) -> bool {
+    pub(super) fn has(&self, user: &RoomName) -> bool {
         self.reports.contains_key(user)
     }
 
-    pub(super) fn report(&mut self, user: &str, value: f64, from: Option<Address>, now_ms: u64) {
-        let report = Report { value, at_ms: now_ms, from };
-        match self.reports.get_mut(user) {
-            Some(before) => *before = report,
-            None => drop(self.reports.insert(user.to_owned(), report)),
-        }
+    pub(super) fn report(&mut self, user: &RoomName, value: f64, is_vouched: bool, now_ms: u64) {
+        self.reports.insert(user.clone(), Report { value, at_ms: now_ms, is_vouched });
         let ends_ms = now_ms + self.terms.window_ms;
         self.ends_ms = Some(self.ends_ms.map_or(ends_ms, |at| at.min(ends_ms)));
         self.is_news = true;
     }
 
-    /// A connection is gone. A user who reports over another one is back with its next report.
-    pub(super) fn left(&mut self, user: &str, from: Address) {
-        if self.reports.get(user).is_some_and(|report| report.from == Some(from)) {
-            self.reports.remove(user);
-            self.is_news = true;
-        }
+    /// Lets go of what others reported themselves than these users.
+    pub(super) fn keep(&mut self, is_there: impl Fn(&RoomName) -> bool) {
+        let before = self.reports.len();
+        self.reports.retain(|user, report| report.is_vouched || is_there(user));
+        self.is_news |= self.reports.len() < before;
+    }
+
+    /// A user is gone.
+    pub(super) fn left(&mut self, user: &RoomName) {
+        self.is_news |= self.reports.remove(user).is_some();
     }
 
     /// When to look at it, in milliseconds of the steady clock.

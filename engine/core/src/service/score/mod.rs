@@ -2,6 +2,7 @@
 
 mod commands;
 mod group;
+mod members;
 mod messages;
 #[cfg(test)]
 mod tests;
@@ -9,12 +10,11 @@ mod tests;
 use std::collections::BTreeMap;
 
 use fanfare_protocol::{Code, Refusal};
-use foldhash::quality::FixedState;
-use hashbrown::HashMap;
 use serde_json::{Value, json};
 
 use self::group::{Group, News, Terms};
-use super::{Args, Context, Kind, Saying, Service, Spec, To};
+use self::members::Members;
+use super::{Args, Context, Deed, Kind, Member, Saying, Service, Spec, To};
 use crate::id::Address;
 use crate::options::Options;
 
@@ -22,6 +22,8 @@ use crate::options::Options;
 const SCORES_MAX: usize = 8;
 /// Users of one score; beyond it new ones are refused.
 const USERS_MAX: usize = 10_000;
+/// Milliseconds in which all shards tell who was in the room before its first score. Until then who is not known is believed.
+const ROLL_MS: u64 = 1_000;
 /// Beyond it a number is a mistake, and a sum would be no number any more.
 const NUMBER_MAX: f64 = 1e300;
 const AGGREGATES: [&str; 4] = ["mean", "min", "max", "sum"];
@@ -45,8 +47,9 @@ pub(crate) static KIND: Kind = Kind {
 #[derive(Debug, Default)]
 struct Scores {
     groups: BTreeMap<String, Group>,
-    /// Who reported over which connection, so that who leaves is found.
-    users: HashMap<Address, String, FixedState>,
+    members: Members,
+    /// Until when the members are asked for, in milliseconds of the steady clock.
+    roll_ms: Option<u64>,
 }
 
 impl Service for Scores {
@@ -67,9 +70,17 @@ impl Service for Scores {
         }
     }
 
+    fn joined(&mut self, member: &Member, _context: &mut Context<'_>) {
+        self.members.enter(member);
+    }
+
+    fn present(&mut self, member: &Member, _context: &mut Context<'_>) {
+        self.members.enter(member);
+    }
+
     fn left(&mut self, from: Address, context: &mut Context<'_>) {
-        if let Some(user) = self.users.remove(&from) {
-            self.groups.values_mut().for_each(|group| group.left(&user, from));
+        if let Some(user) = self.members.leave(from) {
+            self.groups.values_mut().for_each(|group| group.left(&user));
             self.look(context);
         }
     }
@@ -79,10 +90,15 @@ impl Service for Scores {
     }
 
     fn due_ms(&self) -> Option<u64> {
-        self.groups.values().filter_map(Group::due_ms).min()
+        self.groups.values().filter_map(Group::due_ms).chain(self.roll_ms).min()
     }
 
     fn tick(&mut self, context: &mut Context<'_>) {
+        if self.roll_ms.is_some_and(|roll_ms| roll_ms <= context.now.mono_ms()) {
+            self.roll_ms = None;
+            let members = &self.members;
+            self.groups.values_mut().for_each(|group| group.keep(|user| members.has(user)));
+        }
         self.look(context);
     }
 
@@ -126,6 +142,12 @@ impl Scores {
                 field: Some("score_id"),
             });
         }
+        if self.groups.is_empty() && context.members > 0 {
+            // Who comes from now on is told of; who is here already is asked for.
+            context.deeds.push(Deed::CallRoll);
+            self.roll_ms = Some(context.now.mono_ms() + ROLL_MS);
+        }
+        let before = self.groups.get(id);
         if before.is_none_or(|before| before.terms != terms) {
             let group = Group::new(terms);
             let told = group.told(id);
@@ -139,36 +161,29 @@ impl Scores {
     }
 
     fn report(&mut self, args: &Args, context: &mut Context<'_>) -> Result<Value, Refusal> {
-        let user = context.user_id();
-        if user.is_empty() {
-            let message = "only users have a value; a key belongs to none".to_owned();
-            return Err(Refusal { id: None, code: Code::Forbidden, message, field: None });
-        }
-        let (id, user) = (args.word("score_id"), user.to_owned());
+        let forbidden = |message: &str, field| {
+            Err(Refusal { id: None, code: Code::Forbidden, message: message.to_owned(), field })
+        };
+        let caller = context.caller.expect("invariant: a command has a caller");
+        let Some(user) = &caller.user else {
+            return forbidden("only users have a value; a key belongs to none", None);
+        };
+        // A backend that speaks on behalf of its users knows best who they are.
+        let is_vouched = caller.role.is_empty();
+        let id = args.word("score_id");
         let group = self.groups.get_mut(id).ok_or_else(not_found)?;
-        if group.reporters() >= USERS_MAX && !group.has(&user) {
+        if !is_vouched && !self.members.has(user) && self.roll_ms.is_none() {
+            return forbidden("only who is in the `room` has a value there", Some("room"));
+        }
+        if group.reporters() >= USERS_MAX && !group.has(user) {
             let message = format!("a score has at most {USERS_MAX} users");
             return Err(Refusal { id: None, code: Code::RateLimitExceeded, message, field: None });
         }
-        let from = context.caller.and_then(|caller| caller.address);
         let value = args.number("value").expect("invariant: the rule asks for it");
-        group.report(&user, value, from, context.now.mono_ms());
+        group.report(user, value, is_vouched, context.now.mono_ms());
         let users = group.reporters();
-        // Who is in the room is told of when it leaves; of who reports without having joined nothing is told.
-        if let Some(from) = from.filter(|from| !self.users.contains_key(from)) {
-            self.forget_users();
-            self.users.insert(from, user);
-        }
         self.look(context);
         Ok(json!({ "score_id": id, "users": users }))
-    }
-
-    /// Connections whose users have fallen silent need not be known.
-    fn forget_users(&mut self) {
-        if self.users.len() >= SCORES_MAX * USERS_MAX {
-            let groups = &self.groups;
-            self.users.retain(|_, user| groups.values().any(|group| group.has(user)));
-        }
     }
 
     /// Tells what is to be told of every score by now.

@@ -1,4 +1,4 @@
-use fanfare_protocol::{Code, Refusal};
+use fanfare_protocol::{Code, Refusal, RoomName};
 use serde_json::{Value, json};
 
 use super::*;
@@ -13,6 +13,8 @@ struct Play {
 impl Play {
     fn new(more: Value) -> Self {
         let mut play = Self { desk: Desk::new(), scores: (KIND.new)(&Options::default()) };
+        // Nobody is there yet.
+        play.desk.members = 0;
         let mut terms = json!({"score_id": "sync", "threshold": 0.8});
         terms.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         play.root("score.define", terms).unwrap();
@@ -25,8 +27,28 @@ impl Play {
         self.desk.ask(&mut *self.scores, &root, name, data)
     }
 
+    /// A connection of a user's enters the room.
+    fn enter(&mut self, user: &str, connection: u32) -> Address {
+        let who = self.desk.caller(user, "user", connection);
+        let (address, member) = (who.address.unwrap(), Member { who, client_id: "c".into() });
+        self.desk.with(&mut *self.scores, None, |scores, context| scores.joined(&member, context));
+        address
+    }
+
+    fn leave(&mut self, from: Address) {
+        self.desk.with(&mut *self.scores, None, |scores, context| scores.left(from, context));
+    }
+
+    /// What a user reports over HTTP.
+    fn report_for(&mut self, user: &str, value: f64) -> Result<Value, Refusal> {
+        let caller = Caller { address: None, ..self.desk.caller(user, "user", 0) };
+        self.desk.ask(&mut *self.scores, &caller, "score.report", json!({"score_id": "sync", "value": value}))
+    }
+
     fn report(&mut self, user: &str, value: f64) -> Vec<String> {
-        let caller = self.desk.caller(user, "user", user.bytes().map(u32::from).sum());
+        let connection = user.bytes().map(u32::from).sum();
+        self.enter(user, connection);
+        let caller = self.desk.caller(user, "user", connection);
         self.desk.pass(group::PAUSE_MS);
         let data = json!({"score_id": "sync", "value": value});
         self.desk.ask(&mut *self.scores, &caller, "score.report", data).unwrap();
@@ -55,9 +77,7 @@ fn a_group_reaches_its_score_together_and_loses_it_with_hysteresis() {
     assert_eq!(play.report("ben", 0.5), ["$score"]);
     assert_eq!(play.value(), (json!(0.7), json!(2), json!(false)));
     play.desk.pass(200);
-    let ben = play.desk.caller("ben", "user", 1);
-    let data = json!({"score_id": "sync", "value": 0.7});
-    play.desk.ask(&mut *play.scores, &ben, "score.report", data).unwrap();
+    play.report_for("ben", 0.7).unwrap();
     let (event, told) = play.desk.heard().pop().unwrap();
     assert_eq!((&*event, &told["title"], &told["users"]), ("$score_reached", &json!("In time!"), &json!(2)));
     assert!(play.desk.changed);
@@ -83,8 +103,8 @@ fn who_leaves_or_is_silent_takes_no_part() {
     play.report("ben", 0.9);
     assert_eq!(play.value(), (json!(0.95), json!(2), json!(true)));
     play.desk.pass(200);
-    let ada = play.desk.caller("ada", "user", "ada".bytes().map(u32::from).sum());
-    play.desk.with(&mut *play.scores, None, |scores, context| scores.left(ada.address.unwrap(), context));
+    let ada = play.enter("ada", "ada".bytes().map(u32::from).sum());
+    play.leave(ada);
     assert_eq!((play.heard(), play.value().1), (vec!["$score".to_owned()], json!(1)));
     play.tick();
     assert_eq!(play.heard(), ["$score", "$score_lost"]);
@@ -98,9 +118,9 @@ fn many_reports_are_told_five_times_a_second_at_most() {
     let mut told = 0;
     for number in 0..200 {
         play.desk.pass(5);
-        let caller = play.desk.caller(&format!("u{number}"), "user", number);
-        let data = json!({"score_id": "sync", "value": 0.1});
-        play.desk.ask(&mut *play.scores, &caller, "score.report", data).unwrap();
+        let user = format!("u{number}");
+        play.enter(&user, number);
+        play.report_for(&user, 0.1).unwrap();
         told += play.heard().len();
     }
     play.tick();
@@ -144,6 +164,7 @@ fn bad_input_and_too_much_is_refused() {
         ),
         ("score.report", json!({"score_id": "sync", "value": "1"}), (Code::InvalidMessage, Some("value"))),
         ("score.report", json!({"score_id": "x", "value": 1}), (Code::RoomNotFound, Some("score_id"))),
+        ("score.report", json!({"score_id": "sync", "value": -1e300}), (Code::Forbidden, Some("room"))),
         ("score.remove", json!({"score_id": "x"}), (Code::RoomNotFound, Some("score_id"))),
     ] {
         assert_eq!(refused(play.root(name, data.clone())), expected, "{name} {data}");
@@ -154,9 +175,8 @@ fn bad_input_and_too_much_is_refused() {
     let more = play.root("score.define", json!({"score_id": "more", "threshold": 1}));
     assert_eq!(refused(more), (Code::RateLimitExceeded, Some("score_id")));
     for number in 0..USERS_MAX as u32 {
-        let caller = play.desk.caller(&number.to_string(), "user", number);
-        let data = json!({"score_id": "sync", "value": 0});
-        play.desk.ask(&mut *play.scores, &caller, "score.report", data).unwrap();
+        play.enter(&number.to_string(), number);
+        play.report_for(&number.to_string(), 0.0).unwrap();
     }
     let key = Caller::key();
     let data = json!({"score_id": "sync", "value": 0});
@@ -164,8 +184,48 @@ fn bad_input_and_too_much_is_refused() {
         refused(play.desk.ask(&mut *play.scores, &key, "score.report", data.clone())).0,
         Code::Forbidden
     );
-    let more = play.desk.caller("more", "user", 1 << 20);
-    let outcome = play.desk.ask(&mut *play.scores, &more, "score.report", data);
-    assert_eq!(refused(outcome).0, Code::RateLimitExceeded);
+    play.enter("more", 1 << 20);
+    assert_eq!(refused(play.report_for("more", 0.0)).0, Code::RateLimitExceeded);
     play.root("score.remove", json!({"score_id": "sync"})).unwrap();
+}
+
+#[test]
+fn a_user_takes_part_while_one_of_its_connections_is_there() {
+    let mut play = Play::new(json!({}));
+    assert_eq!(refused(play.report_for("ada", 1.0)), (Code::Forbidden, Some("room")), "before it comes");
+    let (phone, laptop) = (play.enter("ada", 1), play.enter("ada", 2));
+    play.enter("ada", 2);
+    play.report_for("ada", 1.0).unwrap();
+    play.heard();
+    play.leave(laptop);
+    assert_eq!((play.value(), play.heard()), ((json!(1.0), json!(1), json!(true)), vec![]));
+    play.desk.pass(group::PAUSE_MS);
+    play.leave(phone);
+    assert_eq!(play.heard(), ["$score", "$score_lost"]);
+    assert_eq!(refused(play.report_for("ada", 1.0)), (Code::Forbidden, Some("room")), "after it went");
+}
+
+#[test]
+fn who_was_there_before_the_score_takes_part_and_nobody_else() {
+    let mut play = Play::new(json!({}));
+    play.root("score.remove", json!({"score_id": "sync"})).unwrap();
+    play.desk.members = 1;
+    play.root("score.define", json!({"score_id": "sync", "threshold": 0.8})).unwrap();
+    for user in ["ada", "eve"] {
+        play.report_for(user, 1.0).unwrap();
+    }
+    let who = play.desk.caller("ada", "user", 1);
+    let member = Member { who, client_id: "c".into() };
+    play.desk.with(&mut *play.scores, None, |scores, context| scores.present(&member, context));
+    while play.scores.due_ms().is_some_and(|due_ms| due_ms <= 1_000_000 + ROLL_MS) {
+        play.tick();
+    }
+    assert_eq!(play.value().1, 1, "all shards have told who is there");
+    let backend = Caller { user: Some(RoomName::of_user("cyd")), ..Caller::key() };
+    let data = json!({"score_id": "sync", "value": 1});
+    play.desk.ask(&mut *play.scores, &backend, "score.report", data).unwrap();
+    assert_eq!(play.value().1, 1, "the pause is not over");
+    play.tick();
+    assert_eq!(play.value().1, 2, "a backend says who takes part");
+    assert!(play.report_for("ada", 1.0).is_ok() && play.report_for("eve", 1.0).is_err());
 }

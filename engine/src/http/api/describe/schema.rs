@@ -6,9 +6,10 @@ use serde_json::{Map, Value, json};
 /// No control characters, quotes and backslashes.
 const ID: &str = r#"^[^\u0000-\u001f\u007f-\u009f"\\]*$"#;
 const NAME: &str = r"^[A-Za-z0-9._:=~+-]{1,64}$";
-/// No control characters but line feeds and tabs.
-const TEXT: &str = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$";
-const LINK: &str = r"^(https?://|/(?!/))[^\u0000-\u001f\u007f-\u009f]*$";
+/// No control characters but line feeds and tabs, and none that turn the direction of text.
+const TEXT: &str = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]*$";
+const SIGN: &str = r"^[^\s\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]*$";
+const LINK: &str = r"^(https?://|/(?!/))[^\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]*$";
 const CLOCK: &str = r"^([01][0-9]|2[0-3]):[0-5][0-9]$";
 /// Four numbers up to 255 and one up to 32.
 const IPV4_RANGE: &str = r"^((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\.){3}(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])/(3[0-2]|[12]?[0-9])$";
@@ -53,10 +54,14 @@ pub(super) fn described(field: &Field) -> Value {
 fn rule(rule: &Rule) -> Value {
     match rule {
         Rule::Text(max) => json!({ "type": "string", "minLength": 1, "maxLength": max, "pattern": TEXT }),
+        Rule::Sign(max) => {
+            json!({ "type": "string", "minLength": 1, "maxLength": max, "x-max-bytes": max, "pattern": SIGN })
+        }
         Rule::Name => json!({ "type": "string", "pattern": NAME }),
         Rule::Id => json!({ "type": "string", "minLength": 1, "maxLength": 128, "pattern": ID }),
         Rule::Whole(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Rule::Number(min, max) => json!({ "type": "number", "minimum": min, "maximum": max }),
+        Rule::Integer(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Rule::Flag => json!({ "type": "boolean" }),
         Rule::FlagOr(words) => json!({ "enum": flag_or(words) }),
         Rule::Choice(words) => json!({ "type": "string", "enum": words }),
@@ -68,8 +73,8 @@ fn rule(rule: &Rule) -> Value {
             "type": "array", "minItems": min, "maxItems": count, "uniqueItems": true,
             "items": { "type": "string", "minLength": 1, "maxLength": max, "pattern": TEXT },
         }),
-        Rule::Ids(count) => json!({
-            "type": "array", "minItems": 1, "maxItems": count,
+        Rule::Ids(min, max) => json!({
+            "type": "array", "minItems": min, "maxItems": max,
             "items": { "type": "string", "minLength": 1, "maxLength": 128, "pattern": ID },
         }),
         Rule::Link(max) => json!({ "type": "string", "maxLength": max, "pattern": LINK }),

@@ -124,9 +124,10 @@ fn an_operation_lives_from_start_to_end() {
     // The end is the end; saying it twice is saying it once.
     let saves = stage.saves;
     assert_eq!(
-        stage.ask("complete", json!({"results": {"rows": 8}})).unwrap()["results"],
+        stage.ask("complete", json!({"results": {"rows": 7}})).unwrap()["results"],
         json!({"rows": 7})
     );
+    assert_eq!(field(stage.ask("complete", json!({"results": {"rows": 8}}))), (4014, "results"));
     for (verb, data) in [
         ("update", json!({"progress": 10, "force": true})),
         ("fail", json!({})),
@@ -152,6 +153,32 @@ fn saying_that_all_is_done_completes_it_and_counting_to_the_end_does_not() {
     assert_eq!((&told["status"], &told["progress_percentage"]), (&json!("running"), &json!(100.0)));
     let told = stage.ask("update", json!({"progress": 100, "results": {"url": "x"}})).unwrap();
     assert_eq!((&told["status"], &told["results"]), (&json!("completed"), &json!({"url": "x"})));
+}
+
+#[test]
+fn what_was_completed_without_its_results_takes_them_once() {
+    let mut stage = Stage::started(json!({"steps": [{"name": "a"}, {"name": "b"}]}));
+    stage.ask("update_step", json!({"step_id": "step-1", "status": "failed"})).unwrap();
+    stage.ask("update", json!({"progress": 100, "results": {"url": "x"}, "warnings": ["slow"]})).unwrap();
+    let ended = stage.ask("get", json!({})).unwrap();
+    assert_eq!(
+        (&ended["steps"][0]["status"], &ended["steps"][1]["status"]),
+        (&json!("failed"), &json!("completed"))
+    );
+    stage.said();
+    stage.pass(1_000);
+    let more = json!({"results": {"url": "x", "rows": 7}, "warnings": ["slow", "late"]});
+    let told = stage.ask("complete", more.clone()).unwrap();
+    assert_eq!((&told["results"], &told["warnings"]), (&more["results"], &more["warnings"]));
+    assert_eq!(told["ended_at"], ended["ended_at"], "it ended when it ended");
+    let said = stage.says.pop().unwrap();
+    assert_eq!((&*said.event, &said.data["results"]), ("operation_complete", &more["results"]));
+    stage.says.clear();
+    let saves = stage.saves;
+    assert_eq!(stage.ask("complete", more).unwrap()["results"], told["results"]);
+    assert_eq!(stage.ask("complete", json!({})).unwrap()["warnings"], told["warnings"]);
+    assert_eq!(field(stage.ask("complete", json!({"results": {"url": null}}))), (4014, "results"));
+    assert_eq!((stage.said(), stage.saves), (vec![], saves));
 }
 
 #[test]
