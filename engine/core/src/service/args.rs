@@ -34,6 +34,16 @@ impl Args {
         Ok(Self { given: checked(spec.fields, given)?, so_far: Value::Null })
     }
 
+    /// Those members of a body that keep their rules, each by itself. For what may say anything.
+    pub(crate) fn fitting(spec: &Spec, body: Option<&Body>) -> Self {
+        let Some(Value::Object(mut given)) = body.map(value_of) else { return Self::default() };
+        let fitting = spec.fields.iter().filter_map(|field| {
+            let one = given.remove_entry(field.name)?;
+            checked(std::slice::from_ref(field), Map::from_iter([one])).ok()
+        });
+        Self { given: fitting.flatten().collect(), so_far: Value::Null }
+    }
+
     /// A text, or one of a few words.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.given.get(name)?.as_str()
@@ -234,6 +244,17 @@ mod tests {
             let refusal = read(text).unwrap_err();
             assert_eq!(refusal.field, Some(field), "{text}: {}", refusal.message);
             assert!(refusal.message.contains(field), "{}", refusal.message);
+        }
+    }
+
+    #[test]
+    fn of_what_may_say_anything_the_good_members_count() {
+        let body = Body::Json(r#"{"title":7,"count":2,"on":true,"more":1}"#.into());
+        let args = Args::fitting(&SPEC, Some(&body));
+        assert_eq!((args.whole("count"), args.flag("on"), args.has("title")), (Some(2), Some(true), false));
+        assert!(!args.has("more"));
+        for body in [None, Some(Body::Json("[1]".into())), Some(Body::Json("7".into()))] {
+            assert_eq!(Args::fitting(&SPEC, body.as_ref()), Args::default());
         }
     }
 
