@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use fanfare_protocol::RoomName;
 use fanfare_protocol::timestamp::rfc3339_text;
@@ -88,13 +89,24 @@ pub(crate) enum Deed {
     Purge,
     /// What the services have of it goes, but for who is there.
     Clear,
-    /// Members go: those of one user, or all.
+    /// Members go.
     Expel {
         /// Whose.
-        user: Option<RoomName>,
+        whom: Expelled,
         /// What they are told.
         reason: String,
     },
+}
+
+/// Who is made to leave a room. Users by the names of their own rooms.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expelled {
+    /// Everybody.
+    All,
+    /// One user.
+    User(RoomName),
+    /// Everybody but these users and operators.
+    AllBut(Arc<[RoomName]>),
 }
 
 /// A time as it is told: RFC 3339 in UTC.

@@ -72,9 +72,9 @@ impl HomeRooms {
             Deed::Deny(change) => out.denials.push(change),
             Deed::Purge => self.purge(number, out),
             Deed::Clear => self.clear_services(number),
-            Deed::Expel { user, reason } => {
+            Deed::Expel { whom, reason } => {
                 for shard in room.audience.shards() {
-                    let expel = ToLocal::Expel(room.name.clone(), user.clone(), reason.clone().into());
+                    let expel = ToLocal::Expel(room.name.clone(), whom.clone(), reason.clone().into());
                     out.send(shard, Mesh::Local(expel));
                 }
             }
