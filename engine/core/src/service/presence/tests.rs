@@ -128,8 +128,7 @@ fn who_may_come_back_counts_as_there_and_may_come_back_with_another_role() {
     play.join(1);
     play.pass(1);
     play.leave(1);
-    let member = Member { who: play.desk.caller("u0", "user", 0), client_id: "c0".into() };
-    let who = member.who.clone();
+    let who = play.desk.caller("u0", "user", 0);
     let state =
         play.desk.with(&mut *play.roster, Some(&who), |roster, context| roster.state(context)).unwrap();
     let list = play.list(json!({}));
