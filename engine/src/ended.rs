@@ -105,6 +105,7 @@ mod tests {
             code: Some(code),
             reason: "".into(),
             opened_unix_ms: Some(1),
+            duration_ms: None,
             message: None,
         }
     }

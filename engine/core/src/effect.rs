@@ -93,6 +93,8 @@ pub enum Answer {
     Kept(Bytes),
     /// A service's answer: a JSON object.
     Done(Result<Body, Refusal>),
+    /// A command, or one item of a publish (its number), came too soon: why, and in how many milliseconds it may come again.
+    Limited(u32, String, u64),
     /// What a backend said about one item of a publish: its number, and the answer.
     Verdict(u32, Verdict),
 }

@@ -29,6 +29,8 @@ pub struct Fact {
     pub reason: Cow<'static, str>,
     /// When its connection was opened, in milliseconds since 1970.
     pub opened_unix_ms: Option<u64>,
+    /// How long it took, in milliseconds, where that is told.
+    pub duration_ms: Option<u64>,
     /// The message that it is about.
     pub message: Option<Box<Told>>,
 }

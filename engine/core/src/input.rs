@@ -114,8 +114,8 @@ pub enum Input {
     Ask(RequestId, Question),
     /// A question of HTTP to the home of one room.
     AskHome(RequestId, HomeQuestion),
-    /// A question of HTTP for the kept messages of one room.
-    History(RequestId, History),
+    /// A question of HTTP for the kept messages of one room, and who asks, where that is a user who may read in the room.
+    History(RequestId, History, Option<Box<Caller>>),
     /// A command of a service that came by HTTP.
     Call {
         /// The waiting request.

@@ -17,7 +17,7 @@ use crate::options::Options;
 use crate::prepared::Prepared;
 use crate::publication::{Placed, Publication};
 use crate::rejoin::{Rejoin, Rejoined};
-use crate::service::{Args, Caller, Member, Spec};
+use crate::service::{Args, Caller, Expelled, Member, Spec};
 use crate::view::{HomeQuestion, Question, Rows};
 
 /// One message between two shards.
@@ -329,8 +329,8 @@ pub enum ToLocal {
     Refused(ConnectionId, Option<CommandId>, Box<Refusal>),
     /// A room's home wants to know who is in it.
     CallRoll(RoomName),
-    /// Members of a room go: those of one user, or all. Why, for them.
-    Expel(RoomName, Option<RoomName>, Box<str>),
+    /// Members of a room go. Why, for them.
+    Expel(RoomName, Expelled, Box<str>),
     /// Something for one connection.
     Whisper(ConnectionId, Box<Whisper>),
     /// A service has answered, or refused: a JSON object.

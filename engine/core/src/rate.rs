@@ -42,7 +42,13 @@ impl RateRule {
     /// Whether a command of this type, and event if it publishes, counts.
     pub(crate) fn is_for(&self, command: &str, event: Option<&str>, role: &str) -> bool {
         let of_event = |pattern: &RoomPattern| event.is_some_and(|event| pattern.matches(event));
-        self.command.matches(command)
+        // One question has two names.
+        let other = match command {
+            "presence" => "presence.list",
+            "presence.list" => "presence",
+            only => only,
+        };
+        (self.command.matches(command) || self.command.matches(other))
             && self.event.as_ref().is_none_or(of_event)
             && (self.roles.is_empty() || crate::options::lists(&self.roles, role))
     }
@@ -160,6 +166,12 @@ mod tests {
         assert!(rule("*", None, &[]).is_for("publish", Some("say"), "user"));
         assert!(rule("chat.*", None, &[]).is_for("chat.typing", None, "user"));
         assert!(!rule("chat.*", None, &[]).is_for("join", None, "user"));
+        for command in ["presence", "presence.list"] {
+            for pattern in ["presence", "presence.list", "presence.*"] {
+                assert!(rule(pattern, None, &[]).is_for(command, None, "user"), "{pattern} {command}");
+            }
+        }
+        assert!(!rule("presence", None, &[]).is_for("presence.set", None, "user"));
         let technique = rule("publish", Some("technique_*"), &["user"]);
         assert!(technique.is_for("publish", Some("technique_x"), "user"));
         assert!(!technique.is_for("publish", Some("say"), "user"));

@@ -45,6 +45,14 @@ impl Options {
             && self.permits(who.role, Permission::Join)
     }
 
+    /// Whether somebody may read over HTTP what a room keeps: its own user, who may be in it, and operators in every room that
+    /// their token covers.
+    pub fn may_read(&self, who: Bearer<'_>, room: &RoomName) -> bool {
+        *room == RoomName::of_user(who.user_id)
+            || self.reaches(who, room) && self.permits(who.role, Permission::Admin)
+            || !room.is_engine_room() && self.may_join(who, room)
+    }
+
     /// Whether somebody may publish to a target.
     pub fn may_publish(&self, who: Bearer<'_>, target: &Target) -> bool {
         let Target::Room(room) = target else { return lists(&self.broadcast_roles, who.role) };

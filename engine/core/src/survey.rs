@@ -46,7 +46,7 @@ pub(crate) fn rows(
             let row = |(user, connections): (&str, u32)| UserRow { user_id: user.to_owned(), connections };
             Rows::Users(users.into_iter().map(row).collect())
         }
-        Question::Rooms { limit } => Rows::Rooms(home.rows(*limit as usize)),
+        Question::Rooms { limit } => Rows::Rooms(home.rows(now, *limit as usize)),
         Question::Disconnect(ending) => Rows::Disconnected(local.end(now, ending, out)),
     }
 }

@@ -1,13 +1,13 @@
 //! Questions that need every shard, and one shard's rows.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
-use fanfare_protocol::RoomName;
+use fanfare_protocol::{Refusal, RoomName};
 
 use crate::durable::{DeadLetter, Subscriber};
 use crate::ending::Ending;
 use crate::id::Epoch;
+use crate::service::Caller;
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +46,8 @@ pub enum HomeQuestion {
         room: RoomName,
         /// At most so many rows.
         limit: u32,
+        /// Who asks, where that is a user who may read in the room.
+        caller: Option<Box<Caller>>,
     },
     /// The dead letters of a user.
     DeadLetters {
@@ -100,7 +102,8 @@ pub enum Rows {
     DeadLetters(Vec<DeadLetter>),
     /// So many dead letters were sent again or dropped.
     Exhumed(u32),
-
+    /// Who asks may not.
+    Refused(Box<Refusal>),
     /// Connections.
     Connections(Vec<ConnectionRow>),
     /// Users.
@@ -246,12 +249,6 @@ pub struct RoomRow {
     pub epoch: String,
     /// Its last offset.
     pub offset: u64,
-}
-
-impl RoomRow {
-    pub(crate) fn new(room: &str, members: u32, epoch: Epoch, offset: u64) -> Self {
-        let mut text = String::new();
-        let _ = write!(text, "{epoch}");
-        Self { room: room.to_owned(), members, epoch: text, offset }
-    }
+    /// Its last join, leave, message or command that does something, in milliseconds since 1970, to the second.
+    pub last_activity_unix_ms: u64,
 }

@@ -243,7 +243,9 @@ fn a_publisher_sees_who_has_acknowledged() {
     ack(&mut world, ada, "task:1", 2);
     assert!(world.take_messages(ada).is_empty(), "told once, and of one's own message never");
     let room = RoomName::parse("task:1").unwrap();
-    let Rows::Readers(Some((_, 3)), rows) = ask(&mut world, HomeQuestion::Readers { room, limit: 10 }) else {
+    let Rows::Readers(Some((_, 3)), rows) =
+        ask(&mut world, HomeQuestion::Readers { room, limit: 10, caller: None })
+    else {
         panic!()
     };
     let rows: Vec<_> =

@@ -34,7 +34,7 @@ pub(crate) fn survey(world: &mut World, people: &[Person], ledger: &mut Ledger) 
             continue;
         }
         let name = RoomName::parse(room).expect("rooms are named well");
-        let question = HomeQuestion::Readers { room: name, limit: u32::MAX };
+        let question = HomeQuestion::Readers { room: name, limit: u32::MAX, caller: None };
         if let (Some((epoch, _)), readers) = readers(world, question) {
             survey.cursors.extend(readers.into_iter().map(|row| {
                 let key = (room.to_owned(), epoch.clone(), reader_of(&row.reader));
@@ -50,7 +50,9 @@ pub(crate) fn survey(world: &mut World, people: &[Person], ledger: &mut Ledger) 
             let (epoch, offset) = (letter.epoch.to_string(), letter.entry.offset);
             survey.dead.insert((person.who.user.clone(), epoch, offset));
         }
-        if let (Some((epoch, stands)), _) = readers(world, HomeQuestion::Readers { room: user, limit: 0 }) {
+        if let (Some((epoch, stands)), _) =
+            readers(world, HomeQuestion::Readers { room: user, limit: 0, caller: None })
+        {
             ledger.hear_of(&format!("@user:{}", person.who.user), &epoch, stands);
             survey.inboxes.insert(person.who.user.clone(), (epoch, stands));
         }

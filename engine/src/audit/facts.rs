@@ -31,6 +31,7 @@ pub(super) fn record(shard: ShardId, now: Now, fact: &Fact) -> Record {
     } else {
         record.room = text(&fact.subject);
     }
+    record.duration_ms = fact.duration_ms;
     if fact.kind == FactKind::Closed {
         record.duration_ms = fact.opened_unix_ms.map(|opened| now.unix_ms.saturating_sub(opened));
     }

@@ -46,6 +46,12 @@ impl Response {
         Self::json(status, &refusal(code, message, field))
     }
 
+    /// It came too soon.
+    pub(crate) fn limited(message: &str, retry_after_ms: u64) -> Self {
+        Self::json(StatusCode::TOO_MANY_REQUESTS, &limited(message, retry_after_ms))
+            .with("retry-after", retry_after_ms.div_ceil(1_000).max(1).to_string())
+    }
+
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.extra.push((name, value.into()));
         self
@@ -103,6 +109,13 @@ impl Response {
         }
         bytes
     }
+}
+
+/// A refusal of what came too soon, as an object.
+pub(crate) fn limited(message: &str, retry_after_ms: u64) -> Value {
+    let mut refusal = refusal(Code::RateLimitExceeded, message, None);
+    refusal["details"]["retry_after_ms"] = retry_after_ms.into();
+    refusal
 }
 
 /// A refusal as an object.

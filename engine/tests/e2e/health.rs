@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, Ended, Options, Server, deployments, eventually, request, token};
+use crate::support::{
+    Answer, Client, Ended, Folder, Options, Server, deployments, eventually, request, token,
+};
 
 const QUICK: &str = "[heartbeat]\ninterval = \"200ms\"\ngrace = \"800ms\"\n";
 
@@ -161,4 +163,35 @@ fn connections_can_be_listed_by_their_state() {
         (count("slow") == Some(1) || gone["ended"] != json!([])).then_some(())
     });
     assert_eq!(get(&server, "/v1/connections?state=happy").status, 400);
+}
+
+#[test]
+fn a_slow_connection_is_written_down_once_until_it_is_quick_again() {
+    let folder = Folder::new();
+    let path = folder.0.join("audit.jsonl");
+    let config = format!(
+        "[audit]\npath = \"{}\"\n[heartbeat]\ninterval = \"600ms\"\ngrace = \"10s\"\nslow = \"400ms\"\n",
+        path.display()
+    );
+    let server = Server::with(&config);
+    let (mut ada, _) = measured(&server, "ada", "", "fanfare.v1.json");
+    for is_slow in [true, true, false, true] {
+        let ping = ada.until("heartbeat_ping");
+        if is_slow {
+            std::thread::sleep(std::time::Duration::from_millis(450));
+        }
+        ada.send(&json!({"type": "heartbeat_pong", "sequence_number": ping["sequence_number"]}));
+        ada.until("connection_health");
+    }
+    drop(ada);
+    let lines = || {
+        let text = std::fs::read_to_string(&path).unwrap();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect::<Vec<Value>>()
+    };
+    eventually("the end is written", || lines().iter().any(|line| line["event"] == "close").then_some(()));
+    let slow: Vec<Value> = lines().into_iter().filter(|line| line["event"] == "slow").collect();
+    assert_eq!(slow.len(), 2, "{slow:?}");
+    for line in &slow {
+        assert!(line["duration_ms"].as_u64().unwrap() >= 400 && line.get("room").is_none(), "{line}");
+    }
 }

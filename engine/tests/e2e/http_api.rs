@@ -201,3 +201,24 @@ fn the_live_page_is_there() {
     let bearer = format!("Bearer {}", token["token"].as_str().unwrap());
     assert_eq!(request(&server, "GET", "/v1/statistics", &[("authorization", &bearer)], "").status, 200);
 }
+
+#[test]
+fn a_query_is_read_where_it_may_stand_and_refused_elsewhere() {
+    let server = Server::start(Options { shards: 4, ..Options::default() });
+    let mut ada = Client::join_server(&server, "ada", "user");
+    ada.join("chat:1");
+    let sent = ada.ask(json!({"type": "chat.send", "room": "chat:1", "data": {"text": "hi"}}));
+    ada.expect("$chat_message");
+    let bearer = format!("Bearer {}", token("root", "admin", json!({})));
+    let ask = |method: &str, path: &str| request(&server, method, path, &[("authorization", &bearer)], "");
+    let path = format!("/v1/rooms/chat:1/chat/messages/{}", sent["data"]["offset"]);
+    let refused = ask("DELETE", &format!("{path}?epoch=another"));
+    assert_ne!(refused.status, 200, "the epoch guards: {}", refused.body);
+    let refused = ask("PUT", "/v1/rooms/chat:1/presence?status=busy");
+    assert_eq!((refused.status, &refused.json()["details"]["field"]), (400, &json!("status")));
+    assert!(refused.json()["message"].as_str().unwrap().contains("body"), "{}", refused.body);
+    let refused = ask("POST", "/v1/admin/disconnect?user_id=ada");
+    assert_eq!((refused.status, &refused.json()["details"]["field"]), (400, &json!("user_id")));
+    assert_eq!(ask("DELETE", "/v1/rooms/chat:1?reason=moved%20away&other=1").status, 200);
+    assert_eq!(ada.until("$room_closed")["data"]["reason"], "moved away");
+}

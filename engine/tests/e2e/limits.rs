@@ -117,3 +117,40 @@ fn services_keep_so_much_and_what_is_kept_works_on() {
     assert_eq!(api(&server, "DELETE", "/v1/rooms/one/polls/p", None).0, 200);
     assert_eq!(host.ask(json!({"type": "poll.open", "room": "two", "data": open}))["type"], "ok");
 }
+
+#[test]
+fn where_services_keep_as_much_as_they_may_operators_go_on_and_everybody_goes_on_reading() {
+    let config = "[limits]\nservices = 2\ncommands_per_minute = 0\n";
+    let server = Server::start(Options { shards: 1, config: config.to_owned(), ..Options::default() });
+    let mut eve = Client::join_server(&server, "eve", "user");
+    let report = |room: &str| json!({"type": "monitor.report", "room": room, "data": {"values": {"a": 1}}});
+    for room in ["a:1", "a:2"] {
+        assert_eq!(eve.ask(report(room))["type"], "ok");
+    }
+    let refused = eve.ask(report("a:3"));
+    assert_eq!(refused["code"], 4006, "{refused}");
+    assert_eq!(
+        eve.ask(json!({"type": "monitor.state", "room": "a:3"}))["type"],
+        "ok",
+        "asking keeps nothing"
+    );
+    eve.join("a:3");
+    eve.ask(json!({"type": "publish", "room": "a:3", "event": "say"}));
+    assert_eq!(eve.ask(json!({"type": "room.info", "room": "a:3"}))["type"], "ok");
+    for (method, path, body) in [
+        ("PUT", "/v1/rooms/a:3/frozen", json!({"frozen": true})),
+        ("POST", "/v1/rooms/a:3/kick", json!({"user_id": "eve", "seconds": 60})),
+        ("DELETE", "/v1/rooms/a:3", json!({})),
+        ("PUT", "/v1/admin/bans/users/eve", json!({})),
+    ] {
+        let (status, answer) = api(&server, method, path, Some(&body));
+        assert_eq!(status, 200, "{method} {path}: {answer}");
+    }
+    let mut ben = Client::join_server(&server, "ben", "user");
+    assert_eq!(ben.ask(report("a:1"))["type"], "ok", "where it is kept already");
+    let listed = ben.ask(json!({"type": "monitor.state", "room": "a:3"}));
+    assert_eq!(
+        listed["data"]["metrics"],
+        ben.ask(json!({"type": "monitor.state", "room": "a:9"}))["data"]["metrics"]
+    );
+}

@@ -101,3 +101,30 @@ fn who_floods_on_is_closed() {
     assert!(messages.iter().all(|of| of["code"] == 4004), "{messages:?}");
     assert_eq!(messages.len(), 5, "four refusals and the last word");
 }
+
+#[test]
+fn over_http_the_time_is_told_as_well_and_one_question_has_one_rate() {
+    let config = "[auth]\napi_roles = [\"user\"]\n[[rate]]\ntype = \"publish\"\nper = \"user\"\nper_minute = 1\nburst = 1\n\
+                  [[rate]]\ntype = \"presence\"\nper = \"user\"\nper_minute = 1\nburst = 2\n";
+    let server = Server::start(Options { shards: 1, config: config.to_owned(), ..Options::default() });
+    let bearer = format!("Bearer {}", token("ada", "user", json!({})));
+    let ask = |method: &str, path: &str, body: &str| {
+        request(&server, method, path, &[("authorization", &bearer)], body)
+    };
+    let one = r#"{"room":"a:1","event":"say"}"#;
+    assert_eq!(ask("POST", "/v1/publish", one).status, 200);
+    let several = ask("POST", "/v1/publish", &format!("[{one},{one}]"));
+    let wait_ms = several.json()[1]["details"]["retry_after_ms"].as_u64().unwrap();
+    assert!((50_000..=60_000).contains(&wait_ms), "{}", several.body);
+    let mut ada = Client::join_server(&server, "ada", "user");
+    for question in ["presence", "presence.list"] {
+        assert_eq!(ada.ask(json!({"type": question, "room": "a:1"}))["code"].as_u64(), None);
+    }
+    assert_eq!(ada.ask(json!({"type": "presence", "room": "a:1"}))["code"], 4004);
+    for refused in [ask("POST", "/v1/publish", one), ask("GET", "/v1/rooms/a:1/presence", "")] {
+        assert_eq!(refused.status, 429, "{}", refused.body);
+        assert!(refused.json()["details"]["retry_after_ms"].as_u64().unwrap() > 20_000, "{}", refused.body);
+        let seconds = refused.head.lines().find_map(|line| line.strip_prefix("retry-after: ")).unwrap();
+        assert!((20..=60).contains(&seconds.trim().parse::<u64>().unwrap()), "{}", refused.head);
+    }
+}

@@ -82,6 +82,8 @@ fn read(
     let args = Args::read_unclean(spec, call.body.as_ref(), &[])?;
     let address = Address { shard: local.shard, connection: id };
     let caller = local.caller(id);
+    let is_member = call.room.as_ref().is_some_and(|room| local.is_in(id, room));
+    let caller = Caller { is_member, ..caller };
     let origin = command.map_or(Origin::Silent, |command| Origin::Connection(address, command));
     Ok(Calling { spec, room: call.room.clone(), args, caller, origin })
 }
@@ -94,18 +96,14 @@ pub(crate) fn over_http(
     patterns: Option<&Arc<[RoomPattern]>>,
     out: &mut Effects,
 ) {
-    let user = calling.caller.user.clone().filter(|_| !local.options.rates.is_empty());
-    let paced = user.map(|user| {
-        let role = calling.caller.role.clone();
-        local.paced_user(now, &user, &role, (calling.spec.name, None), out)
-    });
-    match paced {
-        Some(Err(refusal)) => {
-            let answer = ToLocal::Answered(calling.origin, Err(Box::new(refusal)));
-            out.send(local.shard, Mesh::Local(answer));
-        }
-        _ => send(local, calling, patterns, out),
+    let Calling { spec, caller, origin, .. } = &calling;
+    if let Some(user) = caller.user.as_ref().filter(|_| !local.options.rates.is_empty())
+        && let Err(limited) = local.paced_user(now, user, &caller.role, (spec.name, None), out)
+    {
+        local.limit_http(origin, limited, out);
+        return;
     }
+    send(local, calling, patterns, out);
 }
 
 /// Sends a command on, or answers its origin why not.

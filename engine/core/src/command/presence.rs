@@ -55,14 +55,16 @@ pub(super) fn heard(local: &mut Local, id: ConnectionId, data: Option<&Body>, ou
         return;
     }
     let (service, spec) = service::find("presence.set").expect("invariant: there is such a service");
+    let caller = local.caller(id);
+    let patterns = connection.patterns.as_ref();
+    let rooms = rooms.into_iter();
+    let rooms = rooms.filter(|room| caller.check(&local.options, patterns, spec, room).is_ok());
     // A heartbeat may say anything; what is no such thing says nothing of the user.
-    let said = Args::read_unclean(spec, data, &[]).unwrap_or_default();
+    let said = Args::fitting(spec, data);
     for room in rooms {
-        let (to, caller) = (local.home_of(&room), local.caller(id));
+        let (to, caller) = (local.home_of(&room), caller.clone());
         let (rooms, mut args) = (VecDeque::new(), said.clone());
-        if args.clean(spec, local.options.type_of(&room).sanitize).is_err() {
-            args = Args::default();
-        }
+        args.clean_each(spec, local.options.type_of(&room).sanitize);
         let called = Called { room, rooms, service, spec, args, caller, origin: Origin::Silent };
         out.send(to, Mesh::Home(ToHome::Call(Box::new(called))));
     }

@@ -73,14 +73,14 @@ pub(crate) fn over_http(
     origin: Origin,
     out: &mut Effects,
 ) {
-    let paced = match &user {
-        Some((user, role)) if !local.options.rates.is_empty() => {
-            local.paced_publish(now, user, role, publish, out)
-        }
-        _ => Ok(()),
-    };
+    if let Some((user, role)) = user.as_ref().filter(|_| !local.options.rates.is_empty())
+        && let Err(limited) = local.paced_publish(now, user, role, publish, out)
+    {
+        local.limit_http(&origin, limited, out);
+        return;
+    }
     let room_type = type_of(&local.options, &publish.target);
-    match paced.and_then(|()| clean(room_type.sanitize, publish)) {
+    match clean(room_type.sanitize, publish) {
         Ok(()) => {
             // An API key has no user of its own.
             let on_behalf = || publish.user_id.as_deref().map(RoomName::of_user);

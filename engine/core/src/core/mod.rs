@@ -22,6 +22,7 @@ use crate::input::{Input, Opening};
 use crate::local::{Local, State};
 use crate::mesh::{Asker, Lookup, Mesh, Origin, ToHome, ToLocal};
 use crate::options::Options;
+use crate::service::Caller;
 use crate::time::Now;
 use crate::view::{Question, Rows};
 
@@ -100,7 +101,7 @@ impl Core {
                 let to = self.local.home_of(question.room());
                 out.send(to, Mesh::Home(ToHome::Ask(self.shard, request, Box::new(question))));
             }
-            Input::History(request, history) => self.look_up(request, history, out),
+            Input::History(request, history, caller) => self.look_up(request, history, caller, out),
             Input::Call { request, spec, room, args, caller, patterns } => {
                 let origin = Origin::Http(self.shard, request, 0);
                 let called = command::call::Calling { spec, room, args, caller, origin };
@@ -175,8 +176,8 @@ impl Core {
                 self.local.deny_at_home(id, FactKind::HistoryDenied, &refusal, out);
             }
             Mesh::Local(ToLocal::CallRoll(room)) => self.local.call_roll(room, out),
-            Mesh::Local(ToLocal::Expel(room, user, reason)) => {
-                self.local.expel(now, &room, user.as_ref(), &reason, out);
+            Mesh::Local(ToLocal::Expel(room, whom, reason)) => {
+                self.local.expel(now, &room, &whom, &reason, out);
             }
             Mesh::Local(ToLocal::Whisper(id, whisper)) => self.local.whisper(now, id, &whisper),
             Mesh::Local(ToLocal::Answered(origin, outcome)) => match origin {
@@ -219,13 +220,17 @@ impl Core {
         }
     }
 
-    fn look_up(&mut self, request: RequestId, history: History, out: &mut Effects) {
+    fn look_up(
+        &mut self,
+        request: RequestId,
+        history: History,
+        caller: Option<Box<Caller>>,
+        out: &mut Effects,
+    ) {
         let to = self.local.home_of(&history.room);
         let asker = Asker::Http(self.shard, request);
-        out.send(
-            to,
-            Mesh::Home(ToHome::History(Box::new(Lookup { history, role: None, caller: None, asker }))),
-        );
+        let role = caller.as_ref().map(|caller| caller.role.clone());
+        out.send(to, Mesh::Home(ToHome::History(Box::new(Lookup { history, role, caller, asker }))));
     }
 
     fn ask(&mut self, request: RequestId, question: &Question, out: &mut Effects) {

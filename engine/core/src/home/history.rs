@@ -7,7 +7,8 @@ use fanfare_protocol::{Encoding, Reply, RoomName, json};
 use crate::effect::Effects;
 use crate::home::HomeRooms;
 use crate::home::log::Kept;
-use crate::mesh::{Asker, Lookup, Mesh, ToLocal};
+use crate::id::Address;
+use crate::mesh::{Asker, Lookup, Mesh, Origin, ToLocal};
 use crate::time::Now;
 
 /// Messages of an answer when the question names no limit, and at most.
@@ -22,11 +23,19 @@ impl HomeRooms {
             Asker::Connection(_, encoding, _) => *encoding,
             Asker::Http(..) => Encoding::Json,
         };
-        if let (Some(caller), Asker::Connection(address, _, command)) = (&caller, &asker)
+        if let Some(caller) = &caller
             && let Err(refusal) = self.admits(now, &history.room, Some(caller))
         {
-            let refused = ToLocal::Refused(address.connection, command.clone(), Box::new(refusal));
-            out.send(address.shard, Mesh::Local(refused));
+            let (to, refused) = match asker {
+                Asker::Connection(Address { shard, connection }, _, command) => {
+                    (shard, ToLocal::Refused(connection, command, Box::new(refusal)))
+                }
+                Asker::Http(shard, request) => {
+                    let origin = Origin::Http(shard, request, 0);
+                    (shard, ToLocal::Answered(origin, Err(Box::new(refusal))))
+                }
+            };
+            out.send(to, Mesh::Local(refused));
             return;
         }
         let page = self.page(now, &history, role.as_deref(), encoding);

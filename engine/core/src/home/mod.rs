@@ -28,4 +28,4 @@ pub(crate) use context::Context;
 pub(crate) use log::Kept;
 pub(crate) use log::Log;
 pub(crate) use publish::Draft;
-pub(crate) use rooms::HomeRooms;
+pub(crate) use rooms::{HomeRooms, used_unix_ms};

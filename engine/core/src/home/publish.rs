@@ -229,6 +229,7 @@ impl HomeRooms {
             code: None,
             reason: "".into(),
             opened_unix_ms: None,
+            duration_ms: None,
             message: Some(Box::new(Told { room: room.name.clone(), epoch: room.epoch, entry, members })),
         });
     }

@@ -10,7 +10,12 @@ impl HomeRooms {
     pub(super) fn answer(&mut self, now: Now, question: HomeQuestion, out: &mut Effects) -> Rows {
         let room = self.rooms.find(question.room()).and_then(|number| self.rooms.get(number));
         match question {
-            HomeQuestion::Readers { limit, .. } => {
+            HomeQuestion::Readers { room: name, limit, caller } => {
+                if let Some(caller) = caller
+                    && let Err(refusal) = self.admits(now, &name, Some(&caller))
+                {
+                    return Rows::Refused(Box::new(refusal));
+                }
                 let Some(room) = room else { return Rows::Readers(None, Vec::new()) };
                 let of = room.more.iter().flat_map(|more| more.subscribers.iter());
                 let acknowledged = room.rules.in_order;

@@ -27,7 +27,7 @@ pub(crate) struct HomeRoom {
     pub(crate) owner: u64,
     pub(crate) epoch: Epoch,
     pub(crate) rules: Rules,
-    /// Seconds of the steady clock at the last join, leave or message.
+    /// Seconds of the steady clock at the last join, leave, message or command that does something.
     pub(crate) used_s: u32,
     /// Kept messages; nothing until there are some, since most rooms are the engine's own and keep none.
     pub(crate) log: Option<Box<Log>>,

@@ -359,13 +359,22 @@ impl HomeRooms {
     }
 
     /// The rooms with members or messages, the engine's own left out.
-    pub(crate) fn rows(&self, limit: usize) -> Vec<RoomRow> {
+    pub(crate) fn rows(&self, now: Now, limit: usize) -> Vec<RoomRow> {
         let named = self.rooms.iter().filter(|room| !room.name.is_engine_room());
-        let row = |room: &HomeRoom| {
-            RoomRow::new(room.name.as_str(), room.audience.members(), room.epoch, room.offset)
+        let row = |room: &HomeRoom| RoomRow {
+            room: room.name.to_string(),
+            members: room.audience.members(),
+            epoch: room.epoch.to_string(),
+            offset: room.offset,
+            last_activity_unix_ms: used_unix_ms(now, room.used_s),
         };
         named.take(limit).map(row).collect()
     }
+}
+
+/// A second of the steady clock, as milliseconds since 1970.
+pub(crate) fn used_unix_ms(now: Now, used_s: u32) -> u64 {
+    now.unix_ms.saturating_sub(now.mono_ms().saturating_sub(u64::from(used_s) * 1_000))
 }
 
 /// Seconds of the steady clock.

@@ -100,8 +100,10 @@ impl Local {
         Caller {
             user: Some(connection.user.clone()),
             role: role.into(),
+            is_backend: false,
             permissions: self.options.permissions_of(role),
             address: Some(Address { shard: self.shard, connection: id }),
+            is_member: false,
         }
     }
 

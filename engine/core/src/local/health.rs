@@ -160,9 +160,9 @@ impl Local {
         let Some(health) = health else { return false };
         let Some(round_trip_us) = health.answer(now, sequence_number) else { return false };
         let is_slow = round_trip_us / 1_000 >= self.options.heartbeat.slow_ms;
-        let began = is_slow && !std::mem::replace(&mut health.is_slow, is_slow);
-        if began {
-            self.note(id, FactKind::Slow, format!("{} ms", round_trip_us / 1_000), out);
+        let was_slow = std::mem::replace(&mut health.is_slow, is_slow);
+        if is_slow && !was_slow {
+            self.note_duration(id, FactKind::Slow, round_trip_us / 1_000, out);
         }
         let quality = Quality::of(round_trip_us).name();
         let timestamp_unix_ms = now.unix_ms;

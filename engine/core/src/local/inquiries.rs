@@ -57,9 +57,14 @@ impl Local {
         if !self.options.hooks.as_ref().is_some_and(|hooks| hooks.asks_join(room)) || room.is_engine_room() {
             return false;
         }
+        !self.is_in(id, room)
+    }
+
+    /// Whether a connection is in a room.
+    pub(crate) fn is_in(&self, id: ConnectionId, room: &RoomName) -> bool {
         let number = self.rooms.find(room);
         let connection = self.connections.get(id).expect("invariant: the caller holds it");
-        !connection.memberships.iter().any(|of| Some(of.room) == number)
+        connection.memberships.iter().any(|of| Some(of.room) == number)
     }
 
     /// A good token came: admits its bearer, if need be after asking.

@@ -16,7 +16,7 @@ impl Local {
         subject: impl Into<Label>,
         out: &mut Effects,
     ) {
-        self.tell(id, kind, subject, None, "".into(), out);
+        out.facts.extend(self.fact(id, kind, subject));
     }
 
     /// The same, with the code of a close or a refusal, and why.
@@ -29,30 +29,29 @@ impl Local {
         reason: Cow<'static, str>,
         out: &mut Effects,
     ) {
-        self.tell(id, kind, subject, Some(code), reason, out);
+        out.facts.extend(self.fact(id, kind, subject).map(|fact| Fact { code: Some(code), reason, ..fact }));
     }
 
-    fn tell(
-        &self,
-        id: ConnectionId,
-        kind: FactKind,
-        subject: impl Into<Label>,
-        code: Option<u16>,
-        reason: Cow<'static, str>,
-        out: &mut Effects,
-    ) {
-        let Some(connection) = self.connections.get(id) else { return };
-        out.facts.push(Fact {
+    /// The same, with how long it took.
+    pub(crate) fn note_duration(&self, id: ConnectionId, kind: FactKind, ms: u64, out: &mut Effects) {
+        let fact = self.fact(id, kind, Label::Nothing);
+        out.facts.extend(fact.map(|fact| Fact { duration_ms: Some(ms), ..fact }));
+    }
+
+    fn fact(&self, id: ConnectionId, kind: FactKind, subject: impl Into<Label>) -> Option<Fact> {
+        let connection = self.connections.get(id)?;
+        Some(Fact {
             kind,
             connection: Some(id),
             client_id: Label::Owner(connection.client.clone()),
             user_id: Label::Owner(connection.user.clone()),
             role: self.roles.label(connection.role),
             subject: subject.into(),
-            code,
-            reason,
+            code: None,
+            reason: "".into(),
             opened_unix_ms: Some(connection.opened_unix_ms),
+            duration_ms: None,
             message: None,
-        });
+        })
     }
 }

@@ -5,15 +5,15 @@
 //! neither ever waits for the other.
 
 use fanfare_protocol::wire::CommandId;
-use fanfare_protocol::{Code, Command, Publish, Refusal, Reply, Request, RoomName};
+use fanfare_protocol::{Code, Command, Publish, Reply, Request, RoomName};
 use foldhash::quality::FixedState;
 use hashbrown::HashMap;
 
 use crate::close::Close;
-use crate::effect::Effects;
+use crate::effect::{Answer, Effects};
 use crate::id::ConnectionId;
 use crate::local::shard::Local;
-use crate::mesh::{Mesh, ToHome};
+use crate::mesh::{Mesh, Origin, ToHome};
 use crate::options::Options;
 use crate::rate::{Bucket, Rate, RatePer, RateRule};
 use crate::time::Now;
@@ -127,12 +127,6 @@ impl Limited {
         let message = format!("more than {per_minute} {what} a minute (at once: {burst})");
         Self { message, retry_after_ms, is_last: false }
     }
-
-    /// For callers who are no connection.
-    pub(crate) fn refusal(&self) -> Refusal {
-        let message = format!("{}; try again in {} ms", self.message, self.retry_after_ms);
-        Refusal { id: None, code: Code::RateLimitExceeded, message, field: None }
-    }
 }
 
 /// A set of rules: bit `n` is the rule `n`.
@@ -208,7 +202,7 @@ impl Local {
         role: &str,
         publish: &Publish,
         out: &mut Effects,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Limited> {
         self.paced_user(now, user, role, ("publish", Some(publish.event.as_str())), out)
     }
 
@@ -220,13 +214,17 @@ impl Local {
         role: &str,
         what: (&str, Option<&str>),
         out: &mut Effects,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Limited> {
         let which = Rules::of(&self.options.rates, what, role);
-        let paid = self.user_pays(now, user, which, out);
-        paid.map_err(|limited| {
-            self.stats.rate_limited += 1;
-            limited.refusal()
-        })
+        self.user_pays(now, user, which, out)
+    }
+
+    /// Tells an HTTP request that a command, or one item of it, came too soon.
+    pub(crate) fn limit_http(&mut self, origin: &Origin, limited: Limited, out: &mut Effects) {
+        self.stats.rate_limited += 1;
+        if let Origin::Http(_, request, index) = origin {
+            out.answers.push((*request, Answer::Limited(*index, limited.message, limited.retry_after_ms)));
+        }
     }
 
     fn user_pays(

@@ -29,7 +29,9 @@ use crate::local::wheel::Wheel;
 use crate::mesh::{Mesh, Roll, ToHome, Whisper};
 use crate::names::Names;
 use crate::options::{Application, Options};
+use crate::permission::Permission;
 use crate::rate::Bucket;
+use crate::service::Expelled;
 use crate::stats::{Stats, Wire};
 use crate::time::Now;
 
@@ -186,12 +188,12 @@ impl Local {
         id
     }
 
-    /// Members of a room are sent away: those of one user, or all.
+    /// Members of a room are sent away.
     pub(crate) fn expel(
         &mut self,
         now: Now,
         room: &RoomName,
-        user: Option<&RoomName>,
+        whom: &Expelled,
         reason: &str,
         out: &mut Effects,
     ) {
@@ -202,7 +204,15 @@ impl Local {
         for slot in slots {
             let id = self.connections.id_of(slot);
             let connection = self.connections.get(id).expect("invariant: members are held");
-            if user.is_some_and(|user| connection.user != *user) {
+            let is_meant = match whom {
+                Expelled::All => true,
+                Expelled::User(user) => connection.user == *user,
+                Expelled::AllBut(users) => {
+                    let role = self.roles.name(connection.role);
+                    !users.contains(&connection.user) && !self.options.permits(role, Permission::Admin)
+                }
+            };
+            if !is_meant {
                 continue;
             }
             self.leave(id, number, true, out);

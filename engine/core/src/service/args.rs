@@ -76,6 +76,23 @@ impl Args {
         fault.map_or(Ok(()), |fault| Err(fault.into()))
     }
 
+    /// The same, but what is not to be there is left out alone.
+    pub(crate) fn clean_each(&mut self, spec: &Spec, rule: Sanitize) {
+        if self.clean(spec, rule).is_err() {
+            self.given.retain(|_, value| clean::is_clean(value));
+        }
+    }
+
+    /// Those members of a body that keep their rules, each by itself. For what may say anything.
+    pub(crate) fn fitting(spec: &Spec, body: Option<&Body>) -> Self {
+        let Some(Ok(Value::Object(mut given))) = body.map(given::read) else { return Self::default() };
+        let fitting = spec.fields.iter().filter_map(|field| {
+            let one = given.remove_entry(field.name)?;
+            checked(std::slice::from_ref(field), Map::from_iter([one])).ok()
+        });
+        Self { given: fitting.flatten().collect(), so_far: Value::Null }
+    }
+
     /// A text, or one of a few words.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.given.get(name)?.as_str()
@@ -308,6 +325,17 @@ mod tests {
             ),
         ] {
             assert_eq!(read(text).unwrap_err().message, message, "{text}");
+        }
+    }
+
+    #[test]
+    fn of_what_may_say_anything_the_good_members_count() {
+        let body = Body::Json(r#"{"title":7,"count":2,"on":true,"more":1}"#.into());
+        let args = Args::fitting(&SPEC, Some(&body));
+        assert_eq!((args.whole("count"), args.flag("on"), args.has("title")), (Some(2), Some(true), false));
+        assert!(!args.has("more"));
+        for body in [None, Some(Body::Json("[1]".into())), Some(Body::Json("7".into()))] {
+            assert_eq!(Args::fitting(&SPEC, body.as_ref()), Args::default());
         }
     }
 

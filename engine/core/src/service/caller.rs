@@ -15,20 +15,36 @@ use crate::rights::Bearer;
 /// Who asks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Caller {
-    /// The user, by the name of its own room; nothing for a backend with a key.
+    /// The user, by the name of its own room; for a backend with a key, on whose behalf it speaks, if on anybody's.
     pub user: Option<RoomName>,
-    /// Its role; empty for a backend with a key.
+    /// Its role; a backend with a key has none.
     pub role: Box<str>,
+    /// Whether it is a backend with a key, which may everything.
+    pub is_backend: bool,
     /// What it may.
     pub permissions: Permissions,
     /// Its connection, if it asks over one.
     pub address: Option<Address>,
+    /// Whether that connection is in the room that is asked about.
+    pub is_member: bool,
 }
 
 impl Caller {
     /// A backend with a key.
     pub fn key() -> Self {
-        Self { user: None, role: "".into(), permissions: Permissions::ALL, address: None }
+        Self {
+            user: None,
+            role: "".into(),
+            is_backend: true,
+            permissions: Permissions::ALL,
+            address: None,
+            is_member: false,
+        }
+    }
+
+    /// A user without a connection: over HTTP, with a token.
+    pub fn user(user: RoomName, role: Box<str>, permissions: Permissions) -> Self {
+        Self { user: Some(user), role, is_backend: false, permissions, address: None, is_member: false }
     }
 
     /// The user id; empty for a backend with a key.
@@ -71,10 +87,12 @@ impl Caller {
         spec: &Spec,
         room: &RoomName,
     ) -> Result<(), Refusal> {
-        // Only backends with a key have no role, also where they speak on a user's behalf.
-        let Some(user) = self.user.as_ref().filter(|_| !self.role.is_empty()) else { return Ok(()) };
+        // Also where they speak on a user's behalf.
+        if self.is_backend {
+            return Ok(());
+        }
         let has = |permission| self.permissions.has(permission);
-        let is_own = room == user;
+        let is_own = Some(room) == self.user.as_ref();
         let rooms = patterns.map(|patterns| &**patterns);
         let bearer = Bearer { user_id: self.user_id(), role: &self.role, rooms };
         let covered = is_own || options.reaches(bearer, room);

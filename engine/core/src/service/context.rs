@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use fanfare_protocol::RoomName;
 use fanfare_protocol::timestamp::rfc3339_text;
@@ -90,13 +91,24 @@ pub(crate) enum Deed {
     Clear,
     /// Every member is told of to the services, soon: see [`super::Service::present`].
     CallRoll,
-    /// Members go: those of one user, or all.
+    /// Members go.
     Expel {
         /// Whose.
-        user: Option<RoomName>,
+        whom: Expelled,
         /// What they are told.
         reason: String,
     },
+}
+
+/// Who is made to leave a room. Users by the names of their own rooms.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expelled {
+    /// Everybody.
+    All,
+    /// One user.
+    User(RoomName),
+    /// Everybody but these users and operators.
+    AllBut(Arc<[RoomName]>),
 }
 
 /// A time as it is told: RFC 3339 in UTC.

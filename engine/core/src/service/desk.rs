@@ -52,6 +52,8 @@ impl Desk {
         Caller {
             user: Some(RoomName::of_user(user)),
             role: role.into(),
+            is_backend: false,
+            is_member: true,
             permissions: self.options.permissions_of(role),
             address: Some(Address {
                 shard: ShardId(0),

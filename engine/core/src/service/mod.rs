@@ -33,6 +33,7 @@ use serde_json::Value;
 pub use access::DenialChange;
 pub use args::Args;
 pub use caller::Caller;
+pub use context::Expelled;
 pub(crate) use context::{Context, Deed, Saying, To, told_time};
 pub use notification::NotificationRules;
 pub use operation::{OperationKind, OperationRules};

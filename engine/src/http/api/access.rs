@@ -40,12 +40,18 @@ pub(crate) fn check(process: &Process, head: &Head) -> Result<Caller, Response> 
 pub(crate) fn operator(process: &Process, head: &Head) -> Result<Caller, Response> {
     writable(process)?;
     let caller = identify(process, head, presented(process, head)?)?;
+    may_operate(process, head, &caller)?;
+    Ok(caller)
+}
+
+/// Whether a caller is an operator.
+pub(crate) fn may_operate(process: &Process, head: &Head, caller: &Caller) -> Result<(), Response> {
     let live = process.live();
-    match &caller {
+    match caller {
         Caller::User(identity) if !live.options.permissions_of(&identity.role).has(Permission::Admin) => {
             Err(denied(process, head, identity, "the token's role has not the permission `admin`"))
         }
-        _ => Ok(caller),
+        _ => Ok(()),
     }
 }
 

@@ -1,11 +1,12 @@
 //! `GET /v1/rooms/{room}/history`: what a room keeps of its messages.
 
-use fanfare_core::{Answer, Input};
+use fanfare_core::{Answer, Input, service};
 use fanfare_protocol::RoomName;
 use fanfare_protocol::wire::{History, Position};
 use http::{Method, StatusCode};
 
 use crate::http::api::query::late;
+use crate::http::api::service::refused;
 use crate::http::api::wait;
 use crate::http::head::Head;
 use crate::http::respond::Response;
@@ -13,7 +14,12 @@ use crate::http::route::not_allowed;
 use crate::shard::Handle;
 
 /// Answers with the same object as the `history` command.
-pub(super) async fn answer(handle: &Handle, head: &Head, room: &str) -> Response {
+pub(super) async fn answer(
+    handle: &Handle,
+    head: &Head,
+    room: &str,
+    caller: Option<Box<service::Caller>>,
+) -> Response {
     if head.method != Method::GET && head.method != Method::HEAD {
         return not_allowed("GET");
     }
@@ -25,9 +31,10 @@ pub(super) async fn answer(handle: &Handle, head: &Head, room: &str) -> Response
         Ok(history) => history,
         Err((field, message)) => return Response::invalid(field, message),
     };
-    let request = handle.borrow_mut().ask(1, |request| Input::History(request, history));
+    let request = handle.borrow_mut().ask(1, |request| Input::History(request, history, caller));
     match wait::answers(handle, request).await.as_deref() {
         Some([Answer::Kept(body)]) => Response::new(StatusCode::OK, "application/json", body.to_vec()),
+        Some([Answer::Done(Err(refusal))]) => refused(refusal),
         _ => late(),
     }
 }

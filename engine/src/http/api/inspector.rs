@@ -59,6 +59,7 @@ pub(crate) fn tail(process: &Process, head: &Head) -> Result<Tail, Failed> {
     let token =
         token.ok_or_else(|| ("token", access::refuse(process, head, "an API key or a token is missing")))?;
     let caller = access::admit(process, head, &token).map_err(|response| ("token", response))?;
+    access::may_operate(process, head, &caller).map_err(|response| ("token", response))?;
     let inspector = process.inspector.as_ref().ok_or_else(|| ("path", off()))?;
     let query = Query::read(query, Asked::Tail).map_err(|wrong| ("query", refused(&wrong)))?;
     let Some(seat) = inspector.seat() else {

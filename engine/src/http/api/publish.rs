@@ -11,7 +11,7 @@ use crate::http::api::access::{self, Caller};
 use crate::http::api::{inquire, json_body, wait};
 use crate::http::connection::Connection;
 use crate::http::head::Head;
-use crate::http::respond::{Response, refusal};
+use crate::http::respond::{Response, limited, refusal};
 use crate::http::route::Next;
 use crate::process::Process;
 use crate::shard::Handle;
@@ -107,11 +107,25 @@ fn allowed(
 }
 
 fn respond(single: bool, outcomes: Vec<Result<(), Refusal>>, answers: Vec<Answer>) -> Response {
-    let mut results: Vec<Result<Value, Refusal>> =
-        outcomes.into_iter().map(|outcome| outcome.map(|()| Value::Null)).collect();
+    let refused = |refused: Refusal| {
+        (refused.code.http_status(), refusal(refused.code, &refused.message, refused.field))
+    };
+    let mut results: Vec<Result<Value, (u16, Value)>> =
+        outcomes.into_iter().map(|outcome| outcome.map(|()| Value::Null).map_err(refused)).collect();
     for answer in answers {
-        let Answer::Published(index, placed) = answer else { continue };
-        results[index as usize] = placed.map(|placed| {
+        let (index, placed) = match answer {
+            Answer::Published(index, placed) => (index, placed),
+            Answer::Limited(_, message, retry_after_ms) if single => {
+                return Response::limited(&message, retry_after_ms);
+            }
+            Answer::Limited(index, message, retry_after_ms) => {
+                let status = Code::RateLimitExceeded.http_status();
+                results[index as usize] = Err((status, limited(&message, retry_after_ms)));
+                continue;
+            }
+            _ => continue,
+        };
+        results[index as usize] = placed.map_err(refused).map(|placed| {
             let mut answer = object!({
                 "room": placed.room.as_str(),
                 "epoch": placed.epoch.to_string(),
@@ -124,20 +138,17 @@ fn respond(single: bool, outcomes: Vec<Result<(), Refusal>>, answers: Vec<Answer
             answer
         });
     }
-    let as_object = |refused: &Refusal| refusal(refused.code, &refused.message, refused.field);
     if single {
         return match results.pop() {
             Some(Ok(placed)) => Response::json(StatusCode::OK, &placed),
-            Some(Err(refused)) => {
-                let status =
-                    StatusCode::from_u16(refused.code.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
-                Response::json(status, &as_object(&refused))
+            Some(Err((status, refused))) => {
+                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+                Response::json(status, &refused)
             }
             None => Response::error(StatusCode::BAD_REQUEST, "the body holds no message"),
         };
     }
-    let codes: Vec<u16> =
-        results.iter().filter_map(|of| Some(of.as_ref().err()?.code.http_status())).collect();
+    let codes: Vec<u16> = results.iter().filter_map(|of| Some(of.as_ref().err()?.0)).collect();
     let refused = codes.len();
     let status = match results.len() {
         0 => StatusCode::OK,
@@ -147,6 +158,6 @@ fn respond(single: bool, outcomes: Vec<Result<(), Refusal>>, answers: Vec<Answer
         _ if refused > 0 => StatusCode::MULTI_STATUS,
         _ => StatusCode::OK,
     };
-    let results = results.iter().map(|result| result.as_ref().map_or_else(as_object, Value::clone));
+    let results = results.into_iter().map(|result| result.unwrap_or_else(|(_, refused)| refused));
     Response::json(status, &Value::Array(results.collect()))
 }

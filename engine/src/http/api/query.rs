@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fanfare_core::{Answer, Close, ConnectionRow, ConnectionState, Ending, Input, Question, Rows, Who};
+use fanfare_core::{
+    Answer, Close, ConnectionRow, ConnectionState, Ending, Identity, Input, Permission, Question, Rows, Who,
+};
 use fanfare_protocol::name::check_id;
+use fanfare_protocol::timestamp::rfc3339_text;
 use fanfare_protocol::{Code, RoomName};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::http::api::access;
-use crate::http::api::{connections, history, inspector, receipts, wait, webhooks};
+use crate::ended::Wanted;
+use crate::http::api::access::{self, Caller};
+use crate::http::api::{connections, history, inspector, receipts, service, wait, webhooks};
 use crate::http::head::Head;
 use crate::http::respond::Response;
 use crate::http::route::not_allowed;
@@ -29,31 +33,84 @@ pub(crate) async fn answer(handle: &Handle, process: &Process, head: &Head, path
     };
     let segments = crate::percent::segments(path.strip_prefix("/v1").unwrap_or_default());
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let response = match &*segments {
-        ["rooms", room, "history" | "receipts"] if !covers(process, &caller, room) => {
-            let message = "the token does not allow to read this `room`";
-            Response::refused(StatusCode::FORBIDDEN, Code::Forbidden, message, Some("room"))
-        }
-        _ => look_up(handle, process, head, &segments).await?,
+    let response = match refused(process, &caller, &segments) {
+        Some(response) => response,
+        None => look_up(handle, process, head, &caller, &segments).await?,
     };
     process.audit.called(head, caller.name(), response.status(), &segments);
     Some(response)
 }
 
-/// Whether a token goes for a room. A key goes for all.
-fn covers(process: &Process, caller: &access::Caller, room: &str) -> bool {
-    match (caller, RoomName::restore(room)) {
-        (access::Caller::User(identity), Ok(room)) => {
-            process.live().options.reaches(identity.bearer(), &room)
+/// What is answered to a user who may not ask this. A key may ask everything.
+fn refused(process: &Process, caller: &Caller, segments: &[&str]) -> Option<Response> {
+    let Caller::User(identity) = caller else { return None };
+    let live = process.live();
+    let (wanted, message) = match segments {
+        ["rooms", room, "history" | "receipts"] => {
+            // What is no room is refused for that.
+            let room = RoomName::restore(room).ok()?;
+            let may_read = live.options.may_read(identity.bearer(), &room);
+            let message = "the token does not allow to read this `room`";
+            let (status, code) = (StatusCode::FORBIDDEN, Code::Forbidden);
+            return (!may_read).then(|| Response::refused(status, code, message, Some("room")));
         }
-        // What is no room is refused for that.
-        (access::Caller::Key(_), _) | (_, Err(_)) => true,
-    }
+        ["users", user_id, "connections" | "dead_letters", ..] if **user_id == *identity.user_id => {
+            return None;
+        }
+        ["users", _, "dead_letters", ..] | ["inspector", ..] => {
+            (Permission::Admin, "the token's role has not the permission `admin`")
+        }
+        ["statistics" | "webhooks" | "connections" | "rooms"]
+        | ["connections", "ended"]
+        | ["users", "active"]
+        | ["users", _, "connections"] => {
+            (Permission::Metrics, "the token's role has not the permission `metrics`")
+        }
+        // Nothing is there, or a connection: every user may look at its own and end it.
+        _ => return None,
+    };
+    (!may(process, identity, wanted)).then(|| Response::error(StatusCode::FORBIDDEN, message))
 }
 
-async fn look_up(handle: &Handle, process: &Process, head: &Head, segments: &[&str]) -> Option<Response> {
+fn may(process: &Process, identity: &Identity, permission: Permission) -> bool {
+    let permissions = process.live().options.permissions_of(&identity.role);
+    permissions.has(permission) || permissions.has(Permission::Admin)
+}
+
+/// Whether a connection is one that a user has or, if there is none, had last.
+async fn is_own(
+    handle: &Handle,
+    process: &Process,
+    identity: &Identity,
+    client_id: &str,
+) -> Result<bool, Response> {
+    let question = Question::Connections {
+        user_id: None,
+        client_id: Some(client_id.into()),
+        state: None,
+        limit: LIMIT_MAX,
+    };
+    let rows = connection_rows(ask(handle, process, question).await.ok_or_else(late)?);
+    let wanted = Wanted { client: Some(client_id.to_owned()), ..Wanted::default() };
+    Ok(match rows.is_empty() {
+        false => rows.iter().all(|row| *row.user_id == *identity.user_id),
+        true => process.ended.find(&wanted, 1).first().is_some_and(|of| *of.user_id == *identity.user_id),
+    })
+}
+
+async fn look_up(
+    handle: &Handle,
+    process: &Process,
+    head: &Head,
+    caller: &Caller,
+    segments: &[&str],
+) -> Option<Response> {
+    let reader = || match caller {
+        Caller::Key(_) => None,
+        Caller::User(identity) => Some(Box::new(service::reader(process, identity))),
+    };
     if let ["rooms", room, "history"] = *segments {
-        return Some(history::answer(handle, head, room).await);
+        return Some(history::answer(handle, head, room, reader()).await);
     }
     if let ["inspector", ref rest @ ..] = *segments {
         return Some(inspector::answer(process, head, rest));
@@ -63,7 +120,9 @@ async fn look_up(handle: &Handle, process: &Process, head: &Head, segments: &[&s
         Err(response) => return Some(response),
     };
     match *segments {
-        ["rooms", room, "receipts"] => return Some(receipts::readers(handle, head, room, limit).await),
+        ["rooms", room, "receipts"] => {
+            return Some(receipts::readers(handle, head, room, limit, reader()).await);
+        }
         ["users", user_id, "dead_letters", ref rest @ ..] => {
             return Some(receipts::dead_letters(handle, head, (user_id, rest), limit).await);
         }
@@ -80,6 +139,22 @@ async fn look_up(handle: &Handle, process: &Process, head: &Head, segments: &[&s
         return Some(Response::invalid(field, &error.to_string()));
     }
     let get = head.method == Method::GET || head.method == Method::HEAD;
+    if let (["connections", client_id] | ["connections", client_id, "health"], Caller::User(identity)) =
+        (segments, caller)
+        && *client_id != "ended"
+    {
+        let (permission, message) = match get {
+            true => (Permission::Metrics, "the connection is not the caller's own, and `metrics` is missing"),
+            false => (Permission::Admin, "the connection is not the caller's own, and `admin` is missing"),
+        };
+        if !may(process, identity, permission) {
+            match is_own(handle, process, identity, client_id).await {
+                Ok(true) => {}
+                Ok(false) => return Some(Response::error(StatusCode::FORBIDDEN, message)),
+                Err(response) => return Some(response),
+            }
+        }
+    }
     let of = |user_id: Option<&str>, client_id: Option<&str>| {
         let (user_id, client_id) = (user_id.map(Into::into), client_id.map(Into::into));
         Question::Connections { user_id, client_id, state: None, limit }
@@ -213,7 +288,15 @@ fn rooms(answers: Option<Vec<Rows>>, limit: u32) -> Response {
         answers.into_iter().flat_map(|rows| if let Rows::Rooms(rows) = rows { rows } else { Vec::new() });
     let listed: Vec<Value> = rows
         .take(limit as usize)
-        .map(|row| json!({ "room": row.room, "members": row.members, "epoch": row.epoch, "offset": row.offset }))
+        .map(|row| {
+            json!({
+                "room": row.room,
+                "members": row.members,
+                "epoch": row.epoch,
+                "offset": row.offset,
+                "last_activity": rfc3339_text(row.last_activity_unix_ms),
+            })
+        })
         .collect();
     Response::json(StatusCode::OK, &json!({ "rooms": listed }))
 }

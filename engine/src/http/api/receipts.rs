@@ -1,12 +1,13 @@
 //! `/v1/rooms/{room}/receipts` and `/v1/users/{id}/dead_letters`: how far readers have come, and what they never acknowledged.
 
-use fanfare_core::{Answer, DeadLetter, HomeQuestion, Input, Rows};
+use fanfare_core::{Answer, DeadLetter, HomeQuestion, Input, Rows, service};
 use fanfare_protocol::name::check_id;
 use fanfare_protocol::{RoomName, json};
 use http::{Method, StatusCode};
 use serde_json::{Value, json, value::RawValue};
 
 use crate::http::api::query::late;
+use crate::http::api::service::refused;
 use crate::http::api::wait;
 use crate::http::head::Head;
 use crate::http::respond::Response;
@@ -14,7 +15,13 @@ use crate::http::route::not_allowed;
 use crate::shard::Handle;
 
 /// `GET /v1/rooms/{room}/receipts`, also of a user's own room, `@user:{id}`.
-pub(super) async fn readers(handle: &Handle, head: &Head, room: &str, limit: u32) -> Response {
+pub(super) async fn readers(
+    handle: &Handle,
+    head: &Head,
+    room: &str,
+    limit: u32,
+    caller: Option<Box<service::Caller>>,
+) -> Response {
     if head.method != Method::GET && head.method != Method::HEAD {
         return not_allowed("GET");
     }
@@ -28,9 +35,12 @@ pub(super) async fn readers(handle: &Handle, head: &Head, room: &str, limit: u32
             return Response::invalid("room", &format!("the room in the path: {error}"));
         }
     };
-    let Some(rows) = ask(handle, HomeQuestion::Readers { room: name, limit }).await else { return late() };
-    let Rows::Readers(Some((epoch, offset)), rows) = rows else {
-        return Response::error(StatusCode::NOT_FOUND, "there is no such room");
+    let question = HomeQuestion::Readers { room: name, limit, caller };
+    let Some(rows) = ask(handle, question).await else { return late() };
+    let (epoch, offset, rows) = match rows {
+        Rows::Readers(Some((epoch, offset)), rows) => (epoch, offset, rows),
+        Rows::Refused(refusal) => return refused(&refusal),
+        _ => return Response::error(StatusCode::NOT_FOUND, "there is no such room"),
     };
     let readers: Vec<Value> = rows
         .iter()

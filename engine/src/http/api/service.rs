@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fanfare_core::service::{self, Args, Method, Path, Spec};
-use fanfare_core::{Answer, Input, RoomPattern};
+use fanfare_core::{Answer, Identity, Input, RoomPattern};
 use fanfare_protocol::{Body, Refusal, RoomName, json};
 use http::StatusCode;
 
@@ -67,7 +67,9 @@ pub(crate) async fn commanded(
     let (spec, about) = (path.spec, path.room.iter().map(|room| ("room", room.clone())).collect::<Vec<_>>());
     let (who, patterns) = identified(process, caller);
     let who = service::Caller { user: behalf.or(who.user), ..who };
-    let response = match read(head, &path, body) {
+    // The query is the request's own, which the table has read; what only asks may have more in it.
+    let query = if spec.method == Method::Get { head.uri.query() } else { None };
+    let response = match read(query, &path, body) {
         Ok((room, args)) => asked(handle, spec, room, args, who, patterns).await,
         Err(refusal) => refused(&refusal),
     };
@@ -83,13 +85,14 @@ pub(crate) async fn commanded(
 fn identified(process: &Process, caller: &Caller) -> (service::Caller, Option<Arc<[RoomPattern]>>) {
     match caller {
         Caller::Key(_) => (service::Caller::key(), None),
-        Caller::User(identity) => {
-            let permissions = process.live().options.permissions_of(&identity.role);
-            let user = Some(RoomName::of_user(&identity.user_id));
-            let role = identity.role.clone();
-            (service::Caller { user, role, permissions, address: None }, identity.rooms.clone())
-        }
+        Caller::User(identity) => (reader(process, identity), identity.rooms.clone()),
     }
+}
+
+/// Who a user is to services.
+pub(super) fn reader(process: &Process, identity: &Identity) -> service::Caller {
+    let permissions = process.live().options.permissions_of(&identity.role);
+    service::Caller::user(RoomName::of_user(&identity.user_id), identity.role.clone(), permissions)
 }
 
 /// Asks the core.
@@ -112,6 +115,7 @@ async fn asked(
             Response::new(StatusCode::OK, "application/json", body.to_vec())
         }
         Some(Answer::Done(Err(refusal))) => refused(&refusal),
+        Some(Answer::Limited(_, message, retry_after_ms)) => Response::limited(&message, retry_after_ms),
         _ => late(),
     }
 }
@@ -124,7 +128,7 @@ pub(super) async fn perform(
     path: Path,
     body: Bytes,
 ) -> Response {
-    let (room, args) = match read(head, &path, body) {
+    let (room, args) = match read(head.uri.query(), &path, body) {
         Ok(read) => read,
         Err(refusal) => return refused(&refusal),
     };
@@ -132,20 +136,33 @@ pub(super) async fn perform(
     asked(handle, path.spec, room, args, who, patterns).await
 }
 
-/// The room and the arguments: of the path, of the query where nothing is changed, and of the body.
-fn read(head: &Head, path: &Path, body: Bytes) -> Result<(Option<RoomName>, Args), Refusal> {
+/// The room and the arguments: of the path, of the query, and of the body.
+fn read(query: Option<&str>, path: &Path, body: Bytes) -> Result<(Option<RoomName>, Args), Refusal> {
     let invalid = |field, message: String| Refusal::invalid(None, Some(field), message);
     let room = path.room.as_deref().map(RoomName::parse).transpose();
     let room = room.map_err(|error| invalid("room", error.to_string()))?;
-    let mut given = path.args.clone();
-    if path.spec.method == Method::Get {
-        for (name, value) in percent::pairs(head.uri.query().unwrap_or_default()) {
-            if let Some(field) = path.spec.field(&name) {
-                given.push((field.name, value));
-            }
-        }
-    }
+    let mut given = of_query(path.spec, query)?;
+    // What the path says wins.
+    given.extend(path.args.iter().cloned());
     Ok((room, Args::read_unclean(path.spec, object(body)?.as_ref(), &given)?))
+}
+
+/// The arguments in a query: of requests that have no body as a rule. Others have theirs in the body alone, and one that would be
+/// passed over is refused.
+pub(super) fn of_query(
+    spec: &'static Spec,
+    query: Option<&str>,
+) -> Result<Vec<(&'static str, String)>, Refusal> {
+    let pairs = percent::pairs(query.unwrap_or_default());
+    let given = pairs.into_iter().filter_map(|(name, value)| Some((spec.field(&name)?.name, value)));
+    let given: Vec<(&'static str, String)> = given.collect();
+    match given.first() {
+        Some((name, _)) if !matches!(spec.method, Method::Get | Method::Delete) => {
+            let message = format!("`{name}` belongs into the body here, not into the query");
+            Err(Refusal::invalid(None, Some(name), message))
+        }
+        _ => Ok(given),
+    }
 }
 
 /// The arguments in a body, if there is one.

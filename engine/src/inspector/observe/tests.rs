@@ -16,6 +16,7 @@ fn fact(kind: FactKind, subject: &str, code: Option<u16>) -> Fact {
         code,
         reason: "because".into(),
         opened_unix_ms: None,
+        duration_ms: None,
         message: None,
     }
 }

@@ -10,7 +10,8 @@ use crate::home::rooms::{refusal, seconds};
 use crate::home::store::failed;
 use crate::id::ShardId;
 use crate::mesh::{Called, Mesh, Origin, ToHome, ToLocal};
-use crate::service::{Access, Method, SERVICES};
+use crate::permission::Permission;
+use crate::service::{Access, Method, SERVICES, Spec};
 use crate::time::Now;
 
 /// What waits for the store.
@@ -72,18 +73,20 @@ impl HomeRooms {
         let found = admitted.and_then(|()| self.find_or_create(now, &called.room));
         let outcome = found.and_then(|number| {
             let is_new = !self.has_service(number, called.service);
-            if is_new && self.services.total() >= self.options.limits.services as u64 {
-                let message = "the server keeps as much for services as it may; try again later";
-                return Err(refusal(Code::ServerError, message));
+            let is_full = self.services.total() >= self.options.limits.services as u64;
+            // Who steers any room does so also where everything is used up by others.
+            let steers = called.spec.steers() && called.caller.permissions.has(Permission::Control);
+            let may_keep = !is_new || !is_full || steers;
+            if is_use(called.spec) {
+                self.rooms.get_mut(number).expect("invariant: just found").used_s = seconds(now);
             }
-            let room = self.rooms.get_mut(number).expect("invariant: just found");
-            room.used_s = seconds(now);
             // What it may refer to is there still.
             self.expire(number, now);
             if is_new {
                 self.add_service(number, (SERVICES[called.service].new)(&self.options), called.service);
             }
-            let outcome = self.with_services(now, number, Some(called.service), &Occasion::Call(called), out);
+            let occasion = Occasion::Call(called, may_keep);
+            let outcome = self.with_services(now, number, Some(called.service), &occasion, out);
             outcome.expect("invariant: one command has one answer")
         });
         // Nobody has heard of it yet: asking is not using.
@@ -92,6 +95,16 @@ impl HomeRooms {
         }
         outcome
     }
+}
+
+/// Whether a command counts as something that happened in its room: neither asking does, nor who is there and what it does.
+fn is_use(spec: &Spec) -> bool {
+    spec.method != Method::Get && spec.access != Access::Presence
+}
+
+/// A room cannot have one more service.
+pub(super) fn full() -> Refusal {
+    refusal(Code::ServerError, "the server keeps as much for services as it may; try again later")
 }
 
 impl Unconfirmed {

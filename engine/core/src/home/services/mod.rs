@@ -82,7 +82,8 @@ impl Attendance {
 
 /// What a service is given to do.
 enum Occasion<'o> {
-    Call(&'o Called),
+    /// A command, and whether what it makes may be kept.
+    Call(&'o Called, bool),
     Joined(&'o Member),
     Present(&'o Member),
     Left(Address),
@@ -152,7 +153,7 @@ impl HomeRooms {
                 log: room.log.as_deref(),
                 drafts: Some(&more.drafts),
                 caller: match occasion {
-                    Occasion::Call(called) => Some(&called.caller),
+                    Occasion::Call(called, _) => Some(&called.caller),
                     Occasion::Joined(member) | Occasion::Present(member) => Some(&member.who),
                     Occasion::Left(_) | Occasion::Greet(..) | Occasion::Time => None,
                 },
@@ -165,8 +166,16 @@ impl HomeRooms {
                 dropped: 0,
             };
             match occasion {
-                Occasion::Call(called) => {
+                Occasion::Call(called, may_keep) => {
                     answer = Some(instance.service.call(called.spec, &called.args, &mut context));
+                    if !may_keep && !instance.service.is_empty() {
+                        // It goes as if it had never been: nothing of it is said, done or saved.
+                        instance.service = (SERVICES[instance.kind].new)(&self.options);
+                        context.says.clear();
+                        context.deeds.clear();
+                        context.changed = false;
+                        answer = Some(Err(call::full()));
+                    }
                 }
                 Occasion::Joined(member) => instance.service.joined(member, &mut context),
                 Occasion::Present(member) => instance.service.present(member, &mut context),

@@ -77,9 +77,9 @@ impl HomeRooms {
                     out.send(shard, Mesh::Local(ToLocal::CallRoll(room.name.clone())));
                 }
             }
-            Deed::Expel { user, reason } => {
+            Deed::Expel { whom, reason } => {
                 for shard in room.audience.shards() {
-                    let expel = ToLocal::Expel(room.name.clone(), user.clone(), reason.clone().into());
+                    let expel = ToLocal::Expel(room.name.clone(), whom.clone(), reason.clone().into());
                     out.send(shard, Mesh::Local(expel));
                 }
             }

@@ -294,12 +294,7 @@ fn a_board_is_bounded_and_refuses_more() {
 #[test]
 fn who_may_take_a_notification_back() {
     let permissions = crate::Permissions::NONE.with(Permission::Control);
-    let user = |name| Caller {
-        user: Some(RoomName::of_user(name)),
-        role: "nurse".into(),
-        permissions,
-        address: None,
-    };
+    let user = |name| Caller::user(RoomName::of_user(name), "nurse".into(), permissions);
     let mut ada = ada();
     let (_, send) = find("notification.send").unwrap();
     let (_, withdraw) = find("notification.withdraw").unwrap();

@@ -9,7 +9,7 @@ mod roster;
 #[cfg(test)]
 mod tests;
 
-use fanfare_protocol::Refusal;
+use fanfare_protocol::{Code, Refusal};
 use serde_json::{Value, json};
 
 use self::roll::Roll;
@@ -63,11 +63,23 @@ impl Service for Attendance {
                 })
             }
             "presence.set" => {
-                match is_by_connection(context) {
+                if context.options.type_of(context.room).presence == Presence::Off {
+                    return Err(refusal(Code::Conflict, "rooms of this `room`'s type keep no presence"));
+                }
+                let is_known = match is_by_connection(context) {
                     true => self.connections.set(args, context),
                     false => self.users.set(args, context),
+                };
+                match is_known {
+                    true => Ok(json!({})),
+                    false if context.caller.is_some_and(|caller| caller.is_member) => {
+                        let message = "as many are known by name in this `room` as may be";
+                        Err(refusal(Code::RateLimitExceeded, message))
+                    }
+                    false => {
+                        Err(refusal(Code::Forbidden, "only who is in the `room` is doing something there"))
+                    }
                 }
-                Ok(json!({}))
             }
             _ => unreachable!("invariant: only the service's own commands come here"),
         }
@@ -111,6 +123,10 @@ impl Service for Attendance {
     fn is_empty(&self) -> bool {
         self.users.is_empty() && self.connections.is_empty()
     }
+}
+
+fn refusal(code: Code, message: &str) -> Refusal {
+    Refusal { id: None, code, message: message.to_owned(), field: Some("room") }
 }
 
 /// Whether the room's type wants connections told of.

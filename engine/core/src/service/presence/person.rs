@@ -33,9 +33,15 @@ impl Person {
         }
     }
 
-    pub(super) fn enter(&mut self, address: Address, client_id: &str, now: Now) {
+    /// One more connection of it comes. Whether it has another role than before: the last one counts.
+    pub(super) fn enter(&mut self, address: Address, client_id: &str, role: &str, now: Now) -> bool {
         self.active_unix_ms = now.unix_ms;
         self.connections.push((address, client_id.into()));
+        let is_other = *self.role != *role;
+        if is_other {
+            self.role = role.into();
+        }
+        is_other
     }
 
     pub(super) fn exit(&mut self, address: Address, now: Now) {

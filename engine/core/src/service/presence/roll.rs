@@ -5,6 +5,7 @@
 //! gone.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use serde_json::{Map, Value, json};
 
@@ -15,6 +16,9 @@ use crate::service::{Args, Context, Member, told_time};
 
 /// Before every other one.
 const FIRST: Address = Address { shard: ShardId(0), connection: ConnectionId { slot: 0, generation: 0 } };
+/// After every other one.
+const LAST: Address =
+    Address { shard: ShardId(u8::MAX), connection: ConnectionId { slot: u32::MAX, generation: u32::MAX } };
 /// What one message does not tell comes with the next, so soon after it: 5,000 changes a second are told.
 const REST_MS: u64 = 100;
 
@@ -82,7 +86,8 @@ impl Roll {
         self.tell_soon(context);
     }
 
-    pub(super) fn set(&mut self, args: &Args, context: &mut Context<'_>) {
+    /// Who asks says something of itself. False: it is not known here.
+    pub(super) fn set(&mut self, args: &Args, context: &mut Context<'_>) -> bool {
         let addresses: Vec<Address> = match context.caller.and_then(|caller| caller.address) {
             Some(address) => vec![address],
             // Over HTTP all of a user is meant.
@@ -91,8 +96,10 @@ impl Roll {
                 self.rows.iter().filter(of_user).map(|((_, address), _)| *address).collect()
             }
         };
+        let mut is_known = false;
         for address in addresses {
             let Some(client_id) = self.here.get(&address).cloned() else { continue };
+            is_known = true;
             let key = (client_id, address);
             let row = self.rows.get_mut(&key).expect("invariant: who is here is known");
             if say(&mut row.said, args) {
@@ -102,6 +109,7 @@ impl Roll {
         if !self.waiting.is_empty() {
             self.tell_soon(context);
         }
+        is_known
     }
 
     pub(super) fn state(&self, context: &Context<'_>) -> Value {
@@ -109,9 +117,9 @@ impl Roll {
     }
 
     pub(super) fn list(&self, limit: usize, after: &str, context: &Context<'_>) -> Value {
-        let mut members = self.told(limit + 1, after);
-        let more = members.len() > limit;
-        members.truncate(limit);
+        let members = self.told(limit, after);
+        let last = members.last().and_then(|row| row["client_id"].as_str());
+        let more = last.is_some_and(|last| self.after(last).next().is_some());
         json!({
             "room": context.room.as_str(),
             "count": context.members,
@@ -136,10 +144,24 @@ impl Roll {
         self.rows.is_empty()
     }
 
-    /// The rows of so many connections whose client ids come after this one.
+    /// The rows of so many connections whose client ids come after this one, and those of the last one's client id: what is
+    /// asked for next comes after that.
     fn told(&self, limit: usize, after: &str) -> Vec<Value> {
-        let later = self.rows.iter().filter(|((client_id, _), _)| &**client_id > after);
-        later.take(limit).map(|((client_id, _), row)| row.told(client_id)).collect()
+        let mut last = None;
+        let mut told = Vec::new();
+        for (at, ((client_id, _), row)) in self.after(after).enumerate() {
+            if at >= limit && last != Some(&**client_id) {
+                break;
+            }
+            told.push(row.told(client_id));
+            last = Some(&**client_id);
+        }
+        told
+    }
+
+    /// The rows whose client ids come after this one.
+    fn after(&self, client_id: &str) -> impl Iterator<Item = (&(Box<str>, Address), &Row)> {
+        self.rows.range((Bound::Excluded((client_id.into(), LAST)), Bound::Unbounded))
     }
 
     /// A connection of this client's.

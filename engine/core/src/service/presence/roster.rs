@@ -1,7 +1,8 @@
 //! Presence by user: somebody with two tabs comes once and leaves when both have gone. Who leaves and is back within [`GRACE_MS`]
-//! has not left. Changes are told together, at once in small rooms and once a second in large ones.
+//! has not left, and is told of and counted as there until then. Changes are told together, at once in small rooms and once a second in large ones.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use serde_json::{Value, json};
 
@@ -36,8 +37,8 @@ impl Roster {
             .people
             .entry(user_id.to_owned())
             .or_insert_with(|| Person::new(&member.who.role, context.now));
-        person.enter(address, &member.client_id, context.now);
-        if !self.told.contains(user_id) {
+        let is_other = person.enter(address, &member.client_id, &member.who.role, context.now);
+        if is_other || !self.told.contains(user_id) {
             self.note(user_id.to_owned(), context.now);
         }
     }
@@ -54,7 +55,6 @@ impl Roster {
     }
 
     pub(super) fn state(&self) -> Value {
-        // Who may yet come back counts as there, as it does for all others: later changes go on from there.
         let people = self.people.iter().take(TOLD_MAX);
         let members: Vec<Value> = people.map(|(user_id, person)| person.told(user_id)).collect();
         json!({ "count": self.people.len(), "members": members })
@@ -95,7 +95,7 @@ impl Roster {
         }
         self.changed.append(&mut waiting);
         if joined.len() + left.len() + changed.len() > 0 {
-            let count = self.count();
+            let count = self.people.len();
             let data = json!({ "joined": joined, "left": left, "changed": changed, "count": count });
             context.signal("$presence", data);
         }
@@ -103,11 +103,6 @@ impl Roster {
 
     pub(super) fn is_empty(&self) -> bool {
         self.people.is_empty()
-    }
-
-    /// Users who are there.
-    fn count(&self) -> usize {
-        self.people.values().filter(|person| person.is_here()).count()
     }
 
     /// Something of a user is to be told: at once, or in large rooms with what else comes within a second.
@@ -127,15 +122,14 @@ impl Roster {
     }
 
     pub(super) fn list(&self, limit: usize, after: &str, context: &Context<'_>) -> Value {
-        let here =
-            self.people.iter().filter(|(user_id, person)| person.is_here() && user_id.as_str() > after);
+        let later = self.people.range::<str, _>((Bound::Excluded(after), Bound::Unbounded));
         let mut members: Vec<Value> =
-            here.take(limit + 1).map(|(user_id, person)| person.told(user_id)).collect();
+            later.take(limit + 1).map(|(user_id, person)| person.told(user_id)).collect();
         let more = members.len() > limit;
         members.truncate(limit);
         // Where a type keeps no presence, who they are is not known here.
         let is_kept = !self.people.is_empty() || context.members == 0;
-        let count = if is_kept { self.count() as u64 } else { u64::from(context.members) };
+        let count = if is_kept { self.people.len() as u64 } else { u64::from(context.members) };
         let connections = context.members;
         json!({
             "room": context.room.as_str(),
@@ -147,7 +141,8 @@ impl Roster {
         })
     }
 
-    pub(super) fn set(&mut self, args: &Args, context: &mut Context<'_>) {
+    /// Who asks says something of itself. False: it is not known here.
+    pub(super) fn set(&mut self, args: &Args, context: &mut Context<'_>) -> bool {
         let address = context.caller.and_then(|caller| caller.address);
         // Over HTTP all of a user is meant.
         let user_id = match address {
@@ -157,10 +152,11 @@ impl Roster {
         let Some((user_id, person)) =
             user_id.and_then(|user_id| self.people.get_mut(&user_id).map(|person| (user_id, person)))
         else {
-            return;
+            return false;
         };
         if person.set(args, context.now) && self.told.contains(&user_id) {
             self.note(user_id, context.now);
         }
+        true
     }
 }

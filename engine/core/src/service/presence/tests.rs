@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::RoomType;
 use crate::service::desk::Desk;
 
 struct Play {
@@ -10,11 +11,17 @@ struct Play {
 
 impl Play {
     fn new() -> Self {
-        Self { desk: Desk::new(), roster: (KIND.new)(&Options::default()) }
+        let mut desk = Desk::new();
+        desk.options.room_types = vec![RoomType { presence: Presence::Users, ..RoomType::open("demo") }];
+        Self { desk, roster: (KIND.new)(&Options::default()) }
     }
 
     fn join(&mut self, number: u32) {
-        let who = self.desk.caller(&format!("u{number}"), "user", number);
+        self.join_as(number, "user");
+    }
+
+    fn join_as(&mut self, number: u32, role: &str) {
+        let who = self.desk.caller(&format!("u{number}"), role, number);
         let member = Member { who, client_id: format!("c{number}").into() };
         self.desk.with(&mut *self.roster, None, |roster, context| roster.joined(&member, context));
     }
@@ -27,6 +34,11 @@ impl Play {
     fn set(&mut self, number: u32, status: &str) {
         let caller = self.desk.caller(&format!("u{number}"), "user", number);
         self.desk.ask(&mut *self.roster, &caller, "presence.set", json!({ "status": status })).unwrap();
+    }
+
+    fn list(&mut self, data: Value) -> Value {
+        let caller = self.desk.caller("u0", "user", 0);
+        self.desk.ask(&mut *self.roster, &caller, "presence.list", data).unwrap()
     }
 
     /// Time passes, and the shard looks after the roster whenever it wants to be looked at.
@@ -110,6 +122,64 @@ fn who_is_back_within_the_grace_has_not_left() {
 }
 
 #[test]
+fn who_may_come_back_counts_as_there_and_may_come_back_with_another_role() {
+    let mut play = Play::new();
+    play.join(0);
+    play.join(1);
+    play.pass(1);
+    play.leave(1);
+    let who = play.desk.caller("u0", "user", 0);
+    let state =
+        play.desk.with(&mut *play.roster, Some(&who), |roster, context| roster.state(context)).unwrap();
+    let list = play.list(json!({}));
+    for told in [&state, &list] {
+        assert_eq!((&told["count"], told["members"].as_array().unwrap().len()), (&json!(2), 2), "{told}");
+    }
+    play.told();
+    play.join_as(1, "lead");
+    play.pass(1);
+    let heard = play.desk.heard();
+    assert_eq!(heard.len(), 1, "{heard:?}");
+    let (_, data) = &heard[0];
+    assert_eq!((&data["changed"][0]["role"], &data["count"]), (&json!("lead"), &json!(2)), "{data}");
+}
+
+#[test]
+fn who_is_not_there_says_nothing_and_is_told_so() {
+    for mut play in [Play::new(), each()] {
+        play.join(0);
+        let caller = Caller { is_member: false, ..play.desk.caller("u1", "user", 1) };
+        let data = json!({"status": "busy"});
+        let refused = play.desk.ask(&mut *play.roster, &caller, "presence.set", data.clone()).unwrap_err();
+        assert_eq!((refused.code, refused.field), (Code::Forbidden, Some("room")));
+        play.desk.options.room_types.clear();
+        let caller = play.desk.caller("u0", "user", 0);
+        let refused = play.desk.ask(&mut *play.roster, &caller, "presence.set", data).unwrap_err();
+        assert_eq!((refused.code, refused.field), (Code::Conflict, Some("room")));
+    }
+}
+
+#[test]
+fn a_page_of_connections_ends_where_a_client_id_does() {
+    let mut play = each();
+    for (number, client_id) in (0..).zip(["a", "b", "b", "b", "c"]) {
+        enter(&mut play, client_id, number);
+    }
+    let (mut after, mut pages) = (json!(null), Vec::new());
+    loop {
+        let page = play.list(json!({"limit": 2, "after": after}));
+        let rows: Vec<String> =
+            page["members"].as_array().unwrap().iter().map(|row| row["client_id"].to_string()).collect();
+        after = page["members"][rows.len() - 1]["client_id"].clone();
+        pages.push(rows.len());
+        if page["more"] == false {
+            break;
+        }
+    }
+    assert_eq!(pages, [4, 1], "nobody is left out, and nobody comes twice");
+}
+
+#[test]
 fn who_leaves_large_rooms_together_is_told_of_together() {
     let mut play = Play::new();
     (0..120).for_each(|number| play.join(number));
@@ -139,7 +209,7 @@ fn each() -> Play {
     let mut play = Play::new();
     play.desk.room = fanfare_protocol::RoomName::parse("met:1").unwrap();
     play.desk.options.room_types =
-        vec![crate::RoomType { presence: Presence::Connections, ..crate::RoomType::open("met") }];
+        vec![RoomType { presence: Presence::Connections, ..RoomType::open("met") }];
     play
 }
 

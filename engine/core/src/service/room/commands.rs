@@ -9,13 +9,17 @@ const PRIVATE: Field =
     Field::optional("private", Rule::Flag, "Only its creator and who was invited may be in it.");
 const MAX_MEMBERS: Field = Field::optional("max_members", Rule::Whole(1, 10_000_000), "Connections at most.");
 
-pub(super) const ROOM: [Field; 13] = [
+pub(super) const ROOM: [Field; 16] = [
     Field::required("room", Rule::Text(128), "The room."),
     Field::required("room_type", Rule::Text(64), "Its type."),
     Field::required("members", Rule::Whole(0, u64::MAX), "Connections in it."),
     Field::required("epoch", Rule::Text(32), "The epoch of its count."),
     Field::required("offset", Rule::Whole(0, u64::MAX), "Its last offset."),
-    Field::required("last_activity", Rule::Time, "The last join, leave, message or command, to the second."),
+    Field::required(
+        "last_activity",
+        Rule::Time,
+        "The last join, leave, message or command that does something, to the second.",
+    ),
     Field::required("frozen", Rule::Flag, "Whether nobody may publish."),
     Field::optional("creator", Rule::Text(128), "Who created it; null: a backend."),
     Field::optional("created_at", Rule::Time, "When."),
@@ -23,6 +27,21 @@ pub(super) const ROOM: [Field; 13] = [
     METADATA,
     PRIVATE,
     MAX_MEMBERS,
+    Field::optional(
+        "invited",
+        Rule::Texts(10_000, 128),
+        "Who is invited: `room.info` tells it who may steer the room.",
+    ),
+    Field::optional(
+        "kept_out",
+        Rule::Texts(10_000, 128),
+        "Who is kept out now: `room.info` tells it who may steer the room.",
+    ),
+    Field::optional(
+        "cleanup",
+        Rule::Flag,
+        "Whether it goes when its last member leaves: `room.info` tells it who may steer the room.",
+    ),
 ];
 
 const NAME: [Field; 1] = [Field::required("room", Rule::Text(128), "The room.")];
@@ -64,7 +83,7 @@ pub(super) static COMMANDS: [Spec; 9] = [
     },
     Spec {
         name: "room.invite",
-        about: "Lets a user into a private room.",
+        about: "Lets a user into a private room; in any room, who was kept out may come back.",
         method: Method::Put,
         path: "/v1/rooms/{room}/invited/{user_id}",
         fields: &[USER],

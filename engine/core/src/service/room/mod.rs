@@ -11,7 +11,8 @@ use fanfare_protocol::{Code, Refusal, RoomName};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Args, Caller, Context, Deed, Kind, Member, Service, Spec};
+use super::{Args, Caller, Context, Deed, Expelled, Kind, Member, Service, Spec};
+use crate::home::used_unix_ms;
 use crate::id::Address;
 use crate::options::{Options, lists};
 use crate::permission::Permission;
@@ -82,7 +83,11 @@ impl Service for Room {
                 if self.is_empty() && context.members == 0 && context.offset == 0 {
                     return Err(not_found());
                 }
-                Ok(self.told(context))
+                let mut told = self.told(context);
+                if self.owns(context).is_ok() {
+                    self.tell_owner(&mut told, context.now);
+                }
+                Ok(told)
             }
             "room.update" => self.update(args, context),
             "room.invite" => self.invite(args.word("user_id"), true, context),
@@ -190,6 +195,12 @@ impl Room {
         if self.created.is_some() {
             return Err(conflict("`room` is there already"));
         }
+        // A room that others use is not taken from them.
+        let others = context.members.saturating_sub(u32::from(caller.is_member));
+        let is_in_use = others > 0 || context.next_offset > 1;
+        if is_in_use && !caller.permissions.has(Permission::Control) {
+            return Err(conflict("`room` is in use: others are in it, or something was said there"));
+        }
         let creator = caller.user.is_some().then(|| caller.user_id().to_owned());
         self.created = Some(Created {
             creator,
@@ -202,7 +213,18 @@ impl Room {
             cleanup: args.flag("cleanup").unwrap_or(room_type.cleanup),
         });
         context.changed = true;
+        self.expel_uninvited(context);
         Ok(self.told(context))
+    }
+
+    /// Who is in a room that has become private, and would not be let in now, goes.
+    fn expel_uninvited(&self, context: &mut Context<'_>) {
+        let Some(created) = self.created.as_ref().filter(|created| created.is_private) else { return };
+        if context.members > 0 {
+            let users = created.creator.iter().chain(&created.invited);
+            let whom = Expelled::AllBut(users.map(|user_id| RoomName::of_user(user_id)).collect());
+            context.deeds.push(Deed::Expel { whom, reason: "the room is private now".to_owned() });
+        }
     }
 
     fn update(&mut self, args: &Args, context: &mut Context<'_>) -> Result<Value, Refusal> {
@@ -214,15 +236,26 @@ impl Room {
         if let Some(metadata) = args.value("metadata") {
             created.metadata = metadata.clone();
         }
-        created.is_private = args.flag("private").unwrap_or(created.is_private);
+        let was_private = created.is_private;
+        created.is_private = args.flag("private").unwrap_or(was_private);
         created.members_max = args.whole("max_members").map(|max| max as u32).or(created.members_max);
+        if !was_private {
+            self.expel_uninvited(context);
+        }
         self.tell(context);
         Ok(self.told(context))
     }
 
     fn invite(&mut self, user_id: &str, is_in: bool, context: &mut Context<'_>) -> Result<Value, Refusal> {
         self.owns(context)?;
-        let Some(created) = &mut self.created else { return Err(not_created()) };
+        let Some(created) = &mut self.created else {
+            // Nobody needs an invitation there, but who was kept out may come back.
+            if is_in && self.banned.remove(user_id).is_some() {
+                context.changed = true;
+                return Ok(self.told(context));
+            }
+            return Err(not_created());
+        };
         if !is_in {
             created.invited.remove(user_id);
         } else if created.invited.len() < NAMED_MAX {
@@ -253,7 +286,7 @@ impl Room {
             context.changed = true;
         }
         let reason = args.text("reason").unwrap_or("removed from the room").to_owned();
-        context.deeds.push(Deed::Expel { user: Some(RoomName::of_user(user_id)), reason });
+        context.deeds.push(Deed::Expel { whom: Expelled::User(RoomName::of_user(user_id)), reason });
         Ok(json!({ "user_id": user_id }))
     }
 
@@ -270,7 +303,7 @@ impl Room {
         self.owns(context)?;
         let reason = reason.unwrap_or("the room was closed").to_owned();
         context.signal("$room_closed", json!({ "reason": reason }));
-        context.deeds.push(Deed::Expel { user: None, reason });
+        context.deeds.push(Deed::Expel { whom: Expelled::All, reason });
         self.end(context);
         Ok(json!({ "room": context.room.as_str(), "members": context.members }))
     }
@@ -306,15 +339,25 @@ impl Room {
         context.signal("$room_updated", told);
     }
 
+    /// What only who may steer the room is told.
+    fn tell_owner(&self, told: &mut Value, now: Now) {
+        let is_out = |until_ms: &u64| *until_ms > now.mono_ms();
+        let kept_out = self.banned.iter().filter(|(_, until_ms)| is_out(until_ms));
+        told["kept_out"] = kept_out.map(|(user_id, _)| user_id.as_str()).collect();
+        if let Some(created) = &self.created {
+            told["invited"] = created.invited.iter().map(String::as_str).collect();
+            told["cleanup"] = created.cleanup.into();
+        }
+    }
+
     fn told(&self, context: &Context<'_>) -> Value {
-        let quiet_ms = context.now.mono_ms().saturating_sub(u64::from(context.used_s) * 1_000);
         let mut told = json!({
             "room": context.room.as_str(),
             "room_type": &*context.options.type_of(context.room).name,
             "members": context.members,
             "epoch": context.epoch.to_string(),
             "offset": context.offset,
-            "last_activity": time(context.now.unix_ms.saturating_sub(quiet_ms)),
+            "last_activity": time(used_unix_ms(context.now, context.used_s)),
             "frozen": self.is_frozen,
         });
         if let Some(created) = &self.created {

@@ -102,6 +102,10 @@ fn operation(spec: &Spec) -> Value {
         let has_required = body["required"].as_array().is_some_and(|required| !required.is_empty());
         let needs_body = has_required || body.get("oneOf").is_some();
         let takes_body = body["properties"].as_object().is_some_and(|properties| !properties.is_empty());
+        if takes_body && spec.method == Method::Delete {
+            let about = operation["description"].as_str().unwrap_or_default();
+            operation["description"] = format!("{about} What the body takes may stand in the query.").into();
+        }
         if takes_body {
             operation["requestBody"] =
                 json!({ "required": needs_body, "content": { "application/json": { "schema": body } } });
