@@ -40,7 +40,7 @@ pub struct Opening {
     pub inbox: Option<Position>,
     /// What a `welcome` gave for coming back; wins over the client id.
     pub resume: Option<Box<str>>,
-    /// When the upgrade brought a good token.
+    /// When the upgrade brought a good token. Of a bare connection it says only whose end is its end too.
     pub identity: Option<Identity>,
     /// Without rooms, token and welcome: only [`Input::Answer`] writes to it.
     pub bare: bool,

@@ -66,7 +66,7 @@ impl fmt::Debug for Secret {
 }
 
 /// A backend's key for the HTTP API; only its hash is known here.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKey {
     /// Who it is for; appears in the audit log.
     pub name: String,

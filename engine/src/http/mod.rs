@@ -12,4 +12,5 @@ mod upgrade;
 
 pub(crate) use connection::serve;
 pub(crate) use head::Head;
+pub(crate) use api::Pass;
 pub(crate) use respond::Response;

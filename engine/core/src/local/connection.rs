@@ -97,6 +97,8 @@ pub(crate) struct Connection {
     pub(crate) state: State,
     pub(crate) class: Class,
     pub(crate) role: RoleId,
+    /// Whose it is, where it is bare: no user of the server's by it.
+    pub(crate) bearer: Option<RoomName>,
     /// Joins on their way, and commands that a backend was asked about: later commands wait for them.
     pub(crate) joins_pending: u16,
     /// The number of the key that signed its token.
@@ -152,6 +154,11 @@ impl Connection {
     /// Who it is to its dialect, where it speaks one.
     pub(crate) fn listener<'c>(&'c self, role: &'c str, now_unix_ms: u64) -> Option<Listener<'c>> {
         let given = &self.extra.as_ref()?.speaker.as_ref()?.given;
+    /// Whether it ends with this user's connections.
+    pub(crate) fn is_of(&self, user: &RoomName) -> bool {
+        self.user == *user || self.extra.as_ref().is_some_and(|extra| extra.bearer.as_ref() == Some(user))
+    }
+
         let (client_id, user_id) = (self.client_id(), self.user_id());
         Some(Listener { client_id, user_id, role, given, now_unix_ms })
     }

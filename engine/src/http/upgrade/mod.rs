@@ -19,6 +19,8 @@ use tungstenite::handshake::server::{create_response, write_response};
 use crate::addresses;
 use crate::audit::{Outcome, Visitor};
 use crate::auth;
+use crate::http::api::access::Pass;
+use crate::http::api::inspector::Watcher;
 use crate::http::api;
 use crate::http::connection::Connection;
 use crate::http::head::Head;
@@ -41,7 +43,7 @@ pub(crate) struct Accepted {
     /// For `/echo`: the window to answer with.
     echo: Option<u8>,
     /// For a live tail: what it wants.
-    tail: Option<Tail>,
+    tail: Option<(Tail, Pass)>,
     /// The token was bad: told over the WebSocket, since a browser cannot see an HTTP 401.
     refusal: Option<Refused>,
     /// The number of the profile whose endpoint it is.
@@ -89,7 +91,7 @@ fn decide(process: &Process, request: &Head, place: Option<&Place>) -> Result<Ac
     check_rate(process, &live.config.limits, request)?;
     let mut answer = create_response(&checked(request)).map_err(|error| handshake_error(&error))?;
     check_origin(&live.config, request)?;
-    let tail = if is_tail { Some(api::inspector::tail(process, request)?) } else { None };
+    let watcher = if is_tail { Some(api::inspector::tail(process, request)?) } else { None };
     let (encoding, subprotocol) = subprotocol(&request.headers)?;
     let encoding = if is_tail || place.is_some() { Encoding::Json } else { encoding };
     let enabled = live.config.compression.enabled && live.options.mode.compression;
@@ -115,6 +117,9 @@ fn decide(process: &Process, request: &Head, place: Option<&Place>) -> Result<Ac
     let opening = Opening { head, window, bare: echo || is_tail, ..Opening::new(encoding) };
     let mut visitor = process.audit.visitor(request);
     if echo || is_tail {
+        let (tail, identity) =
+            watcher.map(|Watcher { tail, pass, identity }| ((tail, pass), identity)).unzip();
+        let opening = Opening { identity: identity.flatten(), ..opening };
         let echo = echo.then(|| window.map_or(0, |window| window.bits));
         return Ok(Accepted { opening, echo, tail, refusal: None, profile: None, visitor });
     }
