@@ -117,6 +117,7 @@ impl Local {
             window,
             client_id,
             rooms,
+            positions,
             inbox,
             resume,
             identity,
@@ -125,7 +126,6 @@ impl Local {
             requests,
             speaker,
         } = opening;
-        let client_of = |token: &str| token.rsplit_once('.').map(|(client_id, _)| client_id.into());
         // A bare connection is let in by the shell. Who it is counts for its end alone.
         let (bearer, identity) = if bare { (identity, None) } else { (None, identity) };
         let until_ms = match &bearer {
@@ -133,12 +133,16 @@ impl Local {
             None if bare => u64::MAX,
             None => now.mono_ms() + self.options.heartbeat.auth_ms,
         };
+        let client_of = |token: &str| token.rsplit_once('.').map(|(client_id, _)| client_id.into());
         let client_id = resume.as_deref().and_then(client_of).or(client_id);
-        let is_held = !rooms.is_empty() || !requests.is_empty() || inbox.is_some() || resume.is_some();
+        let is_asked = !rooms.is_empty() || !requests.is_empty();
+        let is_held = is_asked || !positions.is_empty() || inbox.is_some() || resume.is_some();
         let held = is_held.then(|| {
             let each = requests.into_iter().map(|request| (request, VecDeque::new()));
-            let (rooms, requests) = (rooms.into(), each.collect());
-            Box::new(Held { rooms, requests, inbox, resume, ..Held::default() })
+            let requests = each.collect();
+            let mut held = Held { positions, requests, inbox, resume, ..Held::default() };
+            rooms.into_iter().for_each(|join| held.join(join));
+            Box::new(held)
         });
         let client_id = client_id.unwrap_or_else(|| self.random.client_id().into());
         let measured = match self.options.heartbeat.application {
