@@ -12,6 +12,7 @@ use http::StatusCode;
 use monoio::net::TcpStream;
 use monoio::time::timeout;
 
+use crate::http::crowd::Seat;
 use crate::http::head::{self, Head};
 use crate::http::respond::Response;
 use crate::http::route::{self, Next};
@@ -20,6 +21,8 @@ use crate::shard::Handle;
 
 /// A TCP connection with what was read from it and is not used yet.
 pub(crate) struct Connection {
+    /// Dropped before the stream, see there.
+    seat: Seat,
     stream: TcpStream,
     pub(crate) peer: SocketAddr,
     pub(crate) buffer: BytesMut,
@@ -34,8 +37,8 @@ pub(crate) enum End {
 }
 
 /// Serves one connection until its end.
-pub(crate) async fn serve(handle: Handle, stream: TcpStream, peer: SocketAddr) {
-    let mut connection = Connection { stream, peer, buffer: BytesMut::new() };
+pub(crate) async fn serve(handle: Handle, stream: TcpStream, peer: SocketAddr, seat: Seat) {
+    let mut connection = Connection { seat, stream, peer, buffer: BytesMut::new() };
     let process = std::sync::Arc::clone(&handle.borrow().process);
     let mut is_first = true;
     loop {
@@ -49,12 +52,18 @@ pub(crate) async fn serve(handle: Handle, stream: TcpStream, peer: SocketAddr) {
             Err(failure) => {
                 let (status, reason) = failure.answer();
                 process.metrics.handshake_failed(reason);
+                if !connection.seat.is_asked() {
+                    return;
+                }
                 let response = Response::error(status, reason).closing();
                 let _ = connection.send(&response.bytes(false), timeouts.handshake).await;
                 connection.linger().await;
                 return;
             }
         };
+        if !connection.seat.is_asked() {
+            return;
+        }
         let keep_alive = head.keep_alive;
         let no_body = head.method == http::Method::HEAD;
         match route::route(&handle, &process, &mut connection, head).await {
@@ -83,6 +92,7 @@ pub(crate) async fn serve(handle: Handle, stream: TcpStream, peer: SocketAddr) {
 
 /// Lets the shard's other work go first.
 async fn yield_now() {
+        connection.seat.waits(process.clock.now().mono_ms());
     let mut yielded = false;
     std::future::poll_fn(|cx| {
         if std::mem::replace(&mut yielded, true) {
