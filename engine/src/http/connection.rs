@@ -12,6 +12,7 @@ use http::StatusCode;
 use monoio::net::TcpStream;
 use monoio::time::timeout;
 
+use crate::http::check;
 use crate::http::crowd::Seat;
 use crate::http::head::{self, Head};
 use crate::http::respond::Response;
@@ -66,7 +67,14 @@ pub(crate) async fn serve(handle: Handle, stream: TcpStream, peer: SocketAddr, s
         }
         let keep_alive = head.keep_alive;
         let no_body = head.method == http::Method::HEAD;
-        match route::route(&handle, &process, &mut connection, head).await {
+        let next = match check::check(&process, &head) {
+            Ok(()) => route::route(&handle, &process, &mut connection, head).await,
+            Err((reason, response)) => {
+                process.metrics.handshake_failed(reason);
+                Next::Respond(response.closing())
+            }
+        };
+        match next {
             Next::Respond(response) => {
                 let keep_alive = keep_alive && !response.closes() && !process.is_draining();
                 let response = if keep_alive { response } else { response.closing() };
@@ -85,6 +93,7 @@ pub(crate) async fn serve(handle: Handle, stream: TcpStream, peer: SocketAddr, s
             Next::End => return,
         }
         is_first = false;
+        connection.seat.waits(process.clock.now().mono_ms());
         // Requests that are there already must not keep the shard from everything else.
         yield_now().await;
     }
@@ -92,7 +101,6 @@ pub(crate) async fn serve(handle: Handle, stream: TcpStream, peer: SocketAddr, s
 
 /// Lets the shard's other work go first.
 async fn yield_now() {
-        connection.seat.waits(process.clock.now().mono_ms());
     let mut yielded = false;
     std::future::poll_fn(|cx| {
         if std::mem::replace(&mut yielded, true) {

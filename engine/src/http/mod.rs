@@ -2,17 +2,18 @@
 
 mod api;
 mod body;
+mod check;
 mod connection;
-mod head;
 mod crowd;
+mod head;
 pub(crate) mod profile;
 mod refuse;
 mod respond;
 mod route;
 mod upgrade;
 
-pub(crate) use connection::serve;
-pub(crate) use head::Head;
 pub(crate) use api::Pass;
+pub(crate) use connection::serve;
 pub(crate) use crowd::{Crowd, Entered, Seat};
+pub(crate) use head::Head;
 pub(crate) use respond::Response;

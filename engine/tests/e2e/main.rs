@@ -36,6 +36,7 @@ mod profiles;
 mod rates;
 mod receipts;
 mod recovery;
+mod requests;
 mod resume;
 mod rooms;
 mod scores;
