@@ -143,7 +143,8 @@ impl Addresses {
     }
 }
 
-fn of(address: IpAddr) -> IpAddr {
+/// What stands for all addresses of one subscriber.
+pub(crate) fn of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
         address => address,

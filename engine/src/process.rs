@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::drain::Drain;
 use crate::ended::EndedConnections;
+use crate::http::Crowd;
 use crate::inspector::Inspector;
 use crate::live::{Live, Lives};
 use crate::metrics::Metrics;
@@ -55,7 +56,7 @@ pub struct Process {
     /// The same of each profile.
     pub(crate) profile_connections: Vec<AtomicUsize>,
     /// HTTP connections that are no WebSockets (yet), over all shards.
-    pub http_connections: AtomicUsize,
+    pub(crate) crowd: Arc<Crowd>,
     /// Whether new connections are wanted.
     pub(crate) drain: Drain,
     /// The latest connections that ended.

@@ -121,7 +121,7 @@ pub fn start(config: Config) -> Result<Running, String> {
         hooks,
         connections: AtomicUsize::new(0),
         profile_connections: config.profiles.iter().map(|_| AtomicUsize::new(0)).collect(),
-        http_connections: AtomicUsize::new(0),
+        crowd: Arc::default(),
         recent_panics: Mutex::default(),
         ended: EndedConnections::new(config.limits.ended_connections),
         exchange,

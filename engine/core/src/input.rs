@@ -36,11 +36,13 @@ pub struct Opening {
     pub client_id: Option<Box<str>>,
     /// To be joined after the welcome, in this order.
     pub rooms: Vec<Join>,
+    /// How far the client has come in rooms that it may be in again for another reason. Opens none of them.
+    pub positions: Vec<(RoomName, Position)>,
     /// How far the client has come in its user's own room, if it was there before.
     pub inbox: Option<Position>,
     /// What a `welcome` gave for coming back; wins over the client id.
     pub resume: Option<Box<str>>,
-    /// When the upgrade brought a good token.
+    /// When the upgrade brought a good token. Of a bare connection it says only whose end is its end too.
     pub identity: Option<Identity>,
     /// Without rooms, token and welcome: only [`Input::Answer`] writes to it.
     pub bare: bool,
@@ -62,6 +64,7 @@ impl Opening {
             window: None,
             client_id: None,
             rooms: Vec::new(),
+            positions: Vec::new(),
             inbox: None,
             resume: None,
             identity: None,

@@ -208,6 +208,14 @@ impl Profiles {
         methods
     }
 
+    /// Whether a request is answered whoever asks, whichever of the routes at its path it is for.
+    pub fn is_public(&self, method: &str, parts: &[&str]) -> bool {
+        let method = if method == "HEAD" { "GET" } else { method };
+        let routes = self.profiles.iter().flat_map(|profile| &profile.routes);
+        let mut routes = routes.filter(|route| *route.method == *method && route.path.fit(parts).is_some());
+        routes.all(|route| route.public)
+    }
+
     /// The profile and the number of it that answers at a path over HTTP.
     pub fn at(&self, parts: &[&str]) -> Option<usize> {
         self.profiles

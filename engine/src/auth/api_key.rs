@@ -17,15 +17,20 @@ impl ApiKeys {
         Self { keys: auth.api_keys.clone() }
     }
 
-    /// The name of the key that was presented. How long this takes tells nothing about the keys.
-    pub fn check(&self, presented: &str) -> Option<&str> {
+    /// The key that was presented. How long this takes tells nothing about the keys.
+    pub fn check(&self, presented: &str) -> Option<&ApiKey> {
         let sha256 = Sha256::digest(presented.as_bytes());
         let mut found = None;
         for key in &self.keys {
             if bool::from(key.sha256.ct_eq(&sha256)) {
-                found = Some(key.name.as_str());
+                found = Some(key);
             }
         }
         found
+    }
+
+    /// Whether a key still counts.
+    pub fn has(&self, key: &ApiKey) -> bool {
+        self.keys.contains(key)
     }
 }

@@ -19,6 +19,21 @@ pub fn allowed(origin: Option<&str>, host: Option<&str>, config: &Config) -> boo
     host.is_some_and(|host| Parts::of(&format!("{}://{host}", parts.scheme)).is_some_and(|own| own == parts))
 }
 
+/// Whether a request with this `Host` is meant for this server. A page of another site can have its own name lead here, and would be
+/// taken for this server's own page.
+pub fn is_for_us(host: Option<&str>, config: &Config) -> bool {
+    let hosts = &config.auth.hosts;
+    // Browsers always send it.
+    let Some(host) = host.filter(|_| config.development || !hosts.is_empty()) else { return true };
+    let Some(parts) = Parts::of(&format!("http://{host}")) else { return false };
+    hosts.contains(&parts.host) || (config.development && is_loopback(&parts.host))
+}
+
+/// Whether this is a host's name or address, as `Host` has it without the port.
+pub fn is_host(text: &str) -> bool {
+    Parts::of(&format!("http://{text}")).is_some_and(|parts| parts.host == text.to_ascii_lowercase())
+}
+
 fn same(one: &str, other: &str) -> bool {
     match (Parts::of(one), Parts::of(other)) {
         (Some(one), Some(other)) => one == other,

@@ -2,7 +2,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::config::Config;
+use crate::config::{ApiKey, Config};
 
 const NOW: u64 = 1_800_000_000;
 
@@ -124,7 +124,38 @@ fn keys_of_the_api_are_known_by_their_hash() {
     let sha256 = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b"; // of "secret"
     let text = format!("[[auth.api_key]]\nname = \"backend\"\nsha256 = \"{sha256}\"\n");
     let keys = ApiKeys::new(&Config::parse(&text, &|_| None, &|_| None).unwrap().auth);
-    assert_eq!(keys.check("secret"), Some("backend"));
+    let found = keys.check("secret").unwrap();
+    assert_eq!(found.name, "backend");
+    assert!(keys.has(found) && !keys.has(&ApiKey { sha256: [0; 32], ..found.clone() }));
     assert_eq!(keys.check("Secret"), None);
     assert_eq!(keys.check(""), None);
+}
+
+#[test]
+fn hosts_are_loopback_in_development_and_else_those_that_are_listed() {
+    let config = |text: &str| Config::parse(text, &|_| None, &|_| None).unwrap();
+    let key = "[[auth.key]]\nalgorithm = \"HS256\"\nsecret = \"0123456789abcdef0123456789abcdef\"\n";
+    let development = config("[auth]\nhosts = [\"Box.example\"]\n");
+    let (open, listed) =
+        (config(key), config(&format!("[auth]\nhosts = [\"app.example\", \"[::5]\"]\n{key}")));
+    for (host, answered) in [
+        (None, [true, true, true]),
+        (Some("localhost:8080"), [true, true, false]),
+        (Some("[::1]"), [true, true, false]),
+        (Some("box.example:1"), [true, true, false]),
+        (Some("APP.example"), [false, true, true]),
+        (Some("[::5]:80"), [false, true, true]),
+        (Some("localhost.example"), [false, true, false]),
+        (Some("a@localhost"), [false, true, false]),
+        (Some("localhost/x"), [false, true, false]),
+    ] {
+        let given = [&development, &open, &listed].map(|config| origin::is_for_us(host, config));
+        assert_eq!(given, answered, "{host:?}");
+    }
+    for wrong in ["app.example:80", "http://app.example", "a b", "", "x/y"] {
+        assert!(
+            Config::parse(&format!("[auth]\nhosts = [\"{wrong}\"]\n"), &|_| None, &|_| None).is_err(),
+            "{wrong}"
+        );
+    }
 }

@@ -9,6 +9,7 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 
 use super::problem::Problems;
 use super::section::Section;
+use crate::auth::origin::is_host;
 
 /// RFC 7518 §3.2: a key at least as long as the hash's output.
 const SECRET_BYTES_MIN: usize = 32;
@@ -27,6 +28,8 @@ pub struct Auth {
     pub keys: Vec<Key>,
     /// Origins of pages that may connect: `https://app.example`. The page that the server itself shows may.
     pub allowed_origins: Vec<String>,
+    /// When not empty: requests must name one of these as their `Host`, in lower case and without a port.
+    pub hosts: Vec<String>,
     /// Keys of backends.
     pub api_keys: Vec<ApiKey>,
     /// Roles whose tokens may use the HTTP API.
@@ -66,7 +69,7 @@ impl fmt::Debug for Secret {
 }
 
 /// A backend's key for the HTTP API; only its hash is known here.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKey {
     /// Who it is for; appears in the audit log.
     pub name: String,
@@ -92,6 +95,11 @@ pub(super) fn read(
             section.problem("allowed_origins", message);
         }
     }
+    let mut hosts = section.texts("hosts", &[]);
+    if !hosts.iter().all(|host| is_host(host)) {
+        section.problem("hosts", "must be names or addresses without a port: app.example".to_owned());
+    }
+    hosts.iter_mut().for_each(|host| host.make_ascii_lowercase());
     let api_roles = section.texts("api_roles", &["admin", "service"]);
     let broadcast_roles = section.roles("broadcast_roles", &["admin", "service"]);
     let mut keys: Vec<Key> = section.sections("key").into_iter().filter_map(key).collect();
@@ -111,7 +119,7 @@ pub(super) fn read(
         }
     }
     section.finish();
-    Auth { leeway, audience, issuer, keys, allowed_origins, api_keys, api_roles, broadcast_roles }
+    Auth { leeway, audience, issuer, keys, allowed_origins, hosts, api_keys, api_roles, broadcast_roles }
 }
 
 fn key(mut section: Section<'_>) -> Option<Key> {

@@ -6,13 +6,24 @@ use bytes::{Bytes, BytesMut};
 use monoio_codec::{Decoded, Decoder};
 use monoio_http::h1::codec::decoder::ChunkedBodyDecoder;
 
-use crate::http::connection::{BodyLength, Connection};
+use crate::http::connection::{BodyLength, Connection, End};
 
 /// Why there is no body.
 pub(crate) enum Failure {
     TooLarge,
     Malformed,
     Gone,
+    /// The peer took too long.
+    Late,
+}
+
+impl From<End> for Failure {
+    fn from(end: End) -> Self {
+        match end {
+            End::Gone => Self::Gone,
+            End::Late => Self::Late,
+        }
+    }
 }
 
 /// Reads the whole body.
@@ -29,7 +40,7 @@ pub(crate) async fn read(
         BodyLength::Fixed(length) if length > bytes_max => Err(Failure::TooLarge),
         BodyLength::Fixed(length) => {
             while connection.buffer.len() < length {
-                connection.read(left()).await.map_err(|_| Failure::Gone)?;
+                connection.read(left()).await?;
             }
             Ok(connection.buffer.split_to(length).freeze())
         }
@@ -40,7 +51,7 @@ pub(crate) async fn read(
                 match decoder.decode(&mut connection.buffer) {
                     Ok(Decoded::Some(Some(chunk))) => body.extend_from_slice(&chunk),
                     Ok(Decoded::Some(None)) => return Ok(body.freeze()),
-                    Ok(_) => connection.read(left()).await.map_err(|_| Failure::Gone)?,
+                    Ok(_) => connection.read(left()).await?,
                     Err(_) => return Err(Failure::Malformed),
                 }
                 // A chunk is buffered whole before it is decoded: both count.

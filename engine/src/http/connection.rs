@@ -12,6 +12,8 @@ use http::StatusCode;
 use monoio::net::TcpStream;
 use monoio::time::timeout;
 
+use crate::http::check;
+use crate::http::crowd::Seat;
 use crate::http::head::{self, Head};
 use crate::http::respond::Response;
 use crate::http::route::{self, Next};
@@ -20,6 +22,8 @@ use crate::shard::Handle;
 
 /// A TCP connection with what was read from it and is not used yet.
 pub(crate) struct Connection {
+    /// Dropped before the stream, see there.
+    seat: Seat,
     stream: TcpStream,
     pub(crate) peer: SocketAddr,
     pub(crate) buffer: BytesMut,
@@ -34,8 +38,8 @@ pub(crate) enum End {
 }
 
 /// Serves one connection until its end.
-pub(crate) async fn serve(handle: Handle, stream: TcpStream, peer: SocketAddr) {
-    let mut connection = Connection { stream, peer, buffer: BytesMut::new() };
+pub(crate) async fn serve(handle: Handle, stream: TcpStream, peer: SocketAddr, seat: Seat) {
+    let mut connection = Connection { seat, stream, peer, buffer: BytesMut::new() };
     let process = std::sync::Arc::clone(&handle.borrow().process);
     let mut is_first = true;
     loop {
@@ -49,15 +53,28 @@ pub(crate) async fn serve(handle: Handle, stream: TcpStream, peer: SocketAddr) {
             Err(failure) => {
                 let (status, reason) = failure.answer();
                 process.metrics.handshake_failed(reason);
+                if !connection.seat.is_asked() {
+                    return;
+                }
                 let response = Response::error(status, reason).closing();
                 let _ = connection.send(&response.bytes(false), timeouts.handshake).await;
                 connection.linger().await;
                 return;
             }
         };
+        if !connection.seat.is_asked() {
+            return;
+        }
         let keep_alive = head.keep_alive;
         let no_body = head.method == http::Method::HEAD;
-        match route::route(&handle, &process, &mut connection, head).await {
+        let next = match check::check(&process, &head) {
+            Ok(()) => route::route(&handle, &process, &mut connection, head).await,
+            Err((reason, response)) => {
+                process.metrics.handshake_failed(reason);
+                Next::Respond(response.closing())
+            }
+        };
+        match next {
             Next::Respond(response) => {
                 let keep_alive = keep_alive && !response.closes() && !process.is_draining();
                 let response = if keep_alive { response } else { response.closing() };
@@ -76,6 +93,7 @@ pub(crate) async fn serve(handle: Handle, stream: TcpStream, peer: SocketAddr) {
             Next::End => return,
         }
         is_first = false;
+        connection.seat.waits(process.clock.now().mono_ms());
         // Requests that are there already must not keep the shard from everything else.
         yield_now().await;
     }

@@ -2,7 +2,9 @@
 
 mod api;
 mod body;
+mod check;
 mod connection;
+mod crowd;
 mod head;
 pub(crate) mod profile;
 mod refuse;
@@ -10,6 +12,8 @@ mod respond;
 mod route;
 mod upgrade;
 
+pub(crate) use api::Pass;
 pub(crate) use connection::serve;
+pub(crate) use crowd::{Crowd, Entered, Seat};
 pub(crate) use head::Head;
 pub(crate) use respond::Response;

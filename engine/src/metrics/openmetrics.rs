@@ -235,7 +235,7 @@ fn of_process(process: &Process) -> Vec<Family> {
         label: "reason",
         samples: Metrics::reasons(counts).into_iter().map(|(reason, n)| (reason.to_owned(), n)).collect(),
     };
-    let http = process.http_connections.load(Ordering::Relaxed) as u64;
+    let http = process.crowd.len() as u64;
     let of_store = process.store.iter().flat_map(|store| {
         let count = |of: &AtomicU64| of.load(Ordering::Relaxed);
         let healthy = u64::from(store.healthy.load(Ordering::Relaxed));

@@ -2,20 +2,23 @@
 
 use std::cell::Cell;
 use std::future::Future;
+use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use monoio::net::{TcpListener, TcpStream};
 
-use crate::http;
+use crate::http::{self, Entered, Seat};
 use crate::shard::Handle;
 
 /// How long to wait when the system has no descriptor for one more connection.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
+
+/// How often a shard's log says that there are too many.
+const FULL_MS: u64 = 60_000;
 
 /// The task that accepts until the process ends.
 pub(super) fn accept(
@@ -26,18 +29,34 @@ pub(super) fn accept(
     let process = std::sync::Arc::clone(&handle.borrow().process);
     Ok(async move {
         let exhausted = Cell::new(false);
+        let full_ms = Cell::new(0);
         loop {
             match listener.accept().await {
                 Ok((stream, peer)) => {
                     exhausted.set(false);
-                    let open = process.http_connections.fetch_add(1, Ordering::Relaxed);
-                    if open >= process.live().config.limits.http_connections {
-                        // Not even a refusal: the flood would be answered with our own work.
-                        process.http_connections.fetch_sub(1, Ordering::Relaxed);
-                        process.metrics.handshake_failed("overloaded");
-                        continue;
+                    let (max, now_ms) =
+                        (process.live().config.limits.http_connections, process.clock.now().mono_ms());
+                    let entered = process.crowd.enter(peer.ip(), stream.as_raw_fd(), max, now_ms);
+                    if !matches!(entered, Entered::Free(_)) && now_ms >= full_ms.get() + FULL_MS {
+                        full_ms.set(now_ms);
+                        tracing::warn!(
+                            max,
+                            "as many HTTP connections are open as limits.http_connections allows"
+                        );
                     }
-                    monoio::spawn(Guard::new(Rc::clone(&handle), stream, peer));
+                    let seat = match entered {
+                        Entered::Free(seat) => seat,
+                        Entered::Instead(seat) => {
+                            process.metrics.handshake_failed("displaced");
+                            seat
+                        }
+                        Entered::Full => {
+                            // Not even a refusal: the flood would be answered with our own work.
+                            process.metrics.handshake_failed("overloaded");
+                            continue;
+                        }
+                    };
+                    monoio::spawn(Guard::new(Rc::clone(&handle), stream, peer, seat));
                 }
                 Err(error) => {
                     process.metrics.accept_failed();
@@ -59,9 +78,9 @@ struct Guard {
 }
 
 impl Guard {
-    fn new(handle: Handle, stream: TcpStream, peer: std::net::SocketAddr) -> Self {
+    fn new(handle: Handle, stream: TcpStream, peer: std::net::SocketAddr, seat: Seat) -> Self {
         let process = std::sync::Arc::clone(&handle.borrow().process);
-        Self { process, serve: Box::pin(http::serve(Rc::clone(&handle), stream, peer)), handle }
+        Self { process, serve: Box::pin(http::serve(Rc::clone(&handle), stream, peer, seat)), handle }
     }
 }
 
@@ -82,11 +101,5 @@ impl Future for Guard {
                 Poll::Ready(())
             }
         }
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        self.process.http_connections.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -9,6 +9,7 @@ use fanfare_protocol::Code;
 use fanfare_protocol::ws::{OpCode, encode_frame};
 use serde_json::json;
 
+use crate::http::Pass;
 use crate::inspector::{Batch, Inspector, Observer, Record, Tail, denied};
 use crate::process::Process;
 use crate::shard::state::State;
@@ -50,6 +51,7 @@ pub(crate) struct Watch {
 struct Follower {
     id: ConnectionId,
     tail: Tail,
+    pass: Pass,
     /// How much had been written when it was last served, all of it.
     served: u64,
     pinged_ms: u64,
@@ -76,9 +78,9 @@ impl Watch {
     }
 
     /// A connection was opened to be sent what comes from now on.
-    pub(crate) fn follow(&mut self, now: Now, id: ConnectionId, tail: Tail) {
+    pub(crate) fn follow(&mut self, now: Now, id: ConnectionId, tail: Tail, pass: Pass) {
         let pinged_ms = now.mono_ms();
-        self.tails.push(Follower { id, tail, served: 0, pinged_ms, blocked_ms: None });
+        self.tails.push(Follower { id, tail, pass, served: 0, pinged_ms, blocked_ms: None });
     }
 
     /// Hands in what is new and serves the tails. True when tails of other shards should be woken.
@@ -111,6 +113,19 @@ impl Watch {
         }
         self.keep_alive(now, core, effects);
         wake
+    }
+
+    /// Ends the tails of those who may look no longer. At ticks; ends that go by user, key or address are the core's.
+    pub(crate) fn check(&mut self, now: Now, process: &Process, core: &mut Core, effects: &mut Effects) {
+        if self.tails.is_empty() {
+            return;
+        }
+        let live = process.live();
+        for follower in &self.tails {
+            if let Some(close) = follower.pass.end(&live) {
+                core.handle(now, Input::Close(follower.id, close), effects);
+            }
+        }
     }
 
     /// Pings tails, since they need not say anything to live, and ends those that read nothing.

@@ -13,6 +13,7 @@ use fanfare_sys::{Flusher, Interest, Readiness, Ready, SendError, Target, Unsent
 use crate::addresses::Place;
 use crate::audit::Visitor;
 use crate::clock::Clock;
+use crate::http::Pass;
 use crate::inspector::Tail;
 use crate::process::Process;
 use crate::shard::exchange::Port;
@@ -65,8 +66,8 @@ pub(crate) struct State {
 pub(crate) struct Came {
     /// For `/echo`: the window to answer with.
     pub(crate) echo: Option<u8>,
-    /// For a live tail: what it wants.
-    pub(crate) tail: Option<Tail>,
+    /// For a live tail: what it wants, and what it may stay by.
+    pub(crate) tail: Option<(Tail, Pass)>,
     /// What stands for its address, where connections of one address are limited.
     pub(crate) address: Option<Place>,
 }
@@ -146,8 +147,8 @@ impl State {
         let reader = MessageReader::new(deflate);
         let socket = Socket { fd, reader, generation: id.generation, encoding, address, dialect, echo };
         self.sockets.insert(id.slot, socket);
-        if let (Some(watch), Some(tail)) = (&mut self.watch, tail) {
-            watch.follow(now, id, tail);
+        if let (Some(watch), Some((tail, pass))) = (&mut self.watch, tail) {
+            watch.follow(now, id, tail, pass);
         }
         if !leftover.is_empty() {
             self.understand(now, id, leftover);
@@ -200,6 +201,9 @@ impl State {
             self.next_timer_ms = now.mono_ms() + TIMER_MS;
             self.core.handle(now, Input::Tick, &mut self.effects);
             self.publish_stats();
+            if let Some(watch) = &mut self.watch {
+                watch.check(now, &self.process, &mut self.core, &mut self.effects);
+            }
         }
         self.perform(now);
         self.inspect(now);

@@ -83,7 +83,7 @@ def test_a_document_is_for_who_was_invited_by_every_way(server):
         eve.send({"type": "subscribe", "document_id": "never heard of"})
         assert eve.until("error")["code"] == 4005
         eve.send({"type": "subscribe", "document_id": "not-there"})
-        assert eve.until("error")["code"] == 4002
+        assert eve.until("error")["code"] == 4013, "it does not tell which there are"
         status, _ = server.event("documents", progress("not-there", 1, room="document:not-there"), status=None)
         assert status == 404, "nobody could hear it"
 

@@ -120,7 +120,7 @@ def test_only_who_was_invited_is_in_a_conversation(server, talk):
             ("conversation_close", {}),
         ]:
             assert eve.refused(kind, **{"conversation_id": talk, **data})["code"] == FORBIDDEN, kind
-        assert eve.refused("conversation_join", conversation_id="none")["code"] == NOT_FOUND
+        assert eve.refused("conversation_join", conversation_id="none")["code"] == FORBIDDEN, "it does not tell which there are"
         assert eve.refused("conversation_create", conversation_id=talk)["code"] == CONFLICT
         pat.ask("conversation_invite", "conversation_invited", conversation_id=talk, user_id="eve")
         eve.ask("conversation_join", "conversation_joined", conversation_id=talk)

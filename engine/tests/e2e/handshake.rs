@@ -13,7 +13,7 @@ const GOOD: [(&str, &str); 4] = [
 
 /// The answer to a handshake with one header changed or left out.
 fn with(server: &Server, name: &str, value: Option<&str>) -> crate::support::Answer {
-    let mut head = "GET /v1/ws HTTP/1.1\r\nHost: x\r\n".to_owned();
+    let mut head = "GET /v1/ws HTTP/1.1\r\nHost: localhost\r\n".to_owned();
     for (header, good) in GOOD {
         match value {
             _ if header != name => head += &format!("{header}: {good}\r\n"),
@@ -51,17 +51,20 @@ fn requests_that_proxies_would_read_differently_are_refused() {
     for (what, request) in [
         (
             "both lengths",
-            "POST /v1/publish HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}",
+            "POST /v1/publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}",
         ),
         (
             "two lengths",
-            "POST /v1/publish HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+            "POST /v1/publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
         ),
-        ("a length that is none", "POST /v1/publish HTTP/1.1\r\nHost: x\r\nContent-Length: +2\r\n\r\n{}"),
+        (
+            "a length that is none",
+            "POST /v1/publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: +2\r\n\r\n{}",
+        ),
         ("no host", "GET /healthz HTTP/1.1\r\n\r\n"),
-        ("two hosts", "GET /healthz HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n"),
+        ("two hosts", "GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: y\r\n\r\n"),
         ("space before the colon", "GET /healthz HTTP/1.1\r\nHost : x\r\n\r\n"),
-        ("a folded header", "GET /healthz HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n"),
+        ("a folded header", "GET /healthz HTTP/1.1\r\nHost: localhost\r\nA: b\r\n c\r\n\r\n"),
         ("nonsense", "nonsense\r\n\r\n"),
         ("another protocol", "SSH-2.0-OpenSSH_9.2\r\n\r\n"),
     ] {
@@ -70,11 +73,11 @@ fn requests_that_proxies_would_read_differently_are_refused() {
         assert_eq!(raw.head().status, 400, "{what}");
     }
     let mut raw = Raw::connect(&server);
-    raw.send(format!("GET / HTTP/1.1\r\nHost: x\r\nA: {}\r\n\r\n", "a".repeat(20_000)).as_bytes());
+    raw.send(format!("GET / HTTP/1.1\r\nHost: localhost\r\nA: {}\r\n\r\n", "a".repeat(20_000)).as_bytes());
     assert_eq!(raw.head().status, 431);
     let many: String = (0..300).map(|n| format!("h{n}: v\r\n")).collect();
     let mut raw = Raw::connect(&server);
-    raw.send(format!("GET /healthz HTTP/1.1\r\nHost: x\r\n{many}\r\n").as_bytes());
+    raw.send(format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\n{many}\r\n").as_bytes());
     assert_eq!(raw.head().status, 431);
 }
 
@@ -87,9 +90,10 @@ fn a_handshake_that_dribbles_is_cut_in_time() {
     std::thread::spawn(move || {
         use std::io::Write;
         let mut dribble = dribble;
-        for byte in b"GET /v1/ws HTTP/1.1\r\nHost: x\r\nX: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-            .iter()
-            .cycle()
+        for byte in
+            b"GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nX: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+                .iter()
+                .cycle()
         {
             if dribble.write_all(&[*byte]).is_err() {
                 break;
@@ -106,8 +110,8 @@ fn a_handshake_that_dribbles_is_cut_in_time() {
 fn requests_may_be_pipelined_and_the_connection_kept() {
     let server = Server::start(Default::default());
     let mut raw = Raw::connect(&server);
-    let one = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
-    let last = "GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let one = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let last = "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     raw.send(format!("{one}{one}{last}").as_bytes());
     let rest = raw.rest();
     assert_eq!(rest.matches("HTTP/1.1 200").count(), 3, "{rest}");
@@ -119,7 +123,7 @@ fn messages_may_follow_the_handshake_in_the_same_packet() {
     let server = Server::start(Default::default());
     let token = crate::support::token("ada", "user", serde_json::json!({}));
     let mut raw = Raw::connect(&server);
-    let mut bytes = format!("GET /v1/ws?token={token} HTTP/1.1\r\nHost: x\r\n").into_bytes();
+    let mut bytes = format!("GET /v1/ws?token={token} HTTP/1.1\r\nHost: localhost\r\n").into_bytes();
     for (name, value) in GOOD {
         bytes.extend(format!("{name}: {value}\r\n").bytes());
     }

@@ -38,6 +38,7 @@ mod profiles;
 mod rates;
 mod receipts;
 mod recovery;
+mod requests;
 mod resume;
 mod rights;
 mod rooms;

@@ -26,7 +26,7 @@ pub(crate) fn verdict(local: &mut Local, now: Now, number: u64, verdict: Verdict
     let hooks = local.options.hooks.as_ref().expect("invariant: only asked where there are hooks");
     match (pending, hooks.decide(verdict)) {
         (Pending::Request(request), Ok(changes)) => perform(local, now, id, request, changes, out),
-        (Pending::Request(request), Err(why)) => refuse(local, id, request, why, out),
+        (Pending::Request(request), Err(why)) => refuse(local, now, id, request, why, out),
         (Pending::Admission(identity), Ok(changes)) => {
             let connection = local.connections.get_mut(id).expect("invariant: just seen");
             connection.state = State::AwaitingToken;
@@ -78,19 +78,22 @@ fn perform(
 
 fn refuse(
     local: &mut Local,
+    now: Now,
     id: ConnectionId,
     request: Request,
     (code, message): (Code, String),
     out: &mut Effects,
 ) {
+    let refusal = Refusal { id: request.id, code, message, field: None };
     let (kind, subject) = match &request.command {
+        // Somebody may need the room, however it was refused.
+        Command::Join(join) => return local.deny_join(now, id, join.room.clone(), refusal, out),
         Command::Publish(publish) => (FactKind::PublishDenied, publish::subject(&publish.target)),
-        Command::Join(join) => (FactKind::JoinDenied, join.room.to_string()),
         Command::Presence { room } => (FactKind::CallDenied, room.to_string()),
         Command::Call(call) => (FactKind::CallDenied, call.name.to_string()),
         Command::History(history) => (FactKind::HistoryDenied, history.room.to_string()),
         _ => unreachable!("nothing else is asked about"),
     };
-    local.note_code(id, kind, subject, code.number(), message.clone().into(), out);
-    local.refuse(id, &Refusal { id: request.id, code, message, field: None });
+    local.note_code(id, kind, subject, refusal.code.number(), refusal.message.clone().into(), out);
+    local.refuse(id, &refusal);
 }

@@ -67,6 +67,8 @@ pub(crate) struct Held {
     pub(crate) rooms: VecDeque<Join>,
     /// Each with those that are one message with it.
     pub(crate) requests: VecDeque<(Request, VecDeque<Request>)>,
+    /// How far the client has come in rooms that it may be in again.
+    pub(crate) positions: Vec<(RoomName, Position)>,
     /// How far the client has come in its user's own room.
     pub(crate) inbox: Option<Position>,
     /// What it brought to come back with, and whether its session was found.
@@ -74,6 +76,16 @@ pub(crate) struct Held {
     pub(crate) resumed: bool,
     /// What services have told in the rooms of its role and of all, for its user's own.
     pub(crate) brought: Vec<Body>,
+}
+
+impl Held {
+    /// One more room to join: from where the client says that it is, if it says so.
+    pub(crate) fn join(&mut self, mut join: Join) {
+        if let Some(at) = self.positions.iter().position(|(room, _)| *room == join.room) {
+            join.recover = Some(self.positions.swap_remove(at).1);
+        }
+        self.rooms.push_back(join);
+    }
 }
 
 /// What only some connections have.
@@ -85,6 +97,8 @@ pub(crate) struct Extra {
     pub(crate) counters: Counters,
     /// Where it does not speak the engine's own wire.
     pub(crate) speaker: Option<Speaker>,
+    /// Whose it is, where it is bare: no user of the server's by it.
+    pub(crate) bearer: Option<RoomName>,
     /// Commands of one message that wait for the one before them.
     pub(crate) chain: Option<Box<Chain>>,
     /// The rooms that its upgrade named, where its end is tied to them.
@@ -138,6 +152,11 @@ const _: () = assert!(size_of::<Connection>() <= CONNECTION_BYTES_MAX, "ten thou
 impl Connection {
     pub(crate) fn user_id(&self) -> &str {
         self.user.as_str().strip_prefix("@user:").unwrap_or_default()
+    }
+
+    /// Whether it ends with this user's connections.
+    pub(crate) fn is_of(&self, user: &RoomName) -> bool {
+        self.user == *user || self.extra.as_ref().is_some_and(|extra| extra.bearer.as_ref() == Some(user))
     }
 
     /// Who it is by its token, in this role.

@@ -24,7 +24,7 @@ impl Local {
             Who::All => self.living(|_| true),
             Who::User(user_id) => {
                 let user = RoomName::of_user(user_id);
-                self.living(|connection| connection.user == user)
+                self.living(|connection| connection.is_of(&user))
             }
             Who::Client(client_id) => {
                 let client = RoomName::of_client(client_id);

@@ -88,7 +88,7 @@ impl Local {
         speaker.given = given.into();
         if !rooms.is_empty() || !requests.is_empty() {
             let held = connection.held.get_or_insert_default();
-            held.rooms.extend(rooms);
+            rooms.into_iter().for_each(|join| held.join(join));
             held.requests.extend(requests.into_iter().map(|request| (request, VecDeque::new())));
         }
         self.tie(id);

@@ -30,7 +30,7 @@ impl Local {
         for room in rooms {
             // Where the client says how far it has come, it is joined from there.
             if held.rooms.iter().all(|join| join.room != room) {
-                held.rooms.push_back(Join { room, recover: None, last: None });
+                held.join(Join { room, recover: None, last: None });
             }
         }
     }

@@ -119,6 +119,7 @@ impl Local {
             window,
             client_id,
             rooms,
+            positions,
             inbox,
             resume,
             identity,
@@ -127,13 +128,23 @@ impl Local {
             requests,
             speaker,
         } = opening;
+        // A bare connection is let in by the shell. Who it is counts for its end alone.
+        let (bearer, identity) = if bare { (identity, None) } else { (None, identity) };
+        let until_ms = match &bearer {
+            Some(bearer) => bearer.expires_ms(now),
+            None if bare => u64::MAX,
+            None => now.mono_ms() + self.options.heartbeat.auth_ms,
+        };
         let client_of = |token: &str| token.rsplit_once('.').map(|(client_id, _)| client_id.into());
         let client_id = resume.as_deref().and_then(client_of).or(client_id);
-        let is_held = !rooms.is_empty() || !requests.is_empty() || inbox.is_some() || resume.is_some();
+        let is_asked = !rooms.is_empty() || !requests.is_empty();
+        let is_held = is_asked || !positions.is_empty() || inbox.is_some() || resume.is_some();
         let held = is_held.then(|| {
             let each = requests.into_iter().map(|request| (request, VecDeque::new()));
-            let (rooms, requests) = (rooms.into(), each.collect());
-            Box::new(Held { rooms, requests, inbox, resume, ..Held::default() })
+            let requests = each.collect();
+            let mut held = Held { positions, requests, inbox, resume, ..Held::default() };
+            rooms.into_iter().for_each(|join| held.join(join));
+            Box::new(held)
         });
         let client_id = client_id.unwrap_or_else(|| self.random.client_id().into());
         let measured = match self.options.heartbeat.application {
@@ -146,8 +157,10 @@ impl Local {
             Some(speaker) => Class::of_dialect(speaker.dialect, window),
             None => Class::of(encoding, window, self.options.shares()),
         };
-        let has_extra = health.is_some() || speaker.is_some();
-        let extra = has_extra.then(|| Box::new(Extra { health, speaker, ..Extra::default() }));
+        let key = bearer.as_ref().map_or(0, |bearer| bearer.key);
+        let bearer = bearer.map(|bearer| RoomName::of_user(&bearer.user_id));
+        let has_extra = health.is_some() || speaker.is_some() || bearer.is_some();
+        let extra = has_extra.then(|| Box::new(Extra { health, speaker, bearer, ..Extra::default() }));
         let role = self.roles.enter("", u16::MAX).expect("invariant: the empty role always has a place");
         let now_ms = now.mono_ms();
         let id = self.connections.insert(Connection {
@@ -170,8 +183,8 @@ impl Local {
             commands: 0,
             bucket: Bucket::new(now_ms),
             opened_unix_ms: now.unix_ms,
-            until_ms: now_ms + self.options.heartbeat.auth_ms,
-            key: 0,
+            until_ms,
+            key,
             received_ms: now_ms,
             command_ms: now_ms,
         });

@@ -15,6 +15,9 @@ use crate::local::shard::Local;
 use crate::options::Heartbeat;
 use crate::time::Now;
 
+/// What somebody is told whose token has expired.
+const RAN_OUT: &str = "the token ran out; reconnect with a new one";
+
 impl Local {
     /// How a connection is kept alive: as the engine does, or as its dialect wants it.
     pub(super) fn heartbeat_of(&self, connection: &Connection) -> Heartbeat {
@@ -65,6 +68,9 @@ impl Local {
                 self.close(now, id, close, out);
             }
             State::AwaitingToken => {}
+            State::Bare if now_ms >= connection.until_ms => {
+                self.close(now, id, Close::code(Code::TokenExpired, RAN_OUT), out);
+            }
             State::Bare if silent_ms >= heartbeat.idle_ms => {
                 self.close(now, id, Close::code(Code::IdleTimeout, "nothing came for too long"), out);
             }
@@ -72,9 +78,7 @@ impl Local {
             State::Admitting | State::Open => {
                 let idle_ms = now_ms.saturating_sub(connection.command_ms);
                 if now_ms >= connection.until_ms {
-                    let close =
-                        Close::code(Code::TokenExpired, "the token ran out; reconnect with a new one");
-                    self.close(now, id, close, out);
+                    self.close(now, id, Close::code(Code::TokenExpired, RAN_OUT), out);
                 } else if connection.backlog.as_ref().is_some_and(|backlog| stalled(backlog.progress_ms)) {
                     self.close_slow(now, id, out);
                 } else if idle_ms >= heartbeat.idle_ms {
@@ -102,7 +106,7 @@ impl Local {
 fn next_look(connection: &Connection, heartbeat: Heartbeat) -> u64 {
     match connection.state {
         State::Closing | State::AwaitingToken => connection.until_ms,
-        State::Bare => connection.received_ms + heartbeat.idle_ms,
+        State::Bare => connection.until_ms.min(connection.received_ms + heartbeat.idle_ms),
         State::Admitting | State::Open => {
             let grace_ms = if connection.pinged { heartbeat.grace_ms } else { 0 };
             let stalled = connection.backlog.as_ref().map_or(u64::MAX, |b| b.progress_ms + STALLED_MS);

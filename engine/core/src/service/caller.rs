@@ -30,6 +30,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Whether rooms have a say in where it goes. Backends and operators go where they like.
+    pub(crate) fn is_guest(&self) -> bool {
+        self.user.is_some() && !self.permissions.has(Permission::Admin)
+    }
+
     /// A backend with a key.
     pub fn key() -> Self {
         Self {

@@ -19,7 +19,7 @@ mod notification;
 mod operation;
 mod poll;
 mod presence;
-mod room;
+pub(crate) mod room;
 mod route;
 mod rules;
 mod score;

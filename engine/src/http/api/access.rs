@@ -1,12 +1,14 @@
 //! Who may use the API: an API key, or a JWT whose role may.
 
-use fanfare_core::{Identity, Permission};
+use fanfare_core::{Close, Identity, Permission};
 use fanfare_protocol::Code;
 use http::{StatusCode, header};
 
 use crate::auth::Rejection;
+use crate::config::ApiKey;
 use crate::http::head::Head;
 use crate::http::respond::Response;
+use crate::live::Live;
 use crate::process::Process;
 
 /// A caller who may.
@@ -26,6 +28,37 @@ impl Caller {
         }
     }
 }
+
+/// What somebody may stay by who came in over HTTP and is served for longer than a request.
+#[derive(Debug)]
+pub(crate) enum Pass {
+    /// This API key.
+    Key(ApiKey),
+    /// The token's role; when the token ends, the core knows.
+    Role(Box<str>),
+}
+
+impl Pass {
+    /// The pass of a caller who was let in with this API key or token.
+    pub(crate) fn of(process: &Process, presented: &str, caller: &Caller) -> Option<Self> {
+        match caller {
+            Caller::Key(_) => process.live().api_keys.check(presented).cloned().map(Self::Key),
+            Caller::User(identity) => Some(Self::Role(identity.role.clone())),
+        }
+    }
+
+    /// How it ends, once it counts no longer.
+    pub(crate) fn end(&self, live: &Live) -> Option<Close> {
+        match self {
+            Self::Key(key) if live.api_keys.has(key) => None,
+            Self::Key(_) => Some(Close::code(Code::TokenExpired, "the API key was taken away")),
+            Self::Role(role) if live.config.auth.api_roles.iter().any(|of| **of == **role) => None,
+            Self::Role(_) => Some(Close::code(Code::Forbidden, NO_ROLE)),
+        }
+    }
+}
+
+const NO_ROLE: &str = "the token's role may not use the HTTP API";
 
 /// Finds out who calls, unless nothing may be done now because it could not be written down.
 pub(crate) fn check(process: &Process, head: &Head) -> Result<Caller, Response> {
@@ -87,15 +120,15 @@ pub(crate) fn admit(process: &Process, head: &Head, presented: &str) -> Result<C
     let live = process.live();
     match &caller {
         Caller::User(identity) if !live.config.auth.api_roles.iter().any(|role| **role == *identity.role) => {
-            Err(denied(process, head, identity, "the token's role may not use the HTTP API"))
+            Err(denied(process, head, identity, NO_ROLE))
         }
         _ => Ok(caller),
     }
 }
 
 fn identify(process: &Process, head: &Head, presented: &str) -> Result<Caller, Response> {
-    if let Some(name) = process.live().api_keys.check(presented) {
-        return Ok(Caller::Key(name.to_owned()));
+    if let Some(key) = process.live().api_keys.check(presented) {
+        return Ok(Caller::Key(key.name.clone()));
     }
     match process.identify(presented, process.clock.now().unix_ms) {
         Ok(identity) => Ok(Caller::User(identity)),

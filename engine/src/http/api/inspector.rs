@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use fanfare_core::Identity;
 use http::{Method, StatusCode};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::auth;
-use crate::http::api::access;
+use crate::http::api::access::{self, Caller, Pass};
 use crate::http::head::Head;
 use crate::http::respond::Response;
 use crate::http::route::not_allowed;
@@ -51,8 +52,17 @@ pub(super) fn answer(process: &Process, head: &Head, path: &[&str]) -> Response 
     }
 }
 
+/// Who opens a live tail.
+pub(crate) struct Watcher {
+    pub(crate) tail: Tail,
+    /// What they may stay by.
+    pub(crate) pass: Pass,
+    /// Where it was a token.
+    pub(crate) identity: Option<Identity>,
+}
+
 /// Decides the upgrade of a live tail.
-pub(crate) fn tail(process: &Process, head: &Head) -> Result<Tail, Failed> {
+pub(crate) fn tail(process: &Process, head: &Head) -> Result<Watcher, Failed> {
     let query = head.uri.query().unwrap_or_default();
     let token = auth::token::find(&head.headers, query);
     let token = token.map_err(|error| ("token", access::refuse(process, head, &error.to_string())))?;
@@ -66,8 +76,16 @@ pub(crate) fn tail(process: &Process, head: &Head) -> Result<Tail, Failed> {
         let message = format!("{TAILS_MAX} tails are open, and no more may be");
         return Err(("tails", Response::error(StatusCode::SERVICE_UNAVAILABLE, &message)));
     };
+    let Some(pass) = Pass::of(process, &token, &caller) else {
+        return Err(("token", access::refuse(process, head, "the API key was taken away")));
+    };
     process.audit.called(head, caller.name(), StatusCode::SWITCHING_PROTOCOLS, &["inspector", "tail"]);
-    Ok(Tail::new(query, &inspector.records(), seat))
+    let tail = Tail::new(query, &inspector.records(), seat);
+    let identity = match caller {
+        Caller::User(identity) => Some(identity),
+        Caller::Key(_) => None,
+    };
+    Ok(Watcher { tail, pass, identity })
 }
 
 fn ok(body: &Value) -> Response {

@@ -39,7 +39,9 @@ pub(crate) async fn read(process: &Process, connection: &mut Connection, head: &
     }
     let refuse = |status, message: &str| Err(Next::Respond(Response::error(status, message).closing()));
     let json_type = head.headers.get(header::CONTENT_TYPE).is_none_or(|value| {
-        value.to_str().is_ok_and(|text| text.trim().to_ascii_lowercase().starts_with("application/json"))
+        let text = value.to_str().unwrap_or_default();
+        let (kind, _) = text.split_once(';').unwrap_or((text, ""));
+        kind.trim().eq_ignore_ascii_case("application/json")
     });
     if head.has_body() && !json_type {
         let (code, message) = (Code::InvalidMessage, "`content-type` must be application/json");
@@ -58,6 +60,9 @@ pub(crate) async fn read(process: &Process, connection: &mut Connection, head: &
     match body::read(connection, head.body, max, patience).await {
         Ok(body) => Ok(body),
         Err(body::Failure::Gone) => Err(Next::End),
+        Err(body::Failure::Late) => {
+            refuse(StatusCode::REQUEST_TIMEOUT, "the body took longer than timeouts.http_request to arrive")
+        }
         Err(body::Failure::TooLarge) => {
             let message = format!("the body is larger than limits.http_body, {max} bytes");
             refuse(StatusCode::PAYLOAD_TOO_LARGE, &message)

@@ -16,3 +16,5 @@ mod receipts;
 pub(crate) mod service;
 mod wait;
 mod webhooks;
+
+pub(crate) use access::Pass;

@@ -69,6 +69,18 @@ async fn visit(
     head: &Head,
     parts: &[&str],
 ) -> Next {
+    // Who calls comes first: nothing is read, let alone understood, for somebody who may not.
+    let is_public = process.config.profiles.is_public(head.method.as_str(), parts);
+    let called = if is_public { Ok(None) } else { access::check(process, head).map(Some) };
+    let caller = match called {
+        Ok(_) if is_public && head.has_body() => {
+            let message = "this request takes no body";
+            return Next::Respond(Response::error(StatusCode::BAD_REQUEST, message).closing());
+        }
+        Ok(caller) => caller,
+        Err(response) if head.has_body() => return Next::Respond(response.closing()),
+        Err(response) => return Next::Respond(response),
+    };
     let body = match read(process, connection, head).await {
         Ok(body) => body,
         Err(next) => return next,
@@ -93,13 +105,8 @@ async fn visit(
             "the path and the query must be plain",
         ));
     }
-    // Who calls is found out by what is asked of the engine; a route that asks nothing answers everybody who may use the API.
-    let caller = if visit.route.public { None } else { Some(access::check(process, head)) };
-    let caller = match caller {
-        None => Caller::Key("profile".to_owned()),
-        Some(Ok(caller)) => caller,
-        Some(Err(response)) => return Next::Respond(response),
-    };
+    // What the engine is asked it answers as the caller may; a route that asks nothing answers everybody who may use the API.
+    let caller = caller.filter(|_| !visit.route.public).unwrap_or_else(|| Caller::Key("profile".to_owned()));
     let asks = match visit.begin() {
         Ok(asks) => asks,
         Err(refusal) => return Next::Respond(service::refused(&refusal)),

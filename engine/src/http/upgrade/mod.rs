@@ -10,7 +10,6 @@ use std::sync::Arc;
 use fanfare_core::{Identity, Opening};
 use fanfare_profile::Place;
 use fanfare_protocol::name::check_id;
-use fanfare_protocol::wire::Join;
 use fanfare_protocol::{Code, Encoding};
 use fanfare_sys::socket;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -20,6 +19,8 @@ use crate::addresses;
 use crate::audit::{Outcome, Visitor};
 use crate::auth;
 use crate::http::api;
+use crate::http::api::access::Pass;
+use crate::http::api::inspector::Watcher;
 use crate::http::connection::Connection;
 use crate::http::head::Head;
 use crate::http::profile::{self, Introduction, Refused};
@@ -41,7 +42,7 @@ pub(crate) struct Accepted {
     /// For `/echo`: the window to answer with.
     echo: Option<u8>,
     /// For a live tail: what it wants.
-    tail: Option<Tail>,
+    tail: Option<(Tail, Pass)>,
     /// The token was bad: told over the WebSocket, since a browser cannot see an HTTP 401.
     refusal: Option<Refused>,
     /// The number of the profile whose endpoint it is.
@@ -89,7 +90,7 @@ fn decide(process: &Process, request: &Head, place: Option<&Place>) -> Result<Ac
     check_rate(process, &live.config.limits, request)?;
     let mut answer = create_response(&checked(request)).map_err(|error| handshake_error(&error))?;
     check_origin(&live.config, request)?;
-    let tail = if is_tail { Some(api::inspector::tail(process, request)?) } else { None };
+    let watcher = if is_tail { Some(api::inspector::tail(process, request)?) } else { None };
     let (encoding, subprotocol) = subprotocol(&request.headers)?;
     let encoding = if is_tail || place.is_some() { Encoding::Json } else { encoding };
     let enabled = live.config.compression.enabled && live.options.mode.compression;
@@ -116,6 +117,9 @@ fn decide(process: &Process, request: &Head, place: Option<&Place>) -> Result<Ac
     let mut visitor = process.audit.visitor(request);
     if echo || is_tail {
         let echo = echo.then(|| window.map_or(0, |window| window.bits));
+        let (tail, identity) =
+            watcher.map(|Watcher { tail, pass, identity }| ((tail, pass), identity)).unzip();
+        let opening = Opening { identity: identity.flatten(), ..opening };
         return Ok(Accepted { opening, echo, tail, refusal: None, profile: None, visitor });
     }
     let query = request.uri.query().unwrap_or_default();
@@ -144,6 +148,9 @@ fn decide(process: &Process, request: &Head, place: Option<&Place>) -> Result<Ac
 
 /// The opening of a connection at a profile's endpoint, and why it cannot be.
 fn at_profile(mut opening: Opening, entry: profile::Entry) -> (Opening, Option<Refused>) {
+    // The endpoint alone says which rooms are joined; the client, how far it had come in them.
+    let known = std::mem::take(&mut opening.rooms).into_iter();
+    opening.positions = known.filter_map(|join| Some((join.room, join.recover?))).collect();
     let mut refused = None;
     let client_id = entry.client_id.filter(|client_id| {
         let checked = check_id("client_id", client_id);
@@ -155,9 +162,7 @@ fn at_profile(mut opening: Opening, entry: profile::Entry) -> (Opening, Option<R
     opening.identity = entry.identity;
     opening.speaker = Some(entry.speaker);
     if let Some(Introduction { rooms, commands, .. }) = entry.introduction {
-        let recovers = |join: &Join| opening.rooms.iter().any(|of| of.room == join.room);
-        let rooms: Vec<Join> = rooms.into_iter().filter(|join| !recovers(join)).collect();
-        opening.rooms.extend(rooms);
+        opening.rooms = rooms;
         opening.requests = commands;
     }
     (opening, entry.refused.or(refused))

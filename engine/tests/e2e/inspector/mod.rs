@@ -2,6 +2,7 @@
 
 mod access;
 mod cli;
+mod ends;
 mod tail;
 
 use std::process::Command;

@@ -2,6 +2,7 @@
 //! `tests/acceptance`.
 
 mod acceptance;
+mod door;
 mod table;
 mod together;
 

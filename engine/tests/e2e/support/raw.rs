@@ -136,7 +136,7 @@ impl Raw {
 /// The request for an upgrade.
 pub(crate) fn upgrade(token: &str, more: &str) -> String {
     format!(
-        "GET /v1/ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        "GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
          Authorization: Bearer {token}\r\n{more}\r\n"
     )

@@ -10,6 +10,7 @@ use crate::home::rooms::refusal;
 use crate::id::Address;
 use crate::mesh::{Mesh, Roll, ToLocal};
 use crate::rejoin::{Rejoin, Rejoined};
+use crate::service::room::{unheard, uninvited};
 use crate::service::{Caller, Context, Kind, Member, SERVICES, Service};
 use crate::time::Now;
 
@@ -137,7 +138,8 @@ impl HomeRooms {
         room: &RoomName,
         caller: Option<&Caller>,
     ) -> Result<(), Refusal> {
-        self.ask_services(room, |service| service.admits(caller, now))
+        let is_guest = caller.is_some_and(Caller::is_guest);
+        self.ask_services(room, is_guest.then(uninvited), |service| service.admits(caller, now))
     }
 
     /// Whether a room takes a message of this user, as far as its services have a say.
@@ -147,13 +149,15 @@ impl HomeRooms {
         room: &RoomName,
         user: Option<&RoomName>,
     ) -> Result<(), Refusal> {
-        self.ask_services(room, |service| service.takes(user, now))
+        self.ask_services(room, user.map(|_| unheard()), |service| service.takes(user, now))
     }
 
-    /// Asks each service of a room, which must be there if its type says so.
+    /// Asks each service of a room, which must be there if its type says so. Where all rooms of a type are private, one that is not there
+    /// refuses as one does that is: whether there is one is nobody's business who was not invited.
     fn ask_services(
         &self,
         room: &RoomName,
+        as_if_there: Option<Refusal>,
         ask: impl Fn(&dyn Service) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
         let found = self.rooms.find(room).and_then(|number| self.rooms.get(number));
@@ -161,6 +165,9 @@ impl HomeRooms {
         let is_created = || services.iter().any(|of| of.service.is_creation());
         let must_be = !room.is_engine_room() && self.options.type_of(room).must_be_created();
         if must_be && !is_created() {
+            if let Some(refusal) = as_if_there.filter(|_| self.options.type_of(room).private) {
+                return Err(refusal);
+            }
             return Err(Refusal {
                 field: Some("room"),
                 ..refusal(Code::RoomNotFound, "there is no such `room`")

@@ -80,6 +80,9 @@ impl Service for Room {
             "room.create" => self.create(args, context),
             "room.info" => {
                 self.admits(context.caller, context.now)?;
+                if self.created.is_none() && self.is_hidden(context) {
+                    return Err(uninvited());
+                }
                 if self.is_empty() && context.members == 0 && context.offset == 0 {
                     return Err(not_found());
                 }
@@ -118,19 +121,13 @@ impl Service for Room {
     }
 
     fn admits(&self, caller: Option<&Caller>, now: Now) -> Result<(), Refusal> {
-        // Backends and operators go where they like.
-        let Some(caller) = caller.filter(|caller| caller.user.is_some()) else { return Ok(()) };
-        if caller.permissions.has(Permission::Admin) {
-            return Ok(());
-        }
+        let Some(caller) = caller.filter(|caller| caller.is_guest()) else { return Ok(()) };
         let user_id = caller.user_id();
         if self.banned.get(user_id).is_some_and(|until_ms| *until_ms > now.mono_ms()) {
             return Err(forbidden("this `room` does not let the user in"));
         }
         match &self.created {
-            Some(created) if !created.lets_in(user_id) => {
-                Err(forbidden("this `room` is for its creator and who was invited"))
-            }
+            Some(created) if !created.lets_in(user_id) => Err(uninvited()),
             _ => Ok(()),
         }
     }
@@ -142,7 +139,7 @@ impl Service for Room {
         let Some(user) = user.and_then(|user| user.as_str().strip_prefix("@user:")) else { return Ok(()) };
         let is_out = self.banned.get(user).is_some_and(|until_ms| *until_ms > now.mono_ms());
         if is_out || self.created.as_ref().is_some_and(|created| !created.lets_in(user)) {
-            return Err(forbidden("this `room` takes no messages of this user"));
+            return Err(unheard());
         }
         Ok(())
     }
@@ -333,6 +330,11 @@ impl Room {
         Err(forbidden("only the room's creator and roles with `control` may do this"))
     }
 
+    /// Whether the caller must not learn that nobody has created the room.
+    fn is_hidden(&self, context: &Context<'_>) -> bool {
+        context.options.type_of(context.room).private && context.caller.is_some_and(Caller::is_guest)
+    }
+
     fn tell(&self, context: &mut Context<'_>) {
         context.changed = true;
         let told = self.told(context);
@@ -374,6 +376,16 @@ impl Room {
 
 fn time(unix_ms: u64) -> String {
     rfc3339_text(unix_ms)
+}
+
+/// What a private room says to who may not be in it, and also one that is not there.
+pub(crate) fn uninvited() -> Refusal {
+    forbidden("this `room` is for its creator and who was invited")
+}
+
+/// The same to who says something in it.
+pub(crate) fn unheard() -> Refusal {
+    forbidden("this `room` takes no messages of this user")
 }
 
 fn forbidden(message: &str) -> Refusal {

@@ -18,7 +18,7 @@ const PATHS: [&str; 5] = [
     include_str!("paths/webhooks.json"),
 ];
 /// Refusals that every authorised path may answer with.
-const REFUSALS: [&str; 9] = ["400", "401", "403", "404", "409", "413", "415", "429", "503"];
+const REFUSALS: [&str; 11] = ["400", "401", "403", "404", "408", "409", "413", "415", "421", "429", "503"];
 
 pub(super) fn document() -> Value {
     let read = |text| serde_json::from_str::<Value>(text).expect("invariant: a test reads it");
