@@ -32,12 +32,12 @@ const MODE: [Field; 5] = [
     Field::optional(
         "shed",
         Rule::Whole(0, SHED_MAX as u64),
-        "1: new connections are refused; 2: also messages without a priority; 3: the most indebted connections are ended.",
+        "1: new connections are refused; 2: also messages and changes without a priority; 3: the most indebted connections are ended.",
     ),
     Field::optional(
         "priority_min",
         Rule::Whole(1, PRIORITY_MAX as u64),
-        "Messages of this priority are taken even when the server is read-only.",
+        "Messages of this priority are taken even when the server is read-only; a client's own word counts up to 3.",
     ),
     Field::optional("compression", Rule::Flag, "Whether messages are compressed."),
     Field::optional("log_level", Rule::Text(256), "A level or a filter."),
