@@ -31,13 +31,20 @@ pub(crate) async fn answer(handle: &Handle, process: &Process, head: &Head, path
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let response = match &*segments {
         ["rooms", room, "history" | "receipts"] if !covers(process, &caller, room) => {
-            let message = "the token does not allow to read this `room`";
-            Response::refused(StatusCode::FORBIDDEN, Code::Forbidden, message, Some("room"))
+            forbidden("the token does not allow to read this `room`", Some("room"))
         }
+        ["users", user_id, "dead_letters", ..] if !covers(process, &caller, &format!("@user:{user_id}")) => {
+            forbidden("the token does not allow to read what waits for this user", Some("user_id"))
+        }
+        ["inspector", ..] if !inspector::shows_all_to(&caller) => forbidden(inspector::FOR_ALL_ROOMS, None),
         _ => look_up(handle, process, head, &segments).await?,
     };
     process.audit.called(head, caller.name(), response.status(), &segments);
     Some(response)
+}
+
+fn forbidden(message: &str, field: Option<&str>) -> Response {
+    Response::refused(StatusCode::FORBIDDEN, Code::Forbidden, message, field)
 }
 
 /// Whether a token goes for a room. A key goes for all.
