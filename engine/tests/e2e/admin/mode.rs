@@ -125,4 +125,12 @@ fn the_logs_level_changes_while_it_runs() {
     done(&server, "PUT", PATH, json!({"log_level": "info"}));
     done(&server, "GET", PATH, Value::Null);
     eventually("it is logged", || server.log().contains("admin.mode").then_some(()));
+    // What tells on operators they cannot switch off, and what says nothing is refused.
+    for level in ["audit=off", "info,audit=off", "bogus!!", "fanfare=loud"] {
+        let (status, answer) = api(&server, "PUT", PATH, Some(&json!({"log_level": level})));
+        assert_eq!((status, &answer["details"]["field"]), (400, &json!("log_level")), "{level}: {answer}");
+    }
+    assert_eq!(done(&server, "PUT", PATH, json!({"log_level": "off"}))["log_level"], "off");
+    done(&server, "PUT", "/v1/admin/bans/users/eve", json!({}));
+    eventually("it is logged", || server.log().contains("access.ban_user").then_some(()));
 }
