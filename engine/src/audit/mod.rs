@@ -154,7 +154,8 @@ impl Audit {
     /// Somebody was not let in, which they can try as often as they like: the first of a minute is a line, the others a number.
     fn deny(&self, from: IpAddr, record: Record) {
         let mut tally = self.tally();
-        let earlier = if self.file.is_none() && tally.denied.is_due() { tally.denied.take() } else { Vec::new() };
+        let earlier =
+            if self.file.is_none() && tally.denied.is_due() { tally.denied.take() } else { Vec::new() };
         let is_first = tally.denied.is_first(&record, from);
         drop(tally);
         earlier.into_iter().chain(is_first.then_some(record)).for_each(|record| self.write(|| record));

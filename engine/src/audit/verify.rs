@@ -164,7 +164,8 @@ impl Walk<'_> {
     fn died(&mut self, start: &Line) {
         let Line { seq, .. } = start;
         let unsigned = self.verified.after_checkpoint;
-        let mut warning = format!("the process before seq {seq} ended without a stop: lines before it may be missing");
+        let mut warning =
+            format!("the process before seq {seq} ended without a stop: lines before it may be missing");
         if unsigned > 0 {
             let (first, last, here) = (seq - unsigned, seq - 1, &self.place);
             let (file, line) = (here.file.display(), here.line);

@@ -102,6 +102,7 @@ impl Local {
             role: role.into(),
             permissions: self.options.permissions_of(role),
             address: Some(Address { shard: self.shard, connection: id }),
+            key: None,
         }
     }
 

@@ -23,12 +23,19 @@ pub struct Caller {
     pub permissions: Permissions,
     /// Its connection, if it asks over one.
     pub address: Option<Address>,
+    /// What a backend's key is called.
+    pub key: Option<Box<str>>,
 }
 
 impl Caller {
     /// A backend with a key.
     pub fn key() -> Self {
-        Self { user: None, role: "".into(), permissions: Permissions::ALL, address: None }
+        Self { user: None, role: "".into(), permissions: Permissions::ALL, address: None, key: None }
+    }
+
+    /// Who is named as the one who did something: the user, or the key.
+    pub fn name(&self) -> &str {
+        self.key.as_deref().unwrap_or_else(|| self.user_id())
     }
 
     /// The user id; empty for a backend with a key.

@@ -299,6 +299,7 @@ fn who_may_take_a_notification_back() {
         role: "nurse".into(),
         permissions,
         address: None,
+        key: None,
     };
     let mut ada = ada();
     let (_, send) = find("notification.send").unwrap();
