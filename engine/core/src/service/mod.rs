@@ -14,6 +14,7 @@ mod context;
 #[cfg(test)]
 pub(crate) mod desk;
 mod given;
+mod known;
 mod monitor;
 mod notification;
 mod operation;
@@ -34,6 +35,7 @@ pub use access::DenialChange;
 pub use args::Args;
 pub use caller::Caller;
 pub(crate) use context::{Context, Deed, Saying, To, told_time};
+pub use known::unknown_argument;
 pub use notification::NotificationRules;
 pub use operation::{OperationKind, OperationRules};
 pub use route::{Path, route};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fanfare_core::service::{self, Args, Method, Path, Spec};
+use fanfare_core::service::{self, Access, Args, Method, Path, Spec, unknown_argument};
 use fanfare_core::{Answer, Input, RoomPattern};
 use fanfare_protocol::{Body, Refusal, RoomName, json};
 use http::StatusCode;
@@ -82,12 +82,14 @@ pub(crate) async fn commanded(
 /// Who somebody is to services, and the rooms that its token covers.
 fn identified(process: &Process, caller: &Caller) -> (service::Caller, Option<Arc<[RoomPattern]>>) {
     match caller {
-        Caller::Key(_) => (service::Caller::key(), None),
+        Caller::Key(name) => {
+            (service::Caller { key: Some(name.as_str().into()), ..service::Caller::key() }, None)
+        }
         Caller::User(identity) => {
             let permissions = process.live().options.permissions_of(&identity.role);
             let user = Some(RoomName::of_user(&identity.user_id));
             let role = identity.role.clone();
-            (service::Caller { user, role, permissions, address: None }, identity.rooms.clone())
+            (service::Caller { user, role, permissions, address: None, key: None }, identity.rooms.clone())
         }
     }
 }
@@ -138,14 +140,31 @@ fn read(head: &Head, path: &Path, body: Bytes) -> Result<(Option<RoomName>, Args
     let room = path.room.as_deref().map(RoomName::parse).transpose();
     let room = room.map_err(|error| invalid("room", error.to_string()))?;
     let mut given = path.args.clone();
-    if path.spec.method == Method::Get {
-        for (name, value) in percent::pairs(head.uri.query().unwrap_or_default()) {
-            if let Some(field) = path.spec.field(&name) {
-                given.push((field.name, value));
+    given.extend(of_query(path.spec, head)?);
+    Ok((room, Args::read_unclean(path.spec, object(body)?.as_ref(), &given)?))
+}
+
+/// The arguments in a query, which are for commands that change nothing. What an operator asks for must all be known, and a command
+/// that steers takes none: with `?dry_run=true` it would do what was only to be tried.
+pub(super) fn of_query(spec: &'static Spec, head: &Head) -> Result<Vec<(&'static str, String)>, Refusal> {
+    let is_strict = spec.steers() || spec.access == Access::Admin;
+    let mut given: Vec<(&'static str, String)> = Vec::new();
+    for (name, value) in percent::pairs(head.uri.query().unwrap_or_default()) {
+        let field = spec.field(&name);
+        let refuse = |field, rule: String| Err(Refusal::invalid(None, Some(field), rule));
+        match field.map(|field| field.name) {
+            None if is_strict => return Err(unknown_argument(spec.fields, &name)),
+            Some(name) if spec.steers() => {
+                return refuse(name, format!("`{name}` must stand in the body: this takes no query"));
             }
+            Some(name) if is_strict && given.iter().any(|(of, _)| *of == name) => {
+                return refuse(name, format!("`{name}` is given twice"));
+            }
+            Some(name) if spec.method == Method::Get => given.push((name, value)),
+            _ => {}
         }
     }
-    Ok((room, Args::read_unclean(path.spec, object(body)?.as_ref(), &given)?))
+    Ok(given)
 }
 
 /// The arguments in a body, if there is one.

@@ -8,7 +8,7 @@ use fanfare_protocol::limits::PRIORITY_MAX;
 const LIMIT: Field = Field::optional("limit", Rule::Whole(1, 10_000), "At most so many; 100.");
 const DRY_RUN: Field = Field::optional("dry_run", Rule::Flag, "Only tell what it would do.");
 
-const DENIAL: [Field; 8] = [
+const DENIAL: [Field; 10] = [
     Field::optional("user_id", Rule::Id, "The user."),
     Field::optional("client_id", Rule::Id, "The client id."),
     Field::optional("network", Rule::Network, "The addresses."),
@@ -16,6 +16,8 @@ const DENIAL: [Field; 8] = [
     Field::optional("issued_before", Rule::Time, "All older tokens."),
     Field::optional("key_id", Rule::Text(256), "The key."),
     Field::optional("reason", Rule::Text(100), "Why."),
+    Field::optional("by", Rule::Text(256), "Who did it: a user, or the name of an API key."),
+    Field::required("since", Rule::Time, "Since when."),
     Field::optional("until", Rule::Time, "Until when; without it, for good."),
 ];
 

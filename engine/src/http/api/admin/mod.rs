@@ -23,7 +23,6 @@ use crate::http::connection::Connection;
 use crate::http::head::Head;
 use crate::http::respond::Response;
 use crate::http::route::{Next, not_allowed};
-use crate::percent;
 use crate::process::Process;
 use crate::shard::Handle;
 
@@ -123,10 +122,6 @@ async fn perform(
 
 /// The arguments: of the query where nothing is changed, else of the body.
 fn read(spec: &'static Spec, head: &Head, body: Bytes) -> Result<Args, Refusal> {
-    if spec.method == fanfare_core::service::Method::Get {
-        let pairs = percent::pairs(head.uri.query().unwrap_or_default());
-        let known = pairs.filter_map(|(name, value)| Some((spec.field(&name)?.name, value)));
-        return Args::read(spec, None, &known.collect::<Vec<_>>());
-    }
-    Args::read(spec, service::object(body)?.as_ref(), &[])
+    let given = service::of_query(spec, head)?;
+    Args::read(spec, service::object(body)?.as_ref(), &given)
 }
