@@ -67,7 +67,9 @@ pub(crate) async fn commanded(
     let (spec, about) = (path.spec, path.room.iter().map(|room| ("room", room.clone())).collect::<Vec<_>>());
     let (who, patterns) = identified(process, caller);
     let who = service::Caller { user: behalf.or(who.user), ..who };
-    let response = match read(head, &path, body) {
+    // The query is that of the request which the table has read, not of this command.
+    let given = if spec.steers() { Ok(Vec::new()) } else { of_query(spec, head) };
+    let response = match given.and_then(|given| read(&path, given, body)) {
         Ok((room, args)) => asked(handle, spec, room, args, who, patterns).await,
         Err(refusal) => refused(&refusal),
     };
@@ -126,7 +128,7 @@ pub(super) async fn perform(
     path: Path,
     body: Bytes,
 ) -> Response {
-    let (room, args) = match read(head, &path, body) {
+    let (room, args) = match of_query(path.spec, head).and_then(|given| read(&path, given, body)) {
         Ok(read) => read,
         Err(refusal) => return refused(&refusal),
     };
@@ -134,13 +136,17 @@ pub(super) async fn perform(
     asked(handle, path.spec, room, args, who, patterns).await
 }
 
-/// The room and the arguments: of the path, of the query where nothing is changed, and of the body.
-fn read(head: &Head, path: &Path, body: Bytes) -> Result<(Option<RoomName>, Args), Refusal> {
+/// The room and the arguments: of the path, of the query, and of the body.
+fn read(
+    path: &Path,
+    query: Vec<(&'static str, String)>,
+    body: Bytes,
+) -> Result<(Option<RoomName>, Args), Refusal> {
     let invalid = |field, message: String| Refusal::invalid(None, Some(field), message);
     let room = path.room.as_deref().map(RoomName::parse).transpose();
     let room = room.map_err(|error| invalid("room", error.to_string()))?;
     let mut given = path.args.clone();
-    given.extend(of_query(path.spec, head)?);
+    given.extend(query);
     Ok((room, Args::read_unclean(path.spec, object(body)?.as_ref(), &given)?))
 }
 
