@@ -11,6 +11,13 @@ use crate::config::LogFormat;
 static SET: OnceLock<Box<Set>> = OnceLock::new();
 type Set = dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync;
 
+/// What a filter may name.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+const PARTS: [&str; 6] =
+    ["fanfare", "fanfare_core", "fanfare_profile", "fanfare_protocol", "fanfare_store", "fanfare_sys"];
+/// Under this target stand the lines of the audit.
+const AUDIT: &str = "audit";
+
 static LEVEL: Mutex<String> = Mutex::new(String::new());
 
 /// Starts logging to standard error. `level` is a level or a filter (`info`, `fanfare=debug,audit=off`).
@@ -53,6 +60,34 @@ pub fn set_level(level: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// The same for who steers a running server, and so must neither misspell a filter nor silence what tells on them: lines of the audit
+/// are written whatever is set.
+///
+/// # Errors
+/// The rule that it breaks.
+pub(crate) fn steer(level: &str) -> Result<(), String> {
+    const RULE: &str = "must be off, error, warn, info, debug or trace, or some of these with commas between, \
+                        also of one part: fanfare::http=debug; `audit` cannot be set";
+    if !level.split(',').all(is_directive) {
+        return Err(RULE.to_owned());
+    }
+    set_level(&format!("{level},{AUDIT}=info"))?;
+    level.clone_into(&mut LEVEL.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(())
+}
+
+/// A level, or one for a part of the program.
+fn is_directive(text: &str) -> bool {
+    let is_level = |text: &str| LEVELS.iter().any(|level| text.eq_ignore_ascii_case(level));
+    let is_part = |text: &str| {
+        let mut names = text.split("::");
+        let is_own = names.next().is_some_and(|name| PARTS.contains(&name));
+        let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        is_own && names.all(|name| !name.is_empty() && is_name(name))
+    };
+    text.split_once('=').map_or_else(|| is_level(text), |(part, level)| is_part(part) && is_level(level))
+}
+
 /// The level or the filter that counts now.
 pub(crate) fn level() -> String {
     LEVEL.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -70,5 +105,39 @@ impl Write for Lossy {
     fn flush(&mut self) -> io::Result<()> {
         let _ = self.0.flush();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_set_while_it_runs_is_known() {
+        let right = |level: &str| level.split(',').all(is_directive);
+        for level in [
+            "info",
+            "off",
+            "TRACE",
+            "warn,fanfare=debug",
+            "info,fanfare::http::api=trace",
+            "info,fanfare_core=off",
+        ] {
+            assert!(right(level), "{level}");
+        }
+        for level in [
+            "",
+            "bogus!!",
+            "audit=off",
+            "info,audit=info",
+            "fanfare=loud",
+            "b=a=d",
+            "info,",
+            "fanfare",
+            "fanfare::=info",
+            "[x]=info",
+        ] {
+            assert!(!right(level), "{level}");
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! so in the order of their numbers, the one without a number last, the files are one chain.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -36,6 +36,8 @@ pub(super) struct Journal {
 pub(super) struct Last {
     pub(super) seq: u64,
     pub(super) hash: String,
+    /// Whole lines behind the last checkpoint: nobody has signed them.
+    pub(super) unsigned: u64,
     /// Bytes of a line that was not whole, cut off.
     pub(super) cut_bytes: u64,
 }
@@ -49,6 +51,7 @@ impl Journal {
         let mut journal = Self { path: path.to_owned(), file: None, len: 0, number, keep };
         let found = ending(&file)?;
         let whole = found.file_bytes - found.cut_bytes;
+        let unsigned = unsigned(&file, whole).map_err(|error| error.to_string())?;
         if found.cut_bytes > 0 {
             file.set_len(whole).map_err(|error| error.to_string())?;
         }
@@ -67,7 +70,7 @@ impl Journal {
             Some(line) => (number_of(&line)?, hash(&line)),
             None => (0, NOTHING.to_owned()),
         };
-        Ok((journal, Last { seq, hash, cut_bytes: found.cut_bytes }))
+        Ok((journal, Last { seq, hash, unsigned, cut_bytes: found.cut_bytes }))
     }
 
     /// Bytes of the file.
@@ -181,6 +184,22 @@ fn ending(mut file: &File) -> Result<Ending, String> {
     let begin = tail[..end].iter().rposition(|byte| *byte == b'\n').map_or(0, |before| before + 1);
     let cut_bytes = (tail.len() - end - 1) as u64;
     Ok(Ending { file_bytes, cut_bytes, line: Some(tail[begin..end].to_vec()) })
+}
+
+/// Lines after the last checkpoint. A file gets its number only behind one, so no other file has any.
+fn unsigned(mut file: &File, whole: u64) -> io::Result<u64> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut unsigned = 0;
+    for line in BufReader::new(file).take(whole).split(b'\n') {
+        unsigned = if is_checkpoint(&line?) { 0 } else { unsigned + 1 };
+    }
+    Ok(unsigned)
+}
+
+/// Texts within a line have their quotes escaped, so nothing else looks like this.
+fn is_checkpoint(line: &[u8]) -> bool {
+    const EVENT: &[u8] = br#""event":"checkpoint""#;
+    line.windows(EVENT.len()).any(|part| part == EVENT)
 }
 
 fn number_of(line: &[u8]) -> Result<u64, String> {

@@ -7,6 +7,7 @@
 //! be written again. Without `audit.path` the lines go to the log, under the target `audit`.
 
 mod chain;
+mod denied;
 mod facts;
 mod journal;
 mod log;
@@ -21,9 +22,10 @@ mod writer;
 #[cfg(test)]
 mod testing;
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fanfare_core::{ConnectionId, Fact, FactKind, Identity, Now, ShardId};
 
@@ -35,6 +37,7 @@ use journal::Journal;
 pub(crate) use record::{Outcome, Record};
 pub(crate) use requests::Visitor;
 pub(crate) use status::Status;
+use tally::Tally;
 pub(crate) use verify::{Failure, Finding, Verified, files_of, verify};
 pub(crate) use writer::Running;
 use writer::Shared;
@@ -44,6 +47,8 @@ use writer::Shared;
 pub(crate) struct Audit {
     /// Nothing: the log.
     file: Option<File>,
+    /// What is told by its number. The file's thread looks at it; for the log, whoever is denied next.
+    tally: Arc<Mutex<Tally>>,
 }
 
 #[derive(Debug)]
@@ -71,15 +76,17 @@ pub(crate) fn has_number(path: &Path) -> bool {
 /// # Errors
 /// The last line cannot be read or written, or another process writes there.
 pub(crate) fn start(config: &config::Audit) -> Result<(Audit, Option<Running>), String> {
-    let Some(path) = &config.path else { return Ok((Audit { file: None }, None)) };
+    let Some(path) = &config.path else {
+        return Ok((Audit { file: None, tally: Arc::default() }, None));
+    };
     let told = |error: String| format!("the audit log {}: {error}", path.display());
     let (journal, last) = Journal::open(path, config.keep).map_err(told)?;
     let key = config.key.as_ref().map(|secret| Key::new(&secret.0)).transpose().map_err(told)?;
-    let chain = Chain::new(node(), last.seq, last.hash, key);
-    let (shared, running) = writer::start(journal, chain, config, last.cut_bytes).map_err(told)?;
+    let chain = Chain::new(node(), last.seq, last.hash.clone(), key);
+    let (shared, running) = writer::start(journal, chain, config, &last).map_err(told)?;
     let file =
         File { shared, publishes: config.publishes, refuses: config.on_full == OnFull::RefuseSessions };
-    Ok((Audit { file: Some(file) }, Some(running)))
+    Ok((Audit { tally: Arc::clone(&file.shared.tally), file: Some(file) }, Some(running)))
 }
 
 /// The machine's name, as it knows itself.
@@ -103,10 +110,7 @@ impl Audit {
         match fact.kind {
             FactKind::Signalled => {}
             FactKind::Published if !file.publishes => {}
-            FactKind::Refused => {
-                let mut tally = file.shared.tally.lock().unwrap_or_else(PoisonError::into_inner);
-                tally.count(&fact.user_id, fact.code);
-            }
+            FactKind::Refused => self.tally().count(&fact.user_id, fact.code),
             _ => {
                 if facts::is_violation(fact) {
                     file.shared.send(facts::violation(shard, now, fact));
@@ -145,6 +149,20 @@ impl Audit {
             None if log::is_on() => log::line(&record()),
             None => {}
         }
+    }
+
+    /// Somebody was not let in, which they can try as often as they like: the first of a minute is a line, the others a number.
+    fn deny(&self, from: IpAddr, record: Record) {
+        let mut tally = self.tally();
+        let earlier =
+            if self.file.is_none() && tally.denied.is_due() { tally.denied.take() } else { Vec::new() };
+        let is_first = tally.denied.is_first(&record, from);
+        drop(tally);
+        earlier.into_iter().chain(is_first.then_some(record)).for_each(|record| self.write(|| record));
+    }
+
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether lines go to a file, so that it is worth to gather what only a file is told.

@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 
+use fanfare_protocol::Code;
 use http::{HeaderName, Method, StatusCode, header};
 
 use super::record::{CHOSEN_BYTES_MAX, Outcome, PATH_BYTES_MAX, Record, clip, text};
-use super::{Audit, token};
+use super::{Audit, log, token};
 use crate::http::Head;
 
 /// What an operator asked for, in words: the names of all settings that changed fit.
@@ -75,13 +76,19 @@ impl Audit {
             return;
         }
         let event = if reason == "origin" { "origin_denied" } else { "connect_denied" };
-        self.write(|| Visitor::of(head).record(event, Outcome::Denied).because(reason));
+        self.deny(head.peer.ip(), Visitor::of(head).record(event, Outcome::Denied).because(reason));
     }
 
     /// Somebody may not use the API. Who it is, if the token was good.
     pub(crate) fn caller_denied(&self, head: &Head, actor: &str, status: StatusCode, reason: &str) {
-        let reason = reason.to_owned();
-        self.write(|| call(head, "api_denied", actor, Outcome::Denied).code(status.as_u16()).because(reason));
+        let record = call(head, "api_denied", actor, Outcome::Denied).code(status.as_u16());
+        self.deny(head.peer.ip(), record.because(reason.to_owned()));
+    }
+
+    /// A WebSocket was agreed to only to say why there is none.
+    pub(crate) fn visitor_denied(&self, visitor: &Visitor, code: Code, reason: String) {
+        let record = visitor.record("connect_denied", Outcome::Denied).code(code.number());
+        self.deny(visitor.ip, record.because(reason));
     }
 
     /// The API was used. The name and the rooms, users or clients are those of the path.
@@ -130,7 +137,7 @@ impl Audit {
         command: &'static str,
         about: &[(&'static str, String)],
     ) {
-        self.write(|| {
+        let record = || {
             let record = call(head, "admin", actor, outcome(status)).code(status.as_u16());
             let mut record = record.with("command", command);
             for (name, what) in about {
@@ -142,7 +149,12 @@ impl Audit {
                 }
             }
             record
-        });
+        };
+        // It may have no place in the file.
+        if self.refuses() {
+            log::line(&record());
+        }
+        self.write(record);
     }
 
     /// Messages of one request to publish were refused to their publisher.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use fanfare_protocol::Code;
 
+use super::denied::Denied;
 use super::record::{Outcome, Record, text};
 
 /// Users and codes counted apart within one minute; who comes later is counted together with the others.
@@ -14,6 +15,8 @@ const COUNTS_MAX: usize = 1_024;
 pub(super) struct Tally {
     counts: BTreeMap<(Box<str>, u16), u64>,
     others: u64,
+    /// The same of who was not let in.
+    pub(super) denied: Denied,
 }
 
 impl Tally {
@@ -48,6 +51,7 @@ impl Tally {
             let reason = "of further users, not told apart";
             records.push(Record::new("refused", Outcome::Denied).because(reason).with("count", others));
         }
+        records.extend(self.denied.take());
         records
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Verified {
     pub(crate) after_checkpoint: u64,
     /// The log ends with no `stop`.
     pub(crate) open_end: bool,
+    /// Where a process died: what might have been changed or cut off before the next one signed it.
+    pub(crate) warnings: Vec<String>,
     /// What is no break and should be known.
     pub(crate) notes: Vec<String>,
 }
@@ -146,17 +148,33 @@ impl Walk<'_> {
             self.check_seal(line)?;
             self.stopped = self.before.as_ref().is_some_and(|before| before.event == "stop");
         } else {
-            self.verified.after_checkpoint += 1;
             if read.event == "start" && !self.stopped && self.verified.lines > 1 {
-                let note = format!("the process before seq {} ended without a stop", read.seq);
-                self.verified.notes.push(note);
+                self.died(&read);
             }
+            self.verified.after_checkpoint += 1;
             self.stopped = self.stopped && read.event == "begin";
         }
         self.verified.lines += 1;
         let Line { seq, event, .. } = read;
         self.before = Some(Before { place: self.place.clone(), seq, hash: hash(line), event });
         Ok(())
+    }
+
+    /// A process goes on after one that did not end in order.
+    fn died(&mut self, start: &Line) {
+        let Line { seq, .. } = start;
+        let unsigned = self.verified.after_checkpoint;
+        let mut warning =
+            format!("the process before seq {seq} ended without a stop: lines before it may be missing");
+        if unsigned > 0 {
+            let (first, last, here) = (seq - unsigned, seq - 1, &self.place);
+            let (file, line) = (here.file.display(), here.line);
+            warning += &format!(
+                ", and seq {first} to {last} ({file}, up to line {}) were not signed while it lived: they may have been changed",
+                line - 1
+            );
+        }
+        self.verified.warnings.push(warning);
     }
 
     /// Whether it follows the line before.

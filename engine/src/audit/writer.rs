@@ -7,7 +7,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::chain::Chain;
-use super::journal::Journal;
+use super::denied::MINUTE;
+use super::journal::{Journal, Last};
 use super::record::{Outcome, Record};
 use super::status::Status;
 use super::tally::Tally;
@@ -20,8 +21,10 @@ const GATHER: Duration = Duration::from_millis(5);
 /// How often the disk is asked to keep what was written, the clock is looked at, and a failing disk is tried again.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 const SYNC_EVERY: Duration = Duration::from_secs(1);
-/// How often what was written is signed and tallies are told.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
+/// How often what was written is signed: what a process that dies leaves unsigned is no more than what it leaves unsynced.
+const SIGN_EVERY: Duration = SYNC_EVERY;
+/// How often tallies are told.
+const TELL_EVERY: Duration = MINUTE;
 /// A wall clock that moves so far against the steady one was set by somebody.
 const STEP_MS: i64 = 1_000;
 
@@ -30,7 +33,7 @@ const STEP_MS: i64 = 1_000;
 pub(super) struct Shared {
     sender: SyncSender<Box<Record>>,
     pub(super) status: Status,
-    pub(super) tally: Mutex<Tally>,
+    pub(super) tally: Arc<Mutex<Tally>>,
     ending: AtomicBool,
 }
 
@@ -81,24 +84,33 @@ pub(super) fn start(
     journal: Journal,
     chain: Chain,
     config: &config::Audit,
-    cut_bytes: u64,
+    last: &Last,
 ) -> Result<(Arc<Shared>, Running), String> {
     let (sender, receiver) = sync_channel(config.queue);
     let shared = Arc::new(Shared {
         sender,
         status: Status::default(),
-        tally: Mutex::default(),
+        tally: Arc::default(),
         ending: AtomicBool::new(false),
     });
     let mut writer = Writer::new(journal, chain, receiver, Arc::clone(&shared), config.rotate_bytes);
     let went_on = (writer.chain.seq(), writer.chain.hash().to_owned());
     let mut start = Record::new("start", Outcome::Ok).with("version", env!("CARGO_PKG_VERSION"));
     start = start.with("config_sha256", config.config_sha256.clone());
+    let Last { seq: last_seq, unsigned, cut_bytes, .. } = *last;
     if cut_bytes > 0 {
         tracing::warn!(cut_bytes, "the audit log ended in the middle of a line, which was cut off");
         start = start.with("cut_bytes", cut_bytes);
     }
     writer.seal(&start);
+    if unsigned > 0 {
+        // From here on they are signed with all that follows, whoever wrote them.
+        let first_seq = last_seq - (unsigned - 1);
+        tracing::warn!(first_seq, last_seq, "the audit log ended with lines that nobody had signed");
+        let recovered = Record::new("recovered_unsigned", Outcome::Failed).with("count", unsigned);
+        writer.seal(&recovered.with("first_seq", first_seq).with("last_seq", last_seq));
+        writer.sign();
+    }
     writer.flush().and_then(|()| writer.journal.sync()).map_err(|error| error.to_string())?;
     tracing::info!(after_seq = went_on.0, after_hash = went_on.1, "the audit log goes on");
     let thread = std::thread::Builder::new().name("audit".to_owned());
@@ -123,6 +135,7 @@ struct Writer {
     unsigned: bool,
     synced: Instant,
     signed: Instant,
+    told: Instant,
     clock: WallClock,
 }
 
@@ -148,6 +161,7 @@ impl Writer {
             unsigned: false,
             synced: now,
             signed: now,
+            told: now,
             clock: WallClock::new(),
         }
     }
@@ -206,7 +220,11 @@ impl Writer {
         if let Some(step_ms) = self.clock.step_ms() {
             self.add(&Record::new("clock_step", Outcome::Ok).with("step_ms", step_ms));
         }
-        if self.signed.elapsed() >= CHECKPOINT_EVERY {
+        if self.told.elapsed() >= TELL_EVERY {
+            self.told = Instant::now();
+            self.tell();
+        }
+        if self.signed.elapsed() >= SIGN_EVERY {
             self.signed = Instant::now();
             self.checkpoint();
         }
@@ -244,13 +262,20 @@ impl Writer {
             self.shared.status.failed("the file was moved or removed by somebody else; another one begins");
             self.journal.abandon();
         }
-        let tally = self.shared.tally.lock().unwrap_or_else(PoisonError::into_inner).take();
-        tally.iter().for_each(|record| self.seal(record));
         if self.unsigned || lost || !self.is_well() {
             self.begin_if_empty();
             self.sign();
             self.write();
             self.unsigned = !self.is_well();
+        }
+    }
+
+    /// What was only counted.
+    fn tell(&mut self) {
+        let tally = self.shared.tally.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if !tally.is_empty() {
+            tally.iter().for_each(|record| self.seal(record));
+            self.write();
         }
     }
 

@@ -80,6 +80,15 @@ fn seconds(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_f64().filter(|seconds| *seconds >= 0.0).map(|seconds| seconds as u64))
 }
 
+/// Some systems number their tokens; whoever revokes one writes the number as text.
+pub(crate) fn token_id(value: &Value) -> Option<Box<str>> {
+    match value {
+        Value::String(text) => Some(text.as_str().into()),
+        Value::Number(number) => Some(number.to_string().into()),
+        _ => None,
+    }
+}
+
 impl Written {
     /// Checks times and names.
     pub(super) fn check(self, key: u16, now_unix_s: u64, leeway_s: u64) -> Result<Claims, AuthError> {
@@ -126,7 +135,7 @@ impl Written {
             role: role.into(),
             rooms,
             expires_at_unix_s: self.exp,
-            token_id: self.jti.as_ref().and_then(Value::as_str).map(Into::into),
+            token_id: self.jti.as_ref().and_then(token_id),
             issued_at_unix_s: self.iat.as_ref().and_then(seconds),
             key,
         })

@@ -12,6 +12,7 @@ mod verifier;
 pub use api_key::ApiKeys;
 pub use cache::VerifiedCache;
 pub use claims::Claims;
+pub(crate) use claims::token_id;
 pub use denials::Denials;
 pub use error::{AuthError, AuthReason, Rejection};
 pub use verifier::Verifier;

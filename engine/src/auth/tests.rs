@@ -45,6 +45,8 @@ fn claims_become_an_identity() {
         .verify(&sign(&json!({"sub": "a", "role": "r", "exp": NOW + 9, "rooms": ["x:*"]})), NOW)
         .unwrap();
     assert!(claims.rooms.unwrap()[0].matches("x:1"));
+    let numbered = verifier.verify(&sign(&json!({"sub": "a", "exp": NOW + 9, "jti": 123})), NOW).unwrap();
+    assert_eq!(numbered.token_id.as_deref(), Some("123"));
     let many = verifier.verify(&sign(&json!({"sub": "a", "exp": NOW + 9, "rooms": vec!["x"; 257]})), NOW);
     assert_eq!(many.unwrap_err().reason, AuthReason::Claims);
 }

@@ -6,6 +6,7 @@ pub mod check;
 pub mod doctor;
 pub mod inspect;
 mod remote;
+mod shown;
 pub mod store;
 pub mod tail;
 pub mod token;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tungstenite::Message;
 
 use crate::cli::remote::Remote;
+use crate::cli::shown;
 
 /// Flags of `fanfare tail`.
 #[derive(Args, Clone, Debug)]
@@ -141,7 +142,8 @@ fn follow(mut socket: tungstenite::WebSocket<std::net::TcpStream>, json: bool) -
 
 /// Time, kind, type, and what else there is.
 fn line(record: &Value, coloured: bool) -> String {
-    let text = |name: &str| record[name].as_str().map(plain);
+    let text = |name: &str| record[name].as_str().map(shown::value);
+    let words = |name: &str| record[name].as_str().map(shown::plain);
     let kind = text("kind").unwrap_or_default();
     let colour = match &*kind {
         "message" => "32",
@@ -184,14 +186,14 @@ fn line(record: &Value, coloured: bool) -> String {
         add(format!("priority={priority}"));
     }
     if let Some(code) = record["code"].as_u64() {
-        add(format!("{code} {}", text("reason").or_else(|| text("meaning")).unwrap_or_default()));
+        add(format!("{code} {}", words("reason").or_else(|| words("meaning")).unwrap_or_default()));
     }
     if let Some(during) = text("during") {
         add(format!("({during})"));
     }
     if let Some(data) = record.get("data") {
-        add(plain(&data.to_string()));
-    } else if let Some(start) = text("data_start") {
+        add(shown::plain(&data.to_string()));
+    } else if let Some(start) = words("data_start") {
         add(format!("{start}…"));
     }
     line
@@ -201,11 +203,6 @@ fn line(record: &Value, coloured: bool) -> String {
 fn time(unix_ms: u64) -> String {
     let (seconds, ms) = (unix_ms / 1_000, unix_ms % 1_000);
     format!("{:02}:{:02}:{:02}.{ms:03}", seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60)
-}
-
-/// Without what would make a terminal do something.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -227,9 +224,11 @@ mod tests {
             "meaning": "the token does not allow this", "during": "join_denied"});
         let line_of_error = line(&error, false);
         assert!(
-            line_of_error.ends_with("a\u{fffd}[2J 4013 the token does not allow this (join_denied)"),
+            line_of_error.ends_with("a\\u{1b}[2J 4013 the token does not allow this (join_denied)"),
             "{line_of_error}"
         );
+        let forger = json!({"kind": "event", "at_unix_ms": 0, "type": "join", "user_id": "eve role=admin", "role": "x\u{202e}y"});
+        assert!(line(&forger, false).ends_with("user=\"eve role=admin\" role=x\\u{202e}y"));
         assert!(line(&error, true).contains("\x1b[31merror"));
         assert_eq!(line(&json!({"kind": "skipped", "count": 7}), false), "7 records went by unread");
     }

@@ -19,7 +19,8 @@ use crate::audit::{self, Failure, Finding, Key, Verified};
 A single file without a number brings the full ones beside it (audit.1.jsonl, audit.2.jsonl, …). Tells the first place where lines
 were edited, removed, moved or cut off. Compare the last seq and hash with what the server's own log told when it started or ended:
 that is how an end that was cut off behind an earlier stop is found.
-Exit codes: 0 the log is whole, 1 it is not, or could not be read.")]
+Exit codes: 0 the log is whole, 1 it is not, or could not be read, 3 it is whole as it stands, but a process died: what is told with
+`warning` might have been changed or cut off before the next process signed it.")]
 pub struct VerifyAuditArgs {
     /// The files of one log, in any order.
     #[arg(required = true, value_name = "PATH")]
@@ -32,12 +33,15 @@ pub struct VerifyAuditArgs {
     running: bool,
 }
 
+/// Whole as it stands, with places that nobody can vouch for.
+const UNPROVEN: u8 = 3;
+
 /// Does it and says what came of it.
 pub fn run(args: &VerifyAuditArgs) -> ExitCode {
     match check(args) {
-        Ok(text) => {
+        Ok((text, is_proven)) => {
             let _ = writeln!(std::io::stdout(), "{text}");
-            ExitCode::SUCCESS
+            if is_proven { ExitCode::SUCCESS } else { ExitCode::from(UNPROVEN) }
         }
         Err(text) => {
             let _ = writeln!(std::io::stderr(), "{text}");
@@ -46,7 +50,8 @@ pub fn run(args: &VerifyAuditArgs) -> ExitCode {
     }
 }
 
-fn check(args: &VerifyAuditArgs) -> Result<String, String> {
+/// What it found, and whether all of it is proven.
+fn check(args: &VerifyAuditArgs) -> Result<(String, bool), String> {
     let keys: Result<Vec<Key>, String> = args.key_files.iter().map(key).collect();
     let keys = keys?;
     let files = audit::files_of(&args.paths).map_err(|error| format!("error: {error}"))?;
@@ -62,7 +67,9 @@ fn check(args: &VerifyAuditArgs) -> Result<String, String> {
             "the log ends without a stop: the process died or still runs (--running), or the end is missing";
         return Err(format!("{text}\nbroken: {why}"));
     }
-    Ok(format!("{text}\nthe log is whole"))
+    let is_proven = verified.warnings.is_empty();
+    let but = if is_proven { "" } else { ", but for what is told with `warning`" };
+    Ok((format!("{text}\nthe log is whole{but}"), is_proven))
 }
 
 fn key(path: &PathBuf) -> Result<Key, String> {
@@ -78,6 +85,9 @@ fn told(verified: &Verified, files: usize, with_key: bool) -> String {
         text += &format!("\n{signed} checkpoints signed; {after_checkpoint} lines after the last one");
     } else if *unseen > 0 {
         text += &format!("\n{unseen} signatures not looked at: give --key-file");
+    }
+    for warning in &verified.warnings {
+        text += &format!("\nwarning: {warning}");
     }
     for note in &verified.notes {
         text += &format!("\nnote: {note}");

@@ -36,7 +36,7 @@ pub use audit::{Audit, OnFull};
 pub use given::{Change, Given};
 pub use inspector::Inspector;
 pub use problem::{Problem, StartError};
-pub use security::{ApiKey, Auth, Key, Material, Secret};
+pub use security::{ApiKey, Auth, Key, Material, Scrapers, Secret};
 pub(crate) use unit::duration;
 pub use webhooks::{Endpoint, Hooks, Webhook};
 

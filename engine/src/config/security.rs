@@ -36,6 +36,20 @@ pub struct Auth {
     pub api_roles: Vec<String>,
     /// Roles that may publish to users, roles, clients and all.
     pub broadcast_roles: Vec<String>,
+    /// Who may read `/metrics`.
+    pub metrics: Scrapers,
+}
+
+/// Who may read `/metrics`. Whoever may use the HTTP API may in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scrapers {
+    /// Who asks from this machine, and not through a proxy that says so.
+    #[default]
+    Local,
+    /// Nobody else.
+    Key,
+    /// Everybody.
+    All,
 }
 
 /// A key that tokens may be signed with.
@@ -102,6 +116,8 @@ pub(super) fn read(
     hosts.iter_mut().for_each(|host| host.make_ascii_lowercase());
     let api_roles = section.texts("api_roles", &["admin", "service"]);
     let broadcast_roles = section.roles("broadcast_roles", &["admin", "service"]);
+    let scrapers = [("local", Scrapers::Local), ("key", Scrapers::Key), ("all", Scrapers::All)];
+    let metrics = section.choice("metrics", Scrapers::Local, &scrapers);
     let mut keys: Vec<Key> = section.sections("key").into_iter().filter_map(key).collect();
     keys.extend(key_from_environment(env, problems));
     if keys.len() > KEYS_MAX {
@@ -119,7 +135,18 @@ pub(super) fn read(
         }
     }
     section.finish();
-    Auth { leeway, audience, issuer, keys, allowed_origins, hosts, api_keys, api_roles, broadcast_roles }
+    Auth {
+        leeway,
+        audience,
+        issuer,
+        keys,
+        allowed_origins,
+        hosts,
+        api_keys,
+        api_roles,
+        broadcast_roles,
+        metrics,
+    }
 }
 
 fn key(mut section: Section<'_>) -> Option<Key> {

@@ -86,7 +86,7 @@ async fn own(handle: &Handle, process: &Arc<Process>, head: &Head, path: &str) -
         "/" => get(head, api::console::page),
         "/healthz" => get(head, || api::health::health(process)),
         "/readyz" => get(head, || api::health::ready(process)),
-        "/metrics" => get(head, || api::health::metrics(process)),
+        "/metrics" => get(head, || api::health::metrics(process, head)),
         "/dev/token" => get(head, || api::console::token(process)),
         "/v1/openapi.json" => get(head, api::describe::openapi),
         "/v1/asyncapi.json" => get(head, api::describe::asyncapi),

@@ -222,3 +222,23 @@ fn a_query_is_read_where_it_may_stand_and_refused_elsewhere() {
     assert_eq!(ask("DELETE", "/v1/rooms/chat:1?reason=moved%20away&other=1").status, 200);
     assert_eq!(ada.until("$room_closed")["data"]["reason"], "moved away");
 }
+
+#[test]
+fn metrics_are_for_this_machine_and_who_has_a_key() {
+    let (key, sha256) = ("secret", "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b");
+    for (setting, locally, through_a_proxy) in
+        [("", 200, 401), ("metrics = \"key\"", 401, 401), ("metrics = \"all\"", 200, 200)]
+    {
+        let server = Server::with(&format!(
+            "[auth]\n{setting}\n[[auth.api_key]]\nname = \"scraper\"\nsha256 = \"{sha256}\"\n"
+        ));
+        let status = |headers: &[(&str, &str)]| request(&server, "GET", "/metrics", headers, "").status;
+        assert_eq!(status(&[]), locally, "{setting}");
+        for name in ["forwarded", "x-forwarded-for", "x-real-ip", "via"] {
+            let forwarded = (name, "192.0.2.1");
+            assert_eq!(status(&[forwarded]), through_a_proxy, "{setting} {name}");
+            assert_eq!(status(&[forwarded, ("authorization", &format!("Bearer {key}"))]), 200, "{setting}");
+        }
+        assert_eq!(request(&server, "GET", "/healthz", &[("via", "x")], "").status, 200);
+    }
+}

@@ -6,6 +6,7 @@ mod support;
 mod admin;
 mod arguments;
 mod audit;
+mod audit_trust;
 mod auth;
 mod bad_frames;
 mod broadcast;

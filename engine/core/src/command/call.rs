@@ -133,7 +133,8 @@ pub(super) fn route(
     args.clean(spec, local.options.type_of(&last).sanitize)?;
     let operates = caller.permissions.has(Permission::Admin) && spec.steers();
     if spec.method != Method::Get && !operates {
-        local.options.mode.takes_change()?;
+        // Of the few commands that have a priority, it is a message's.
+        local.options.mode.takes_change(args.whole("priority").unwrap_or(0) as u8)?;
     }
     let room = rooms.pop_front().expect("invariant: just seen");
     let (service, _) = service::find(spec.name).expect("invariant: every command is found");

@@ -53,7 +53,8 @@ pub(crate) fn publish(
         local.inquire_command(now, id, about, request, out);
         return;
     }
-    if let Err(refusal) = local.options.mode.takes_publish(publish.priority.unwrap_or(0)) {
+    let (options, priority) = (&local.options, publish.priority.unwrap_or(0));
+    if let Err(refusal) = options.mode.takes_publish(priority, || options.permissions_of(role)) {
         local.refuse(id, &Refusal { id: command, ..refusal });
         return;
     }

@@ -104,6 +104,7 @@ impl Local {
             permissions: self.options.permissions_of(role),
             address: Some(Address { shard: self.shard, connection: id }),
             is_member: false,
+            key: None,
         }
     }
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::clean;
 use super::given::{self, Unread};
+use super::known;
 use super::rules::{Fault, checked, from_text, invalid};
 use super::spec::Spec;
 use crate::room_type::Sanitize;
@@ -51,6 +52,7 @@ impl Args {
                 ));
             }
         };
+        known::check(spec, &given)?;
         for (name, value) in path {
             let field = spec.field(name);
             given.insert((*name).to_owned(), field.map_or(Value::Null, |field| from_text(field, value)));

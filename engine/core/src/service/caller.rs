@@ -27,6 +27,8 @@ pub struct Caller {
     pub address: Option<Address>,
     /// Whether that connection is in the room that is asked about.
     pub is_member: bool,
+    /// What a backend's key is called.
+    pub key: Option<Box<str>>,
 }
 
 impl Caller {
@@ -44,12 +46,26 @@ impl Caller {
             permissions: Permissions::ALL,
             address: None,
             is_member: false,
+            key: None,
         }
+    }
+
+    /// Who is named as the one who did something: the user, or the key.
+    pub fn name(&self) -> &str {
+        self.key.as_deref().unwrap_or_else(|| self.user_id())
     }
 
     /// A user without a connection: over HTTP, with a token.
     pub fn user(user: RoomName, role: Box<str>, permissions: Permissions) -> Self {
-        Self { user: Some(user), role, is_backend: false, permissions, address: None, is_member: false }
+        Self {
+            user: Some(user),
+            role,
+            is_backend: false,
+            permissions,
+            address: None,
+            is_member: false,
+            key: None,
+        }
     }
 
     /// The user id; empty for a backend with a key.

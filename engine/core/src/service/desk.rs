@@ -59,6 +59,7 @@ impl Desk {
                 shard: ShardId(0),
                 connection: ConnectionId { slot: connection, generation: 0 },
             }),
+            key: None,
         }
     }
 

@@ -14,6 +14,7 @@ mod context;
 #[cfg(test)]
 pub(crate) mod desk;
 mod given;
+mod known;
 mod monitor;
 mod notification;
 mod operation;
@@ -35,6 +36,7 @@ pub use args::Args;
 pub use caller::Caller;
 pub use context::Expelled;
 pub(crate) use context::{Context, Deed, Saying, To, told_time};
+pub use known::unknown_argument;
 pub use notification::NotificationRules;
 pub use operation::{OperationKind, OperationRules};
 pub use route::{Path, route};

@@ -106,17 +106,24 @@ pub struct Field {
     pub required: bool,
     /// What it may be.
     pub rule: Rule,
+    /// What must not be given with it.
+    pub instead_of: Option<&'static str>,
 }
 
 impl Field {
     /// One that must be there.
     pub const fn required(name: &'static str, rule: Rule, about: &'static str) -> Self {
-        Self { name, about, required: true, rule }
+        Self { name, about, required: true, rule, instead_of: None }
     }
 
     /// One that may be left out.
     pub const fn optional(name: &'static str, rule: Rule, about: &'static str) -> Self {
-        Self { name, about, required: false, rule }
+        Self { name, about, required: false, rule, instead_of: None }
+    }
+
+    /// That it is not given together with another one, which the service looks at.
+    pub const fn instead_of(self, other: &'static str) -> Self {
+        Self { instead_of: Some(other), ..self }
     }
 }
 

@@ -19,7 +19,7 @@ fn a_process_goes_on_where_the_last_one_ended() {
     let folder = Folder::new();
     let path = folder.path.join("audit.jsonl");
     let (mut journal, last) = Journal::open(&path, 0).unwrap();
-    assert_eq!((last.seq, &*last.hash, last.cut_bytes), (0, NOTHING, 0));
+    assert_eq!((last.seq, &*last.hash, last.unsigned, last.cut_bytes), (0, NOTHING, 0, 0));
     assert!(Journal::open(&path, 0).unwrap_err().contains("another process"));
     journal.append(&line(1)).unwrap();
     journal.append(&line(2)).unwrap();
@@ -28,7 +28,7 @@ fn a_process_goes_on_where_the_last_one_ended() {
     fs::write(&path, [line(1), line(2), b"{\"se".to_vec()].concat()).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     let (mut journal, last) = Journal::open(&path, 0).unwrap();
-    assert_eq!((last.seq, last.cut_bytes), (2, 4));
+    assert_eq!((last.seq, last.unsigned, last.cut_bytes), (2, 2, 4));
     assert_eq!(last.hash, hash(b"{\"seq\":2}"));
     assert_eq!(fs::read(&path).unwrap(), [line(1), line(2)].concat());
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, MODE);

@@ -24,8 +24,8 @@ fn settings(path: &Path, queue: usize) -> Settings {
 fn begin(path: &Path, queue: usize, key: Option<Key>) -> (Arc<Shared>, Running) {
     let settings = settings(path, queue);
     let (journal, last) = Journal::open(path, 0).unwrap();
-    let chain = Chain::new("n".into(), last.seq, last.hash, key);
-    start(journal, chain, &settings, last.cut_bytes).unwrap()
+    let chain = Chain::new("n".into(), last.seq, last.hash.clone(), key);
+    start(journal, chain, &settings, &last).unwrap()
 }
 
 fn lines(path: &Path) -> Vec<Value> {
@@ -132,7 +132,7 @@ fn a_clock_that_was_set_is_told() {
 fn writer(path: &Path) -> Writer {
     let (sender, receiver) = sync_channel(16);
     let shared =
-        Shared { sender, status: Status::default(), tally: Mutex::default(), ending: AtomicBool::new(false) };
+        Shared { sender, status: Status::default(), tally: Arc::default(), ending: AtomicBool::new(false) };
     let (journal, last) = Journal::open(path, 0).unwrap();
     Writer::new(
         journal,

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{Common, part, table};
 use crate::cli::remote::Refused;
+use crate::cli::shown;
 
 /// What every list takes.
 #[derive(Args, Clone, Debug)]
@@ -34,7 +35,7 @@ pub(super) fn denials(args: &ListArgs, kind: &str) -> Result<(), Refused> {
             let whom: Vec<String> =
                 ["user_id", "client_id", "network", "token_id", "issued_before", "key_id"]
                     .iter()
-                    .filter_map(|name| Some(format!("{name} {}", denial[name].as_str()?)))
+                    .filter_map(|name| Some(format!("{name} {}", shown::value(denial[name].as_str()?))))
                     .collect();
             let until = denial["until"].as_str().unwrap_or("for good");
             vec![
@@ -92,7 +93,7 @@ fn rows(list: &Value, row: impl FnMut(&Value) -> Vec<String>) -> Vec<Vec<String>
 
 fn cell(value: &Value) -> String {
     match value {
-        Value::String(text) => text.clone(),
+        Value::String(text) => shown::value(text),
         Value::Null => String::new(),
         other => other.to_string(),
     }

@@ -23,7 +23,7 @@ pub(super) struct ModeArgs {
     /// Whether messages are compressed.
     #[arg(long, value_name = "on|off")]
     compression: Option<Switch>,
-    /// A level or a filter of the log: info, debug, info,audit=off.
+    /// A level or a filter of the log: info, debug, warn,fanfare::http=debug.
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,
     #[command(flatten)]

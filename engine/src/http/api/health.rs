@@ -5,6 +5,9 @@ use std::sync::atomic::Ordering;
 use http::StatusCode;
 use serde_json::json;
 
+use crate::config::Scrapers;
+use crate::http::api::access;
+use crate::http::head::Head;
 use crate::http::respond::Response;
 use crate::process::Process;
 
@@ -35,8 +38,22 @@ pub(crate) fn ready(process: &Process) -> Response {
     Response::json(StatusCode::OK, &json!({ "status": "ready" }))
 }
 
-/// `/metrics`: everything counted, for Prometheus.
-pub(crate) fn metrics(process: &Process) -> Response {
+/// What a proxy adds to a request that came from elsewhere.
+const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
+
+/// `/metrics`: everything counted, for Prometheus. It tells how busy a server is and with what, so it is not for everybody.
+pub(crate) fn metrics(process: &Process, head: &Head) -> Response {
+    let is_open = match process.live().config.auth.metrics {
+        Scrapers::All => true,
+        Scrapers::Key => false,
+        Scrapers::Local => {
+            let is_forwarded = FORWARDED.iter().any(|name| head.headers.contains_key(*name));
+            head.peer.ip().to_canonical().is_loopback() && !is_forwarded
+        }
+    };
+    if !is_open && let Err(response) = access::caller(process, head) {
+        return response;
+    }
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Response::new(StatusCode::OK, content_type, crate::metrics::render(process))
 }

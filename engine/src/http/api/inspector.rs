@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use fanfare_core::Identity;
+use fanfare_protocol::Code;
 use http::{Method, StatusCode};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -20,6 +21,18 @@ use crate::process::Process;
 pub(crate) const TAIL: &str = "/v1/inspector/tail";
 /// What a file holds of each kind at most.
 const EXPORTED: [(Kind, usize); 3] = [(Kind::Message, 500), (Kind::Event, 500), (Kind::Error, 100)];
+
+/// What somebody is told whose token is for some rooms.
+pub(super) const FOR_ALL_ROOMS: &str =
+    "the inspector shows all rooms, and the token is for some: it needs one without `rooms`, or an API key";
+
+/// Whether somebody may see what passes through all rooms.
+pub(super) fn shows_all_to(caller: &Caller) -> bool {
+    match caller {
+        Caller::Key(_) => true,
+        Caller::User(identity) => identity.rooms.is_none(),
+    }
+}
 
 /// Answers one request of a caller who may.
 pub(super) fn answer(process: &Process, head: &Head, path: &[&str]) -> Response {
@@ -70,6 +83,10 @@ pub(crate) fn tail(process: &Process, head: &Head) -> Result<Watcher, Failed> {
         token.ok_or_else(|| ("token", access::refuse(process, head, "an API key or a token is missing")))?;
     let caller = access::admit(process, head, &token).map_err(|response| ("token", response))?;
     access::may_operate(process, head, &caller).map_err(|response| ("token", response))?;
+    if !shows_all_to(&caller) {
+        let refused = Response::refused(StatusCode::FORBIDDEN, Code::Forbidden, FOR_ALL_ROOMS, None);
+        return Err(("rooms", refused));
+    }
     let inspector = process.inspector.as_ref().ok_or_else(|| ("path", off()))?;
     let query = Query::read(query, Asked::Tail).map_err(|wrong| ("query", refused(&wrong)))?;
     let Some(seat) = inspector.seat() else {
@@ -103,7 +120,7 @@ fn nothing_here() -> Response {
 }
 
 fn refused(wrong: &Wrong) -> Response {
-    let code = fanfare_protocol::Code::InvalidMessage;
+    let code = Code::InvalidMessage;
     Response::refused(StatusCode::BAD_REQUEST, code, &wrong.message, Some(&wrong.field))
 }
 

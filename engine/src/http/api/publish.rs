@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fanfare_core::{Answer, Input, Options, may_speak_for};
+use fanfare_core::{Answer, Input, Options, Permissions, may_speak_for};
 use fanfare_protocol::{Code, Publish, Refusal, RoomName, Target, json};
 use http::StatusCode;
 use serde_json::{Value, json as object};
@@ -88,7 +88,10 @@ fn allowed(
     publish: Publish,
     denied: &mut Vec<(&'static str, Option<Box<str>>)>,
 ) -> Result<Publish, Refusal> {
-    options.mode.takes_publish(publish.priority.unwrap_or(0))?;
+    options.mode.takes_publish(publish.priority.unwrap_or(0), || match caller {
+        Caller::Key(_) => Permissions::ALL,
+        Caller::User(identity) => options.permissions_of(&identity.role),
+    })?;
     let Caller::User(identity) = caller else { return Ok(publish) };
     let (why, refusal) = if !options.may_publish(identity.bearer(), &publish.target) {
         let message = NOT_ALLOWED.to_owned();

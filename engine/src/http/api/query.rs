@@ -45,17 +45,28 @@ pub(crate) async fn answer(handle: &Handle, process: &Process, head: &Head, path
 fn refused(process: &Process, caller: &Caller, segments: &[&str]) -> Option<Response> {
     let Caller::User(identity) = caller else { return None };
     let live = process.live();
+    let forbidden =
+        |message, field| Some(Response::refused(StatusCode::FORBIDDEN, Code::Forbidden, message, field));
     let (wanted, message) = match segments {
         ["rooms", room, "history" | "receipts"] => {
             // What is no room is refused for that.
             let room = RoomName::restore(room).ok()?;
-            let may_read = live.options.may_read(identity.bearer(), &room);
-            let message = "the token does not allow to read this `room`";
-            let (status, code) = (StatusCode::FORBIDDEN, Code::Forbidden);
-            return (!may_read).then(|| Response::refused(status, code, message, Some("room")));
+            if live.options.may_read(identity.bearer(), &room) {
+                return None;
+            }
+            return forbidden("the token does not allow to read this `room`", Some("room"));
         }
         ["users", user_id, "connections" | "dead_letters", ..] if **user_id == *identity.user_id => {
             return None;
+        }
+        ["users", user_id, "dead_letters", ..]
+            if RoomName::restore(&format!("@user:{user_id}"))
+                .is_ok_and(|room| !live.options.reaches(identity.bearer(), &room)) =>
+        {
+            return forbidden("the token does not allow to read what waits for this user", Some("user_id"));
+        }
+        ["inspector", ..] if !inspector::shows_all_to(caller) => {
+            return forbidden(inspector::FOR_ALL_ROOMS, None);
         }
         ["users", _, "dead_letters", ..] | ["inspector", ..] => {
             (Permission::Admin, "the token's role has not the permission `admin`")

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fanfare_core::service::{self, Args, Method, Path, Spec};
+use fanfare_core::service::{self, Access, Args, Method, Path, Spec, unknown_argument};
 use fanfare_core::{Answer, Identity, Input, RoomPattern};
 use fanfare_protocol::{Body, Refusal, RoomName, json};
 use http::StatusCode;
@@ -84,7 +84,9 @@ pub(crate) async fn commanded(
 /// Who somebody is to services, and the rooms that its token covers.
 fn identified(process: &Process, caller: &Caller) -> (service::Caller, Option<Arc<[RoomPattern]>>) {
     match caller {
-        Caller::Key(_) => (service::Caller::key(), None),
+        Caller::Key(name) => {
+            (service::Caller { key: Some(name.as_str().into()), ..service::Caller::key() }, None)
+        }
         Caller::User(identity) => (reader(process, identity), identity.rooms.clone()),
     }
 }
@@ -148,21 +150,29 @@ fn read(query: Option<&str>, path: &Path, body: Bytes) -> Result<(Option<RoomNam
 }
 
 /// The arguments in a query: of requests that have no body as a rule. Others have theirs in the body alone, and one that would be
-/// passed over is refused.
+/// passed over is refused: with `?dry_run=true` a command would do what was only to be tried. What an operator asks for must all be
+/// known, and be said once.
 pub(super) fn of_query(
     spec: &'static Spec,
     query: Option<&str>,
 ) -> Result<Vec<(&'static str, String)>, Refusal> {
-    let pairs = percent::pairs(query.unwrap_or_default());
-    let given = pairs.into_iter().filter_map(|(name, value)| Some((spec.field(&name)?.name, value)));
-    let given: Vec<(&'static str, String)> = given.collect();
-    match given.first() {
-        Some((name, _)) if !matches!(spec.method, Method::Get | Method::Delete) => {
-            let message = format!("`{name}` belongs into the body here, not into the query");
-            Err(Refusal::invalid(None, Some(name), message))
+    let is_strict = spec.steers() || spec.access == Access::Admin;
+    let refuse = |name, rule: &str| Err(Refusal::invalid(None, Some(name), format!("`{name}` {rule}")));
+    let mut given: Vec<(&'static str, String)> = Vec::new();
+    for (name, value) in percent::pairs(query.unwrap_or_default()) {
+        match spec.field(&name).map(|field| field.name) {
+            None if is_strict => return Err(unknown_argument(spec.fields, &name)),
+            None => {}
+            Some(name) if !matches!(spec.method, Method::Get | Method::Delete) => {
+                return refuse(name, "belongs into the body here, not into the query");
+            }
+            Some(name) if is_strict && given.iter().any(|(of, _)| *of == name) => {
+                return refuse(name, "is given twice");
+            }
+            Some(name) => given.push((name, value)),
         }
-        _ => Ok(given),
     }
+    Ok(given)
 }
 
 /// The arguments in a body, if there is one.

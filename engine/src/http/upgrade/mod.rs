@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tungstenite::handshake::server::{create_response, write_response};
 
 use crate::addresses;
-use crate::audit::{Outcome, Visitor};
+use crate::audit::Visitor;
 use crate::auth;
 use crate::http::api;
 use crate::http::api::access::Pass;
@@ -218,9 +218,7 @@ pub(crate) async fn finish(
         let (code, message) = (refused.code, refused.message.clone());
         leave(address);
         process.metrics.handshake_failed(code.name());
-        process
-            .audit
-            .write(|| visitor.record("connect_denied", Outcome::Denied).code(code.number()).because(message));
+        process.audit.visitor_denied(&visitor, code, message.into());
         handle.borrow().note_denied(code, connection.peer.ip().to_canonical());
         opening.head.extend(match &opening.speaker {
             Some(speaker) => profile::frames(process, speaker, &refused),

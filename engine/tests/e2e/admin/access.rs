@@ -3,7 +3,11 @@
 use serde_json::{Value, json};
 
 use super::{done, ended_soon, turned_away};
-use crate::support::{Client, Ended, Folder, Options, Server, api, deployments, eventually, request, token};
+use crate::support::{
+    Client, Ended, Folder, Options, Server, api, deployments, eventually, request, signed, token,
+};
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 fn bearer(token: &str) -> String {
     format!("Bearer {token}")
@@ -154,6 +158,29 @@ fn all_older_tokens_of_a_user_can_be_revoked() {
     Client::join_server(&server, "bob", "user").expect_nothing();
     let listed = done(&server, "GET", "/v1/admin/revocations", Value::Null);
     assert_eq!(listed["revocations"][0]["user_id"], "ada", "{listed}");
+}
+
+#[test]
+fn a_token_with_a_number_is_revoked_by_it_and_a_key_is_named_as_who_did_it() {
+    let (key, sha256) = ("secret", "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b");
+    let config = format!(
+        "[[auth.api_key]]\nname = \"backend\"\nsha256 = \"{sha256}\"\n[[auth.key]]\nalgorithm = \"HS256\"\nsecret = \"{SECRET}\"\n"
+    );
+    let server = Server::start(Options { config, ..Options::default() });
+    let as_backend = |method: &str, path: &str, body: &str| {
+        let headers = [("authorization", &*bearer(key)), ("content-type", "application/json")];
+        request(&server, method, path, &headers, body)
+    };
+    let numbered = signed(SECRET, "ada", "user", json!({"jti": 123}));
+    let mut ada = Client::welcomed(&server, "/v1/ws", &[("authorization", &bearer(&numbered))]);
+    let path = "/v1/admin/revocations/users/ada";
+    assert_eq!(as_backend("PUT", path, r#"{"token_id": "123"}"#).status, 200);
+    assert_eq!(ended_soon(&mut ada).0, Ended::Code(4012));
+    assert_eq!(turned_away(&server, "/v1/ws", &numbered).0, Ended::Code(4001));
+    let listed = as_backend("GET", "/v1/admin/revocations", "").json();
+    assert_eq!(listed["revocations"][0]["by"], "backend", "{listed}");
+    let both = as_backend("PUT", path, r#"{"token_id": "1", "issued_before": "2026-11-20T10:30:00Z"}"#);
+    assert_eq!(both.status, 400, "{}", both.body);
 }
 
 #[test]

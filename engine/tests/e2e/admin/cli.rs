@@ -30,6 +30,18 @@ fn json_of(server: &Server, words: &[&str]) -> Value {
 }
 
 #[test]
+fn nobodys_name_looks_like_something_else() {
+    let server = Server::start(Options::default());
+    let name = "eve  admin\u{202e}=x";
+    let _eve = Client::join_server(&server, name, "user");
+    let listed = done(&server, &["connections"]);
+    assert!(listed.contains("\"eve  admin\\u{202e}=x\"") && !listed.contains('\u{202e}'), "{listed}");
+    done(&server, &["ban", "--client", "c", "--reason", "x  for good\u{200b}"]);
+    let listed = done(&server, &["bans"]);
+    assert!(listed.contains("\"x  for good\\u{200b}\""), "{listed}");
+}
+
+#[test]
 fn every_word_does_what_it_says() {
     let server =
         Server::start(Options { shards: 2, config: "[limits]\nburst = 7\n".into(), ..Options::default() });

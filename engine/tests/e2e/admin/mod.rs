@@ -100,10 +100,23 @@ fn bad_input_names_the_field_and_nothing_happens() {
         ("PUT", "mode", json!({"read_only": "yes"}), "read_only"),
         ("PUT", "mode", json!({"log_level": "fanfare=loud"}), "log_level"),
         ("POST", "drain", json!({"seconds": 0}), "seconds"),
+        ("POST", "disconnect", json!({"all": true, "dryrun": true}), "dry_run"),
+        ("POST", "disconnect?dry_run=true", json!({"all": true}), "dry_run"),
+        ("POST", "disconnect?dryrun=true", json!({"all": true}), "dry_run"),
+        ("PUT", "bans/users/eve", json!({"secnods": 1}), "seconds"),
+        ("PUT", "bans/users/eve?seconds=1", json!({}), "seconds"),
+        ("PUT", "mode", json!({"shedd": 1}), "shed"),
+        ("POST", "reload", json!({"dryrun": true}), "dry_run"),
+        ("GET", "bans?limt=1", Value::Null, "limit"),
+        ("GET", "bans?limit=1&limit=2", Value::Null, "limit"),
     ] {
-        let (status, answer) = api(&server, method, &format!("/v1/admin/{path}"), Some(&body));
-        assert_eq!((status, &answer["details"]["field"]), (400, &json!(field)), "{path} {body}: {answer}");
+        let body = (!body.is_null()).then_some(&body);
+        let (status, answer) = api(&server, method, &format!("/v1/admin/{path}"), body);
+        assert_eq!((status, &answer["details"]["field"]), (400, &json!(field)), "{path} {body:?}: {answer}");
     }
+    assert_eq!(api(&server, "GET", "/v1/admin/bans", None).1["total"], 0);
+    let freeze = api(&server, "PUT", "/v1/rooms/room:1/frozen", Some(&json!({"frozn": false})));
+    assert_eq!((freeze.0, &freeze.1["details"]["field"]), (400, &json!("frozen")), "{freeze:?}");
     assert_eq!(api(&server, "POST", "/v1/admin/disconnect", Some(&json!([1]))).0, 400);
     client.expect_nothing();
 }

@@ -36,6 +36,14 @@ fn a_read_only_server_takes_what_is_urgent_and_tells_the_others() {
         assert_eq!(clients[0].ask(json!({"type": "poll.list", "room": "a"}))["type"], "ok");
         assert_eq!((publish(&server, 0), publish(&server, 9)), (503, 200));
         assert!(say(&mut clients, 9).iter().all(|answer| answer == "published"));
+        // Who may not steer cannot say of itself that it is as urgent as that.
+        let mut users: Vec<Client> = (0..4).map(|_| Client::join_server(&server, "u", "user")).collect();
+        assert!(say(&mut users, 9).iter().all(|answer| answer == "error"));
+        done(&server, "PUT", PATH, json!({"priority_min": 3}));
+        eventually("every shard knows", || {
+            say(&mut users, 9).iter().all(|answer| answer == "published").then_some(())
+        });
+        done(&server, "PUT", PATH, json!({"priority_min": 9}));
         // An operator is not held up, and neither is reading.
         done(&server, "PUT", "/v1/admin/bans/users/eve", json!({}));
         clients[0].join("room:1");
@@ -69,6 +77,10 @@ fn load_is_shed_level_by_level() {
     assert_eq!((publish(&server, 0), publish(&server, 1)), (200, 200));
     done(&server, "PUT", PATH, json!({"shed": 2}));
     assert_eq!((connect(), publish(&server, 0), publish(&server, 1)), (Some(503), 503, 200));
+    let chat = |data: Value| json!({"type": "chat.send", "room": "room:1", "data": data});
+    assert_eq!(client.ask(chat(json!({"text": "x"})))["code"], 4006, "a command that changes something");
+    assert_eq!(api(&server, "POST", "/v1/rooms/room:1/chat/messages", Some(&json!({"text": "x"}))).0, 503);
+    done(&server, "PUT", "/v1/rooms/room:2/frozen", json!({}));
     assert!(backlog() > 100_000.0, "still there");
     done(&server, "PUT", PATH, json!({"shed": 3}));
     eventually("who owes most goes", || (backlog() == 0.0).then_some(()));
@@ -113,4 +125,12 @@ fn the_logs_level_changes_while_it_runs() {
     done(&server, "PUT", PATH, json!({"log_level": "info"}));
     done(&server, "GET", PATH, Value::Null);
     eventually("it is logged", || server.log().contains("admin.mode").then_some(()));
+    // What tells on operators they cannot switch off, and what says nothing is refused.
+    for level in ["audit=off", "info,audit=off", "bogus!!", "fanfare=loud"] {
+        let (status, answer) = api(&server, "PUT", PATH, Some(&json!({"log_level": level})));
+        assert_eq!((status, &answer["details"]["field"]), (400, &json!("log_level")), "{level}: {answer}");
+    }
+    assert_eq!(done(&server, "PUT", PATH, json!({"log_level": "off"}))["log_level"], "off");
+    done(&server, "PUT", "/v1/admin/bans/users/eve", json!({}));
+    eventually("it is logged", || server.log().contains("access.ban_user").then_some(()));
 }

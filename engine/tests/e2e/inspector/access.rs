@@ -27,6 +27,24 @@ fn only_who_may_use_the_api_sees_anything() {
         assert_eq!(status(path, &user), (403, Err(403)), "{path}");
     }
     assert_eq!(status("/messages", &admin), (200, Ok(())));
+    // A token for some rooms would show all.
+    let narrow = signed(SECRET, "ada", "admin", json!({"rooms": ["chat:*"]}));
+    for path in ["", "/messages", "/events", "/errors", "/rooms", "/rooms/chat:1", "/export"] {
+        assert_eq!(status(path, &narrow), (403, Err(403)), "{path}");
+    }
+    let letters = |method: &str, path: &str, token: &str| {
+        let bearer = format!("Bearer {token}");
+        let path = format!("/v1/users/{path}");
+        request(&server, method, &path, &[("authorization", &bearer)], "").status
+    };
+    for (method, path) in [
+        ("GET", "ben/dead_letters"),
+        ("DELETE", "ben/dead_letters"),
+        ("DELETE", "ben/dead_letters/*"),
+        ("POST", "ben/dead_letters/*/requeue"),
+    ] {
+        assert_eq!((letters(method, path, &narrow), letters(method, path, &admin)), (403, 200), "{path}");
+    }
     assert_eq!(request(&server, "GET", "/v1/inspector", &[], "").status, 401);
     assert_eq!(Client::connect(&server, "/v1/inspector/tail", &[]).map(drop), Err(401));
     let path = format!("/v1/inspector/tail?token={admin}");

@@ -103,7 +103,8 @@ pub(super) static COMMANDS: [Spec; 10] = [
                 "issued_before",
                 Rule::Time,
                 "All tokens with an older `iat`, or none; without it and `token_id`: before now.",
-            ),
+            )
+            .instead_of("token_id"),
             REASON,
             REMEMBERED,
             DRY_RUN,

@@ -86,8 +86,11 @@ impl Denial {
             }
             Subject::Key(key_id) => json!({ "key_id": key_id }),
         };
-        shown["reason"] = json!(self.reason);
-        shown["by"] = json!(self.by);
+        for (name, text) in [("reason", &self.reason), ("by", &self.by)] {
+            if !text.is_empty() {
+                shown[name] = json!(text);
+            }
+        }
         shown["since"] = json!(time(self.since_unix_ms));
         if let Some(until_ms) = self.until_ms {
             shown["until"] = json!(time(now.unix_ms.saturating_add(until_ms.saturating_sub(now.mono_ms()))));

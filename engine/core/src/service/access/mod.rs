@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 pub use denial::{Denial, DenialChange, Subject};
 
 use super::rules::invalid;
-use super::{Args, Context, Deed, Kind, Service, Spec};
+use super::{Args, Caller, Context, Deed, Kind, Service, Spec};
 use crate::close::Close;
 use crate::ending::{Ending, Who};
 use crate::network::Network;
@@ -104,7 +104,7 @@ impl Denials {
         let seconds = args.whole("seconds").or((!subject.is_ban()).then_some(REVOCATION_S));
         let denial = Denial {
             reason: args.text("reason").unwrap_or_default().into(),
-            by: context.user_id().into(),
+            by: context.caller.map_or("", Caller::name).into(),
             since_unix_ms: context.now.unix_ms,
             until_ms: seconds.map(|seconds| context.now.mono_ms().saturating_add(seconds * 1_000)),
             subject,

@@ -8,7 +8,7 @@ use fanfare_protocol::limits::PRIORITY_MAX;
 const LIMIT: Field = Field::optional("limit", Rule::Whole(1, 10_000), "At most so many; 100.");
 const DRY_RUN: Field = Field::optional("dry_run", Rule::Flag, "Only tell what it would do.");
 
-const DENIAL: [Field; 8] = [
+const DENIAL: [Field; 10] = [
     Field::optional("user_id", Rule::Id, "The user."),
     Field::optional("client_id", Rule::Id, "The client id."),
     Field::optional("network", Rule::Network, "The addresses."),
@@ -16,6 +16,8 @@ const DENIAL: [Field; 8] = [
     Field::optional("issued_before", Rule::Time, "All older tokens."),
     Field::optional("key_id", Rule::Text(256), "The key."),
     Field::optional("reason", Rule::Text(100), "Why."),
+    Field::optional("by", Rule::Text(256), "Who did it: a user, or the name of an API key."),
+    Field::required("since", Rule::Time, "Since when."),
     Field::optional("until", Rule::Time, "Until when; without it, for good."),
 ];
 
@@ -32,12 +34,12 @@ const MODE: [Field; 5] = [
     Field::optional(
         "shed",
         Rule::Whole(0, SHED_MAX as u64),
-        "1: new connections are refused; 2: also messages without a priority; 3: the most indebted connections are ended.",
+        "1: new connections are refused; 2: also messages and changes without a priority; 3: the most indebted connections are ended.",
     ),
     Field::optional(
         "priority_min",
         Rule::Whole(1, PRIORITY_MAX as u64),
-        "Messages of this priority are taken even when the server is read-only.",
+        "Messages of this priority are taken even when the server is read-only; a client's own word counts up to 3.",
     ),
     Field::optional("compression", Rule::Flag, "Whether messages are compressed."),
     Field::optional("log_level", Rule::Text(256), "A level or a filter."),

@@ -18,10 +18,8 @@ use crate::process::Process;
 
 pub(super) async fn set(process: &Arc<Process>, args: &Args) -> Done {
     if let Some(level) = args.text("log_level")
-        && let Err(error) = log::set_level(level)
+        && let Err(rule) = log::steer(level)
     {
-        let rule = "must be a level or a filter: error, warn, info, debug, or for example info,audit=off";
-        tracing::debug!(error, "the log's level stays as it is");
         let refusal = Refusal::invalid(None, Some("log_level"), format!("`log_level` {rule}"));
         return Done::new(refused(&refusal));
     }

@@ -18,7 +18,7 @@ pub(super) fn document() -> Value {
             "properties": {
                 "type": { "const": spec.name },
                 "id": { "$ref": "#/components/schemas/CommandId" },
-                "data": schema::object(spec.fields),
+                "data": schema::arguments(spec),
             },
         });
         if matches!(spec.place, service::Place::Room) {

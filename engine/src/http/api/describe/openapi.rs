@@ -88,7 +88,7 @@ fn operation(spec: &Spec) -> Value {
             })
         }));
     } else {
-        let mut body = schema::object(spec.fields);
+        let mut body = schema::arguments(spec);
         for name in &in_path {
             body["properties"].as_object_mut().map(|properties| properties.remove(*name));
             if let Some(required) = body["required"].as_array_mut() {
@@ -154,5 +154,9 @@ mod tests {
             assert_eq!(operation["operationId"], spec.name);
         }
         assert_references(&document);
+        let operation = &document["paths"]["/v1/admin/revocations/users/{user_id}"]["put"];
+        let body = &operation["requestBody"]["content"]["application/json"]["schema"];
+        assert_eq!(body["additionalProperties"], false);
+        assert_eq!(body["allOf"][0]["not"]["required"], json!(["issued_before", "token_id"]));
     }
 }

@@ -1,6 +1,6 @@
 //! JSON Schemas of what services take and answer.
 
-use fanfare_core::service::{Field, Rule};
+use fanfare_core::service::{Field, Rule, Spec};
 use serde_json::{Map, Value, json};
 
 /// No control characters, quotes and backslashes.
@@ -26,6 +26,25 @@ pub(super) fn one_of(fields: &[&Field]) -> Value {
         json!({ "required": [field.name], "properties": { field.name: what } })
     };
     fields.iter().map(given).collect()
+}
+
+/// What a command takes. What steers takes nothing else.
+pub(super) fn arguments(spec: &Spec) -> Value {
+    let mut schema = object(spec.fields);
+    if spec.steers() {
+        schema["additionalProperties"] = false.into();
+    }
+    let apart = |field: &Field| Some(not_both(field.name, field.instead_of?));
+    let apart: Vec<Value> = spec.fields.iter().filter_map(apart).collect();
+    if !apart.is_empty() {
+        schema["allOf"] = apart.into();
+    }
+    schema
+}
+
+fn not_both(one: &str, other: &str) -> Value {
+    let given = json!({ "not": { "type": "null" } });
+    json!({ "not": { "required": [one, other], "properties": { one: given, other: given } } })
 }
 
 /// An object with these members.
