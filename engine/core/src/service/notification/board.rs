@@ -42,7 +42,7 @@ impl Board {
         let rules = &context.options.services.notification;
         if let Some(id) = args.text("notification_id") {
             let active = self.active.iter().find(|note| *note.id == *id);
-            let before = active.map(|note| (note.from_whom(), note.answer()));
+            let before = active.map(|note| (note.whose(), note.answer()));
             if let Some(before) = before.or_else(|| self.spent.find(id)) {
                 return again(before, args, context);
             }

@@ -83,7 +83,7 @@ impl Inbox {
 
     pub(super) fn send(&mut self, args: &Args, context: &mut Context<'_>) -> Result<Value, Refusal> {
         let id = super::id_of(args, context);
-        let before = self.notes.get(&*id).map(|own| (own.note.from_whom(), own.note.answer()));
+        let before = self.notes.get(&*id).map(|own| (own.note.whose(), own.note.answer()));
         if let Some(before) = before.or_else(|| self.spent.find(&id)) {
             return again(before, args, context);
         }

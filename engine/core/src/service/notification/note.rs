@@ -105,7 +105,7 @@ impl Note {
     }
 
     /// Whose its id is.
-    pub(super) fn from_whom(&self) -> Sender {
+    pub(super) fn whose(&self) -> Sender {
         Sender { is_user: self.is_from_user, name: self.from.clone() }
     }
 

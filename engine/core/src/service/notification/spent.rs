@@ -45,7 +45,7 @@ impl Spent {
         if self.0.len() == SPENT_MAX {
             self.0.pop_front();
         }
-        let (id, sender) = (note.id.clone(), note.from_whom());
+        let (id, sender) = (note.id.clone(), note.whose());
         self.0.push_back(Gone { id, answer, until_ms, sender });
     }
 
