@@ -75,7 +75,8 @@ impl HomeRooms {
             let is_new = !self.has_service(number, called.service);
             let is_full = self.services.total() >= self.options.limits.services as u64;
             // Who steers any room does so also where everything is used up by others.
-            let steers = called.spec.steers() && called.caller.permissions.has(Permission::Control);
+            let has = |permission| called.caller.permissions.has(permission);
+            let steers = called.spec.steers() && (has(Permission::Control) || has(Permission::Admin));
             let may_keep = !is_new || !is_full || steers;
             if is_use(called.spec) {
                 self.rooms.get_mut(number).expect("invariant: just found").used_s = seconds(now);
