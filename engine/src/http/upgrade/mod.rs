@@ -218,7 +218,7 @@ pub(crate) async fn finish(
         let (code, message) = (refused.code, refused.message.clone());
         leave(address);
         process.metrics.handshake_failed(code.name());
-        process.audit.visitor_denied(&visitor, code, message.into());
+        process.audit.visitor_denied(&visitor, code, message);
         handle.borrow().note_denied(code, connection.peer.ip().to_canonical());
         opening.head.extend(match &opening.speaker {
             Some(speaker) => profile::frames(process, speaker, &refused),
