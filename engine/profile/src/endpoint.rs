@@ -271,7 +271,7 @@ fn request(mut command: Value, kind: &str) -> Result<Request, Denial> {
     read.unwrap_or_else(|| Err(Refusal::invalid(None, None, "there is no command"))).map_err(refused)
 }
 
-/// A whole number and a unit: ms, s, m or h.
+/// A whole number and a unit: ms, s, m, h or d.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     let digits = text.find(|next: char| !next.is_ascii_digit()).unwrap_or(text.len());
@@ -281,6 +281,7 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
         "s" => 1_000,
         "m" => 60_000,
         "h" => 3_600_000,
+        "d" => 86_400_000,
         _ => return None,
     };
     Some(Duration::from_millis(number.checked_mul(ms)?))
