@@ -56,6 +56,9 @@ pub struct Cors {
     /// Headers of a preflight's answer.
     #[serde(default)]
     pub headers: Vec<String>,
+    /// Headers of answers that a page may read, beside those that every page may.
+    #[serde(default)]
+    pub expose: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -234,6 +237,8 @@ pub(crate) struct Hears {
     pub(crate) when: Option<String>,
     #[serde(default)]
     pub(crate) fields: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) fields_of: BTreeMap<String, String>,
     pub(crate) refuse: Option<Refuse>,
     #[serde(default, rename = "do")]
     pub(crate) commands: Vec<Value>,
