@@ -120,7 +120,7 @@ impl Tables {
             let for_it = if who == Who::Client { of.client } else { of.backend };
             for_it && of.when.as_ref().is_none_or(|when| when.holds(&scope))
         };
-        let of_type = |wanted: &str| self.hears.iter().position(|of| *of.kind == *wanted && fits(of));
+        let of_type = |wanted: &str| self.hears.iter().position(|of| of.is_of(wanted) && fits(of));
         // A type's own entries come before those of all types.
         let entry = of_type(&kind).or_else(|| of_type("*"))?;
         let hears = &self.hears[entry];

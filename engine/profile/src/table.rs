@@ -221,6 +221,7 @@ pub(crate) struct Check {
     pub(crate) code: u16,
     pub(crate) close: Option<u16>,
     pub(crate) reason: String,
+    pub(crate) field: Option<String>,
 }
 
 fn authentication_failed() -> u16 {
@@ -231,7 +232,7 @@ fn authentication_failed() -> u16 {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Hears {
     #[serde(rename = "type")]
-    pub(crate) kind: String,
+    pub(crate) kinds: Names,
     #[serde(default = "client")]
     pub(crate) from: Vec<String>,
     pub(crate) when: Option<String>,
@@ -243,6 +244,14 @@ pub(crate) struct Hears {
     #[serde(default, rename = "do")]
     pub(crate) commands: Vec<Value>,
     pub(crate) reply: Option<Value>,
+}
+
+/// One text, or a list of them.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Names {
+    One(String),
+    Several(Vec<String>),
 }
 
 fn client() -> Vec<String> {

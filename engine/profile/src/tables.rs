@@ -31,7 +31,7 @@ pub(crate) struct Tables {
 /// One `[[in]]`.
 #[derive(Debug)]
 pub(crate) struct Hears {
-    pub(crate) kind: Box<str>,
+    kinds: Vec<Box<str>>,
     pub(crate) client: bool,
     pub(crate) backend: bool,
     pub(crate) when: Option<Expression>,
@@ -44,6 +44,11 @@ pub(crate) struct Hears {
 }
 
 impl Hears {
+    /// Whether it is about messages of a type.
+    pub(crate) fn is_of(&self, kind: &str) -> bool {
+        self.kinds.iter().any(|of| **of == *kind)
+    }
+
     /// A refusal by the engine, with fields as they were called by who sent the message.
     pub(crate) fn as_sent(&self, refusal: Refusal) -> Refusal {
         let field = refusal.field.map(|field| self.name_of(field).unwrap_or(field));
@@ -195,7 +200,10 @@ fn hears(of: &table::Hears, place: &str) -> Result<Hears, Problem> {
         return Err(Problem::new(&format!("{place}.from"), "must be a list of \"client\" and \"backend\""));
     }
     Ok(Hears {
-        kind: of.kind.as_str().into(),
+        kinds: match &of.kinds {
+            table::Names::One(kind) => vec![kind.as_str().into()],
+            table::Names::Several(kinds) => kinds.iter().map(|kind| kind.as_str().into()).collect(),
+        },
         client: from("client"),
         backend: from("backend"),
         when: expression(of.when.as_deref(), &format!("{place}.when"))?,

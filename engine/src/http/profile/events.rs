@@ -101,8 +101,14 @@ pub(super) async fn event(
     let mut understood =
         profiles.understand(profile, event, now_unix_ms).map_err(|refusal| service::refused(&refusal))?;
     let mut done = Vec::new();
-    for command in std::mem::take(&mut understood.commands) {
+    for mut command in std::mem::take(&mut understood.commands) {
+        let members = command.as_object_mut();
+        let is_optional = members.and_then(|members| members.remove("optional")) == Some(true.into());
         let answer = doer.command(command).await;
+        if let Some(refused) = answer.as_ref().err().filter(|_| is_optional) {
+            done.push(refused.value());
+            continue;
+        }
         done.push(answer.map_err(|refused| {
             refused.changed(|error| profiles.tell_as_sent(profile, &understood, error))
         })?);

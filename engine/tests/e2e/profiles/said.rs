@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::with_table;
-use crate::support::{Client, Options, api, deployments, request, token};
+use crate::support::{Client, Ended, Options, api, deployments, request, token};
 
 const TRAM: &str = r#"
 name = "tram"
@@ -12,6 +12,12 @@ name = "tram"
 path = "/tram/{car}"
 client_id = "=path.car"
 rooms = ["line:7"]
+[[endpoint.check]]
+that = "=not query.seat or query.seat is matching('^[0-9]+$')"
+code = 4005
+close = 1008
+reason = "Which seat?"
+field = "seat"
 
 [[in]]
 type = "board"
@@ -33,6 +39,14 @@ fields_of = { room = "line", poll_id = "vote" }
 do = [
   { type = "publish", as = false, room = "='line:' ~ message.line", event = "announced", data = {} },
   { when = "=message.vote", type = "poll.close", as = false, room = "line:7", data = { poll_id = "=message.vote" } },
+]
+
+[[in]]
+type = ["stop", "go"]
+from = ["backend"]
+do = [
+  { type = "poll.remove", optional = true, room = "line:7", data = { poll_id = "none" } },
+  { type = "publish", room = "line:7", event = "=message.type", data = {} },
 ]
 
 [[out]]
@@ -100,6 +114,27 @@ fn what_the_application_itself_says_is_nobodys_whoever_hands_it_in() {
         rider.until("announced");
         rider.until("announced");
     }
+}
+
+#[test]
+fn what_may_be_refused_does_not_end_an_event_and_one_entry_takes_several_types() {
+    let (server, _folder) = with_table(TRAM, Options::default());
+    let mut rider = rider(&server, "ada");
+    for kind in ["stop", "go"] {
+        let (status, answer) = api(&server, "POST", "/v1/profiles/tram/events", Some(&json!({"type": kind})));
+        assert_eq!((status, &answer["done"][0]["code"]), (200, &json!(4002)), "{answer}");
+        rider.until(kind);
+    }
+}
+
+#[test]
+fn who_is_not_let_in_is_told_what_is_at_fault() {
+    let (server, _folder) = with_table(TRAM, Options::default());
+    let bearer = format!("Bearer {}", token("ada", "user", json!({})));
+    let mut rider = Client::connect(&server, "/tram/ada?seat=x", &[("authorization", &bearer)]).unwrap();
+    let error = rider.receive().unwrap();
+    assert_eq!((&error["code"], &error["details"]["field"]), (&json!(4005), &json!("seat")), "{error}");
+    assert_eq!(rider.receive(), Err(Ended::Code(1008)));
 }
 
 #[test]
