@@ -42,7 +42,7 @@ def test_a_session_starts_once(server):
     start(server, "once-1")
     assert tell(server, "once-1", "session.started", 409)["code"] == 4014
     tell(server, "once-1", "session.ending")
-    assert tell(server, "once-1", "session.started", 400, data={"techniques": ["alone"]})["details"]["field"] == "options"
+    assert tell(server, "once-1", "session.started", 400, data={"techniques": ["alone"]})["details"]["field"] == "data.techniques"
     start(server, "once-1")
 
 
@@ -188,11 +188,11 @@ def test_votes_are_one_for_each_user_and_may_change(server):
 def test_a_vote_for_what_cannot_be_chosen_is_an_invalid_message(server):
     with enter(server, "vote-2", "ada") as ada:
         ada.send({"type": "technique_vote", "data": {"technique": "4-7-8"}})
-        assert ada.until("error")["details"]["field"] == "poll_id"
+        assert ada.until("error")["details"]["field"] == "data.technique"
         start(server, "vote-2", techniques=["Box Breathing", "4-7-8"])
         ada.send({"type": "technique_vote", "data": {"technique": "Sleep"}})
         error = ada.until("error")
-        assert (error["code"], error["details"]["field"]) == (4005, "option")
+        assert (error["code"], error["details"]["field"]) == (4005, "data.technique")
         ada.send({"type": "technique_vote", "data": {}})
         assert ada.until("error")["details"]["field"] == "data.technique"
 
