@@ -20,7 +20,7 @@ struct Field {
     range: Range,
 }
 
-/// Bounds of a number, of a text's characters, or of a list's items; both belong to it.
+/// Bounds of a number, of a text's characters, of a list's items, or of an object's bytes in JSON; both belong to it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Range {
     min: Option<f64>,
@@ -112,6 +112,9 @@ impl Range {
                 Some(text.chars().count() as f64)
             }
             Value::Array(items) => Some(items.len() as f64),
+            Value::Object(_) if self.min.is_some() || self.max.is_some() => {
+                Some(value.to_string().len() as f64)
+            }
             _ => None,
         };
         let within = |size| self.min.is_none_or(|min| size >= min) && self.max.is_none_or(|max| size <= max);
@@ -122,6 +125,7 @@ impl Range {
         let of = match kind {
             Kind::Text => " characters",
             Kind::List => " items",
+            Kind::Object => " bytes of JSON",
             _ => "",
         };
         match (self.min, self.max) {
@@ -208,6 +212,7 @@ mod tests {
             ("n", "number? 0..1"),
             ("list", "list? 1..2"),
             ("list[].score", "number 0..1"),
+            ("more", "object? ..9"),
         ];
         let rules = rules.iter().map(|(name, rule)| ((*name).to_owned(), (*rule).to_owned())).collect();
         let fields = Fields::new(&rules, "in[0]").unwrap();
@@ -218,6 +223,11 @@ mod tests {
             (json!({"id": "abcd"}), "id", "`id` must be text of 1 to 3 characters"),
             (json!({"id": "a", "note": ""}), "note", "`note` must be text of 1 or more characters"),
             (json!({"id": "a", "n": -0.1}), "n", "`n` must be a number of 0 to 1"),
+            (
+                json!({"id": "a", "more": {"a": 1234}}),
+                "more",
+                "`more` must be an object of 9 bytes of JSON at most",
+            ),
             (json!({"id": "a", "list": []}), "list", "`list` must be a list of 1 to 2 items"),
             (
                 json!({"id": "a", "list": [{"score": 1}, {"score": 2}]}),

@@ -82,18 +82,35 @@ impl Declared {
             (Value::Number(default), Value::Number(value)) => value.is_i64() || default.is_f64(),
             (default, value) => std::mem::discriminant(default) == std::mem::discriminant(value),
         };
-        let is_bounded = self.is_measured() || self.default.is_number();
+        let bound = |bound: &Option<Value>| bound.as_ref().and_then(|bound| self.measure(bound));
         let within = |size: f64| {
-            let bound = |bound: &Option<Value>| bound.as_ref().and_then(measure);
             bound(&self.min).is_none_or(|min| size >= min) && bound(&self.max).is_none_or(|max| size <= max)
         };
+        let is_measured = self.default.is_number() || self.is_duration() || self.is_size();
         let compiles = |text: &str| !self.pattern || Regex::new(text).is_ok();
-        is_like && (!is_bounded || measure(value).is_some_and(within)) && value.as_str().is_none_or(compiles)
+        is_like
+            && (!is_measured || self.measure(value).is_some_and(within))
+            && value.as_str().is_none_or(compiles)
     }
 
-    /// Whether it is a text that says a duration or a size.
-    fn is_measured(&self) -> bool {
-        self.default.is_string() && (self.unit.is_some() || self.min.is_some() || self.max.is_some())
+    fn is_duration(&self) -> bool {
+        self.unit.is_some() || self.default.as_str().is_some_and(|text| duration(text).is_some())
+    }
+
+    /// Whether it is a text with bounds that says no duration.
+    fn is_size(&self) -> bool {
+        self.default.is_string() && (self.min.is_some() || self.max.is_some()) && !self.is_duration()
+    }
+
+    /// How much a number, a duration (in seconds) or a size (in bytes) is.
+    fn measure(&self, value: &Value) -> Option<f64> {
+        match value {
+            Value::String(text) if self.is_duration() => {
+                duration(text).map(|duration| duration.as_secs_f64())
+            }
+            Value::String(_) => Size::try_from(value.clone()).ok().map(|size| size.0 as f64),
+            other => other.as_f64(),
+        }
     }
 
     fn described(&self) -> String {
@@ -103,8 +120,8 @@ impl Declared {
             Value::Bool(_) => "true or false",
             Value::Array(_) => "a list",
             _ if self.pattern => "a regular expression",
-            _ if self.unit.is_some() => "a duration, like 500ms, 30s, 5m or 1h",
-            _ if self.is_measured() => "a duration or a size, like 30s or 64KiB",
+            _ if self.is_duration() => "a duration, like 500ms, 30s, 5m or 1h",
+            _ if self.is_size() => "a size, like 65536 or 64KiB",
             _ => "text",
         };
         let said = |bound: &Value| bound.as_str().map_or_else(|| bound.to_string(), str::to_owned);
@@ -115,13 +132,6 @@ impl Declared {
             (Some(min), Some(max)) => format!("{kind}, {min} to {max}"),
         }
     }
-}
-
-/// How much a number, a duration (in seconds) or a size (in bytes) is.
-fn measure(value: &Value) -> Option<f64> {
-    let Some(text) = value.as_str() else { return value.as_f64() };
-    let bytes = || Size::try_from(value.clone()).ok().map(|size| size.0 as f64);
-    duration(text).map(|duration| duration.as_secs_f64()).or_else(bytes)
 }
 
 /// A given value in the type of the default.
