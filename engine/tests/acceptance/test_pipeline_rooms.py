@@ -88,7 +88,7 @@ def test_who_says_too_much_of_itself_does_not_get_in(server):
 
 
 def test_a_private_room_of_a_backend_is_for_the_user_that_it_names(server):
-    room = new()
+    room = new("pipeline_operation")
     event = {"type": "create_room", "room_id": room, "metadata": {"is_private": True}}
     assert server.event("pipeline", event, status=400)["details"]["field"] == "creator_id"
     answer = server.event("pipeline", {**event, "creator_id": "ada"})

@@ -193,6 +193,9 @@ def test_the_inspector_counts_a_session_and_exports_the_latest(server):
         assert counts["messages_incoming"] >= 600
         assert counts["messages_total"] == counts["messages_incoming"] + counts["messages_outgoing"]
         assert counts["unique_users"] == 2 and counts["connection_events"] >= 2
+        told = server.http("GET", "/ws/inspector/look-1", status=200)
+        assert (told["session_id"], told["unique_clients"]) == ("look-1", 2) and told["total_messages"] >= 1_800
+        assert server.http("GET", "/ws/inspector/look-1", key=None)[0] == 401
         for _ in range(130):
             lea.send({"type": "nonsense"})
         found = eventually("errors", lambda: server.http("GET", "/v1/inspector/errors?user=lea")[1]["records"])

@@ -54,34 +54,19 @@ pub(crate) async fn call(
     Next::Respond(response)
 }
 
-/// For whom a caller does a command that a table says.
-pub(crate) enum Behalf {
-    /// Itself.
-    Caller,
-    /// A user.
-    User(RoomName),
-    /// The application, which is no user.
-    Nobody,
-}
-
-/// Does a command that a table says.
+/// Does a command that a table says, for the caller or for a user on whose behalf it speaks.
 pub(crate) async fn commanded(
     handle: &Handle,
     process: &Process,
     caller: &Caller,
-    behalf: Behalf,
+    behalf: Option<RoomName>,
     head: &Head,
     path: Path,
     body: Bytes,
 ) -> Response {
     let (spec, about) = (path.spec, path.room.iter().map(|room| ("room", room.clone())).collect::<Vec<_>>());
     let (who, patterns) = identified(process, caller);
-    let user = match behalf {
-        Behalf::Caller => who.user,
-        Behalf::User(user) => Some(user),
-        Behalf::Nobody => None,
-    };
-    let who = service::Caller { user, ..who };
+    let who = service::Caller { user: behalf.or(who.user), ..who };
     // The query is the request's own, which the table has read; what only asks may have more in it.
     let query = if spec.method == Method::Get { head.uri.query() } else { None };
     let response = match read(query, &path, body) {

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::http::api::access::Caller;
 use crate::http::api::publish;
-use crate::http::api::service::{self, Behalf};
+use crate::http::api::service;
 use crate::http::connection::{BodyLength, Connection};
 use crate::http::head::Head;
 use crate::http::respond::Response;
@@ -85,20 +85,17 @@ impl Doer<'_> {
         let Some(Value::String(kind)) = members.remove("type") else {
             return Err(invalid("a command has no `type`".to_owned()));
         };
-        let behalf = match members.remove("as") {
-            Some(Value::Bool(false)) => Behalf::Nobody,
-            Some(Value::String(user)) if matches!(self.caller, Caller::Key(_)) => {
-                Behalf::User(RoomName::of_user(&user))
-            }
-            _ => Behalf::Caller,
-        };
+        let behalf = members.remove("as");
         if kind == "publish" {
-            let (named, body) = (!matches!(behalf, Behalf::Nobody), command.to_string());
+            let (named, body) = (behalf != Some(Value::Bool(false)), command.to_string());
             let (handle, process) = (self.handle, self.process);
-            return finished(
-                publish::perform(handle, process, self.head, self.caller, named, body.as_bytes()).await,
-            );
+            let response =
+                publish::perform(handle, process, self.head, self.caller, named, body.as_bytes()).await;
+            return finished(response);
         }
+        let behalf =
+            behalf.as_ref().and_then(Value::as_str).filter(|_| matches!(self.caller, Caller::Key(_)));
+        let behalf = behalf.map(RoomName::of_user);
         let Some((_, spec)) = services::find(&kind) else {
             return Err(invalid(format!("`{kind}` is nothing that a backend can do")));
         };
