@@ -11,11 +11,6 @@ from test_sessions_events import quiet, start, tell
 from websocket import ABNF, WebSocketConnectionClosedException, create_connection
 from websockets.exceptions import ConnectionClosed
 
-CONFIGURATION = """
-[inspector]
-enabled = true
-"""
-
 
 def test_ten_messages_come_at_once_and_more_are_told_to_slow_down(server):
     with enter(server, "rate-1", "ada") as ada:
