@@ -240,10 +240,7 @@ mod tests {
             assert!(set(time.clone(), bad).unwrap_err().starts_with("must be a duration"), "{bad}");
         }
         let size = json!({ "default": "64KiB", "env": "APP_X", "min": "1KiB" });
-        assert_eq!(
-            (set(size.clone(), "2048"), set(size.clone(), "1000").is_err()),
-            (Ok(json!("2048")), true)
-        );
+        assert_eq!((set(size.clone(), "2048"), set(size, "1000").is_err()), (Ok(json!("2048")), true));
         assert!(set(json!({ "default": true, "env": "APP_X" }), "maybe").is_err());
     }
 
