@@ -66,6 +66,7 @@ struct Check {
     code: Code,
     close: Option<u16>,
     reason: Box<str>,
+    field: Option<&'static str>,
 }
 
 /// Who comes in, and as what.
@@ -88,6 +89,8 @@ pub struct Denial {
     pub close: Option<u16>,
     /// A sentence for people.
     pub reason: String,
+    /// What is at fault, where the table names it.
+    pub field: Option<&'static str>,
 }
 
 impl Endpoint {
@@ -159,6 +162,7 @@ impl Endpoint {
         let unknown = |parameter: &str| Denial {
             code: Code::InvalidMessage,
             close: None,
+            field: None,
             reason: format!("`{parameter}` is none of those that there are here"),
         };
         let asked = |by: &Option<Box<str>>| {
@@ -194,7 +198,8 @@ impl Endpoint {
         names.extend([("user_id".to_owned(), user_id.into()), ("role".to_owned(), (&*role).into())]);
         let scope = Scope::new(&names);
         if let Some(failed) = self.checks.iter().find(|check| !check.that.holds(&scope)) {
-            return Err(Denial { code: failed.code, close: failed.close, reason: failed.reason.to_string() });
+            let Check { code, close, field, reason, .. } = failed;
+            return Err(Denial { code: *code, close: *close, field: *field, reason: reason.to_string() });
         }
         let mut rooms = Vec::new();
         for room in list(&self.rooms, &scope) {
@@ -253,6 +258,7 @@ fn check(of: &table::Check, place: &str) -> Result<Check, Problem> {
         })?,
         close: of.close,
         reason: of.reason.as_str().into(),
+        field: of.field.clone().map(|field| &*field.leak()),
     })
 }
 
@@ -267,11 +273,16 @@ fn request(mut command: Value, kind: &str) -> Result<Request, Denial> {
     }
     let mut read = None;
     json::decode(command.to_string().as_bytes(), &mut |outcome| read = Some(outcome));
-    let refused = |refusal: Refusal| Denial { code: refusal.code, close: None, reason: refusal.message };
+    let refused = |refusal: Refusal| Denial {
+        code: refusal.code,
+        close: None,
+        field: refusal.field,
+        reason: refusal.message,
+    };
     read.unwrap_or_else(|| Err(Refusal::invalid(None, None, "there is no command"))).map_err(refused)
 }
 
-/// A whole number and a unit: ms, s, m or h.
+/// A whole number and a unit: ms, s, m, h or d.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     let digits = text.find(|next: char| !next.is_ascii_digit()).unwrap_or(text.len());
@@ -281,6 +292,7 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
         "s" => 1_000,
         "m" => 60_000,
         "h" => 3_600_000,
+        "d" => 86_400_000,
         _ => return None,
     };
     Some(Duration::from_millis(number.checked_mul(ms)?))

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use fanfare_protocol::name::{read_part, room_part};
 use minijinja::value::{Rest, Serde, ValueKind, merge_maps};
-use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value};
 use regex_lite::Regex;
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
@@ -216,18 +216,22 @@ fn uuid(value: Value) -> Value {
 }
 
 /// Whether a regular expression fits somewhere. Matching takes time linear in the text.
-fn matching(text: Value, pattern: &str) -> bool {
-    let Some(text) = text.as_str() else { return false };
+///
+/// # Errors
+/// It is no regular expression. `not … matching` must not hold then either.
+fn matching(text: Value, pattern: &str) -> Result<bool, Error> {
+    let Some(text) = text.as_str() else { return Ok(false) };
     PATTERNS.with_borrow_mut(|patterns| {
         if let Some(found) = patterns.get(pattern) {
-            return found.is_match(text);
+            return Ok(found.is_match(text));
         }
-        let Ok(compiled) = Regex::new(pattern) else { return false };
+        let compiled = Regex::new(pattern)
+            .map_err(|_| Error::new(ErrorKind::InvalidOperation, "it is no regular expression"))?;
         let fits = compiled.is_match(text);
         if patterns.len() < PATTERNS_MAX {
             patterns.insert(pattern.to_owned(), compiled);
         }
-        fits
+        Ok(fits)
     })
 }
 
@@ -310,6 +314,7 @@ mod tests {
         assert_eq!(eval("5242880|mib", json!({})), Some(json!(5.0)));
         assert_eq!(eval("v is matching('^[0-9]+([.][0-9]+)*$')", json!({"v": "1.20"})), Some(json!(true)));
         assert_eq!(eval("v is matching('^[0-9]+$')", json!({"v": 3})), Some(json!(false)));
+        assert_eq!(eval("(not v is matching('(')) or true", json!({"v": "x"})), None, "it holds in no way");
         assert_eq!(eval("nothing|uuid", json!({})), None);
         let uuid = eval("'x'|uuid", json!({})).unwrap();
         assert_eq!(uuid, eval("'x'|uuid", json!({})).unwrap());

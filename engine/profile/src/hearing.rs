@@ -90,7 +90,7 @@ impl Speech {
                 Err(refusal) => refused = Some(Refusal { id: id.clone(), ..refusal }),
             });
             if let Some(refusal) = refused {
-                return sink(Err(refusal));
+                return sink(Err(self.tables.hears[entry].as_sent(refusal)));
             }
         }
         sink(Ok(requests));
@@ -120,7 +120,7 @@ impl Tables {
             let for_it = if who == Who::Client { of.client } else { of.backend };
             for_it && of.when.as_ref().is_none_or(|when| when.holds(&scope))
         };
-        let of_type = |wanted: &str| self.hears.iter().position(|of| *of.kind == *wanted && fits(of));
+        let of_type = |wanted: &str| self.hears.iter().position(|of| of.is_of(wanted) && fits(of));
         // A type's own entries come before those of all types.
         let entry = of_type(&kind).or_else(|| of_type("*"))?;
         let hears = &self.hears[entry];
@@ -135,6 +135,11 @@ impl Tables {
             _ => Vec::new(),
         };
         Some(Ok(Understood { entry, commands, names }))
+    }
+
+    /// An `error` of the engine about a command of an entry, with fields as they were called in the message.
+    pub(crate) fn tell_as_sent(&self, understood: &Understood, error: &mut Value) {
+        self.hears[understood.entry].tell_as_sent(error);
     }
 
     /// What a backend is answered; `done` are the engine's answers.

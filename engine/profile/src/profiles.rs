@@ -194,6 +194,11 @@ impl Profiles {
         tables.understand(Who::Backend, event, names).unwrap_or_else(|| Err(hearing::unknown()))
     }
 
+    /// An `error` of the engine about a command of an event, with fields as they were called in the event.
+    pub fn tell_as_sent(&self, profile: usize, understood: &Understood, error: &mut Value) {
+        self.profiles[profile].tables.tell_as_sent(understood, error);
+    }
+
     /// What the backend is answered; `done` are the engine's answers.
     pub fn reply(&self, profile: usize, understood: Understood, done: &[Value]) -> Option<Value> {
         self.profiles[profile].tables.reply(understood, done)

@@ -71,9 +71,12 @@ impl Dialect for Speech {
         }
         let id = members.get("id").and_then(|id| serde_json::from_str::<Value>(id.get()).ok());
         let tag = id.as_ref().and_then(Value::as_str).and_then(Tag::read);
-        let reply: Value = serde_json::from_slice(native).unwrap_or_default();
+        let mut reply: Value = serde_json::from_slice(native).unwrap_or_default();
         let mut scope = listener_names(listener);
         if let Some(tag) = &tag {
+            if let Some(entry) = self.tables.hears.get(tag.entry).filter(|_| kind == "error") {
+                entry.tell_as_sent(&mut reply);
+            }
             scope.insert("data".to_owned(), tag.message.get("data").cloned().unwrap_or_else(|| json!({})));
             scope.insert("message".to_owned(), tag.message.clone());
             let mut done = vec![Value::Null; tag.before];

@@ -56,6 +56,9 @@ pub struct Cors {
     /// Headers of a preflight's answer.
     #[serde(default)]
     pub headers: Vec<String>,
+    /// Headers of answers that a page may read, beside those that every page may.
+    #[serde(default)]
+    pub expose: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -218,6 +221,7 @@ pub(crate) struct Check {
     pub(crate) code: u16,
     pub(crate) close: Option<u16>,
     pub(crate) reason: String,
+    pub(crate) field: Option<String>,
 }
 
 fn authentication_failed() -> u16 {
@@ -228,16 +232,26 @@ fn authentication_failed() -> u16 {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Hears {
     #[serde(rename = "type")]
-    pub(crate) kind: String,
+    pub(crate) kinds: Names,
     #[serde(default = "client")]
     pub(crate) from: Vec<String>,
     pub(crate) when: Option<String>,
     #[serde(default)]
     pub(crate) fields: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) fields_of: BTreeMap<String, String>,
     pub(crate) refuse: Option<Refuse>,
     #[serde(default, rename = "do")]
     pub(crate) commands: Vec<Value>,
     pub(crate) reply: Option<Value>,
+}
+
+/// One text, or a list of them.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Names {
+    One(String),
+    Several(Vec<String>),
 }
 
 fn client() -> Vec<String> {

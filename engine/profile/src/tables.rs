@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use fanfare_protocol::Code;
 use fanfare_protocol::code::CODES;
+use fanfare_protocol::{Code, Refusal};
 use serde_json::{Map, Value};
 
 use crate::expression::{Expression, Scope};
@@ -31,14 +31,50 @@ pub(crate) struct Tables {
 /// One `[[in]]`.
 #[derive(Debug)]
 pub(crate) struct Hears {
-    pub(crate) kind: Box<str>,
+    kinds: Vec<Box<str>>,
     pub(crate) client: bool,
     pub(crate) backend: bool,
     pub(crate) when: Option<Expression>,
     pub(crate) fields: Fields,
+    /// By the engine's names of fields, what they were called by who sent the message.
+    fields_of: Vec<(Box<str>, &'static str)>,
     pub(crate) refuse: Option<Refuse>,
     pub(crate) commands: Template,
     pub(crate) reply: Reply,
+}
+
+impl Hears {
+    /// Whether it is about messages of a type.
+    pub(crate) fn is_of(&self, kind: &str) -> bool {
+        self.kinds.iter().any(|of| **of == *kind)
+    }
+
+    /// A refusal by the engine, with fields as they were called by who sent the message.
+    pub(crate) fn as_sent(&self, refusal: Refusal) -> Refusal {
+        let field = refusal.field.map(|field| self.name_of(field).unwrap_or(field));
+        Refusal { field, message: self.text_of(&refusal.message), ..refusal }
+    }
+
+    /// The same of an `error`.
+    pub(crate) fn tell_as_sent(&self, error: &mut Value) {
+        if let Some(text) = error["message"].as_str().map(|text| self.text_of(text)) {
+            error["message"] = text.into();
+        }
+        if let Some(name) = error["details"]["field"].as_str().and_then(|field| self.name_of(field)) {
+            error["details"]["field"] = name.into();
+        }
+    }
+
+    fn name_of(&self, field: &str) -> Option<&'static str> {
+        self.fields_of.iter().find(|(of, _)| **of == *field).map(|(_, name)| *name)
+    }
+
+    fn text_of(&self, text: &str) -> String {
+        let named = |text: String, (of, name): &(Box<str>, &str)| {
+            text.replace(&format!("`{of}`"), &format!("`{name}`"))
+        };
+        self.fields_of.iter().fold(text.to_owned(), named)
+    }
 }
 
 /// What an `[[in]]` is answered with.
@@ -164,11 +200,19 @@ fn hears(of: &table::Hears, place: &str) -> Result<Hears, Problem> {
         return Err(Problem::new(&format!("{place}.from"), "must be a list of \"client\" and \"backend\""));
     }
     Ok(Hears {
-        kind: of.kind.as_str().into(),
+        kinds: match &of.kinds {
+            table::Names::One(kind) => vec![kind.as_str().into()],
+            table::Names::Several(kinds) => kinds.iter().map(|kind| kind.as_str().into()).collect(),
+        },
         client: from("client"),
         backend: from("backend"),
         when: expression(of.when.as_deref(), &format!("{place}.when"))?,
         fields: Fields::new(&of.fields, place)?,
+        fields_of: of
+            .fields_of
+            .iter()
+            .map(|(name, sent)| (name.as_str().into(), &*sent.clone().leak()))
+            .collect(),
         refuse: of.refuse.as_ref().map(|of| refuse(of, place)).transpose()?,
         commands: template(&Value::Array(of.commands.clone()), &format!("{place}.do"))?,
         reply: match &of.reply {

@@ -11,6 +11,18 @@ pub(super) struct Input<'i> {
     pub(super) env: &'i dyn Fn(&str) -> Option<String>,
 }
 
+impl Input<'_> {
+    /// What is said of a setting over the file: by which flag or variable, and the text.
+    pub(super) fn over_file(&self, full: &str) -> Option<(String, String)> {
+        if let Some(text) = (self.flag)(full) {
+            return Some((format!("--{}", full.replace(['.', '_'], "-")), text));
+        }
+        let variable = format!("FANFARE_{}", full.replace('.', "_").to_uppercase());
+        let text = (self.env)(&variable)?;
+        Some((variable, text))
+    }
+}
+
 /// A value of the file.
 #[derive(Debug)]
 pub(super) enum Value {

@@ -35,11 +35,14 @@ pub(super) fn read(input: &mut Input<'_>, given: &mut Given) -> Result<Arc<Profi
             .map_err(|problem| StartError::of(&format!("profile {name}"), problem.to_string()))?;
         profiles.push(profile);
     }
-    let mut together = Together::default();
-    for profile in &profiles {
-        together.add(&profile.name, &profile.engine)?;
-    }
-    under(&mut input.table, &together.whole);
+    let whole = {
+        let mut together = Together { input, whole: Map::new(), origin: BTreeMap::new() };
+        for profile in &profiles {
+            together.add(&profile.name, &profile.engine)?;
+        }
+        together.whole
+    };
+    under(&mut input.table, &whole);
     let profiles =
         Profiles::new(profiles).map_err(|problem| StartError::of("profiles", problem.to_string()))?;
     Ok(Arc::new(profiles))
@@ -138,17 +141,37 @@ fn take(table: &mut Table, key: &str) -> Option<Value> {
 }
 
 /// What several profiles want, put together.
-#[derive(Default)]
-struct Together {
+struct Together<'i> {
+    input: &'i Input<'i>,
     whole: Map<String, Json>,
     /// Who wanted what first, by the full name.
     origin: BTreeMap<String, String>,
 }
 
-impl Together {
+impl Together<'_> {
     fn add(&mut self, profile: &str, engine: &Map<String, Json>) -> Result<(), StartError> {
-        join(&mut self.whole, engine, "", profile, &mut self.origin)
+        let mut wanted = engine.clone();
+        without_what_is_set(&mut wanted, self.input, &self.input.table, "");
+        join(&mut self.whole, &wanted, "", profile, &mut self.origin)
     }
+}
+
+/// Leaves out values that the operator has set, so that nobody can differ about them.
+fn without_what_is_set(wants: &mut Map<String, Json>, input: &Input<'_>, table: &Table, path: &str) {
+    wants.retain(|key, value| {
+        let full = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        let found = table.entries.iter().find(|entry| entry.key == *key).map(|entry| &entry.value);
+        match value {
+            Json::Object(inner) => {
+                let none = Table { line: 0, entries: Vec::new() };
+                let table = if let Some(Value::Table(table)) = found { table } else { &none };
+                without_what_is_set(inner, input, table, &full);
+                true
+            }
+            Json::Array(_) => true,
+            _ => found.is_none() && input.over_file(&full).is_none(),
+        }
+    });
 }
 
 fn join(
@@ -279,6 +302,23 @@ mod tests {
         let config = config(text, "sessions").unwrap();
         let session = config.room_types.iter().find(|of| &*of.name == "session").unwrap();
         assert_eq!(session.max_members, 7);
+    }
+
+    #[test]
+    fn profiles_that_differ_go_together_where_the_operator_has_said_what_it_is() {
+        let env = |more: &'static str| {
+            move |name: &str| {
+                (name == "WEBSOCKET_ENABLE_COMPRESSION" || name == more).then(|| "false".to_owned())
+            }
+        };
+        let parse = |text: &str, more: &'static str| {
+            let flag = |name: &str| (name == "profiles").then(|| "pipeline,sessions".to_owned());
+            Config::parse(text, &flag, &env(more)).map_err(|error| error.to_string())
+        };
+        let clash = parse("", "").unwrap_err();
+        assert!(clash.contains("compression.enabled") && clash.contains("set it yourself"), "{clash}");
+        assert!(!parse("[compression]\nenabled = false", "").unwrap().compression.enabled);
+        assert!(!parse("", "FANFARE_COMPRESSION_ENABLED").unwrap().compression.enabled);
     }
 
     #[test]

@@ -262,16 +262,8 @@ impl<'s> Section<'s> {
     fn given(&mut self, key: &'static str) -> Option<Given> {
         // Taken in any case, so that it counts as known.
         let entry = self.take(key);
-        if let Some(input) = self.overrides {
-            let full = self.full(key);
-            if let Some(text) = (input.flag)(&full) {
-                let place = format!("--{}", full.replace(['.', '_'], "-"));
-                return Some(Given { place, value: Value::Text(text) });
-            }
-            let variable = format!("FANFARE_{}", full.replace('.', "_").to_uppercase());
-            if let Some(text) = (input.env)(&variable) {
-                return Some(Given { place: variable, value: Value::Text(text) });
-            }
+        if let Some((place, text)) = self.overrides.and_then(|input| input.over_file(&self.full(key))) {
+            return Some(Given { place, value: Value::Text(text) });
         }
         entry.map(|entry| Given { place: self.place(key, entry.line), value: entry.value })
     }

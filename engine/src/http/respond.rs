@@ -80,6 +80,18 @@ impl Response {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
+    /// The names of headers that only such an answer has.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.extra.iter().map(|(name, _)| *name)
+    }
+
+    /// The same with a change of its body.
+    pub(crate) fn changed(self, change: impl FnOnce(&mut Value)) -> Self {
+        let mut value = self.value();
+        change(&mut value);
+        Self { body: value.to_string().into_bytes(), ..self }
+    }
+
     pub(crate) fn closes(&self) -> bool {
         self.close
     }

@@ -139,6 +139,49 @@ def test_bad_metadata_is_closed_with_1008_invalid_client_metadata(server, metada
     assert ended(server, address(access("ada"), metadata=metadata))[1] == (1008, "Invalid client metadata")
 
 
+@pytest.mark.parametrize(
+    ("metadata", "field"),
+    [
+        ("[]", "metadata"),
+        ("no json", "metadata"),
+        ({"client_type": "toaster"}, "metadata.client_type"),
+        ({"client_type": "web", "client_version": "latest"}, "metadata.client_version"),
+        ({"client_type": "web", "user_agent": "sqlmap/1.8"}, "metadata.user_agent"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_with_metadata_is_named(server, metadata, field):
+    error, _ = ended(server, address(access("ada"), metadata=metadata))
+    assert error["data"]["error_details"]["field"] == field
+
+
+def test_a_pattern_of_suspicious_agents_must_be_one_and_an_empty_one_suspects_nobody():
+    scanner = {"client_type": "web", "user_agent": "sqlmap/1.8"}
+    with Server(PROFILE, env={"SUSPICIOUS_USER_AGENTS": ""}) as server, server.open(address(access("ada"), metadata=scanner)) as client:
+        assert client.receive()["type"] == "connection_ack"
+    with pytest.raises(AssertionError, match="SUSPICIOUS_USER_AGENTS: must be a regular expression"):
+        Server(PROFILE, env={"SUSPICIOUS_USER_AGENTS": "("})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HEARTBEAT_INTERVAL_MS", "abc"),
+        ("HEARTBEAT_INTERVAL_MS", "0"),
+        ("HEARTBEAT_TIMEOUT_MS", "-5"),
+        ("MAX_CONNECTIONS_PER_USER", "-1"),
+        ("CONNECTION_POOL_MAX_SIZE", "1.5"),
+        ("MAX_MESSAGE_SIZE_BYTES", "10"),
+        ("ROOM_MAX_MEMBERS", "0"),
+        ("OPERATION_TTL_SECONDS", "0"),
+        ("FLAT_PROGRESS", "perhaps"),
+    ],
+)
+def test_a_variable_that_cannot_be_is_named(name, value):
+    with pytest.raises(AssertionError, match=f"{name}: must be"):
+        Server(PROFILE, env={name: value})
+
+
 def test_a_user_has_only_so_many_connections_and_others_still_get_in():
     with Server(PROFILE, env={"MAX_CONNECTIONS_PER_USER": "2"}) as server:
         first, second = enter(server, "ada"), enter(server, "ada")
@@ -185,6 +228,7 @@ def test_pings_are_numbered_and_each_answer_is_rated():
         for _ in range(3):
             ping = client.until("heartbeat_ping")
             datetime.fromisoformat(ping["timestamp"])
+            assert uuid.UUID(ping["message_id"]) and ping["sender"] == "server"
             pings.append(ping["sequence_number"])
             pong(client, ping)
             health = client.until("connection_health")
@@ -206,6 +250,7 @@ def test_who_answers_no_ping_is_told_and_closed():
     """Counted from what has come from the client, not from the server's own ping."""
     with Server(PROFILE, env=FAST) as server, enter(server, "ada") as client:
         timeout = client.until("connection_timeout")
+        assert uuid.UUID(timeout["message_id"]) and timeout["sender"] == "server"
         assert timeout["reason"] == "Heartbeat timeout - connection will be closed"
         datetime.fromisoformat(timeout["timestamp"])
         assert client.ended() == (1000, "Heartbeat timeout")
@@ -227,15 +272,19 @@ def test_slow_round_trips_are_logged_from_the_threshold_on():
 def test_a_heartbeat_is_answered_and_what_is_unknown_is_told(server):
     with enter(server, "ada") as client:
         client.send({"type": "heartbeat", "client_id": "x"})
-        datetime.fromisoformat(client.until("heartbeat")["timestamp"])
+        alive = client.until("heartbeat")
+        assert datetime.fromisoformat(alive["timestamp"]) and uuid.UUID(alive["message_id"])
         client.send({"type": "do_magic"})
         error = client.until("connection_error")
         assert error["data"]["error_code"] == "INVALID_MESSAGE" and error["data"]["retry_allowed"] is False
         assert error["version"] == "1.0" and uuid.UUID(error["message_id"]) and error["sender"] == "server"
+        assert error["metadata"] == {"error_category": "system", "compliance_impact": "none", "audit_required": True}
         client.socket.send("no json at all")
         client.until("connection_error")
-        client.send({"type": "subscribe_operation"})
-        assert client.until("connection_error")["data"]["error_details"]["field"] == "operation_id"
+        for operation_id in [None, "", 5, "a b", "x" * 300]:
+            client.send({"type": "subscribe_operation", "operation_id": operation_id})
+            error = client.until("connection_error")["data"]
+            assert error["error_details"]["field"] == "operation_id" and "`room`" not in error["error_message"], operation_id
 
 
 def test_messages_above_the_limit_end_the_connection():

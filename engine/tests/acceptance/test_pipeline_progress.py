@@ -18,6 +18,7 @@ STATE = {
     "user_id", "status", "progress_percentage", "current_step", "total_steps", "steps_completed", "estimated_duration_seconds",
     "start_time", "last_update", "metadata", "errors", "warnings", "compliance_status",
 }  # fmt: skip
+STEP = {"progress_percentage": 1, "status": "s", "current_step": "c"}
 
 
 def start(server, operation_id, **more):
@@ -104,7 +105,7 @@ def test_the_documents_client_gets_errors_where_it_handles_errors(server):
         assert told["type"] == "upload_error" and told["data"]["operation_id"] == "fails"
         assert (told["data"]["error_code"], told["data"]["retry_allowed"]) == ("DISK_FULL", True)
         assert told["data"]["recovery_suggestions"] == ["free some"] and seen[-1]["status"] == "failed"
-        assert "compliance_impact" not in told["metadata"], "nobody has said so"
+        assert (told["metadata"]["compliance_impact"], told["metadata"]["audit_required"]) == ("none", True)
         await client.close()
 
     asyncio.run(play())
@@ -258,8 +259,11 @@ def test_an_upload_that_the_engine_counts_has_the_same_form(server):
         assert told["data"]["status"] == "uploading" and told["metadata"]["file_size_mb"] == 4
         assert told["metadata"]["compliance_status"] == "validated", "whoever started it has said so"
         change(server, "up-2/complete", {}, "POST")
-        assert client.until("upload_complete")["data"]["status"] == "completed"
-        client.until("operation_complete")
+        progress = client.until("progress_update", lambda message: message["data"]["status"] == "completed")
+        done = [progress, client.until("upload_complete"), client.until("operation_complete")]
+        assert done[1]["data"]["status"] == "completed"
+        assert len({message["message_id"] for message in done}) == 3, "three messages have three ids"
+        assert len({message["metadata"]["audit_trail_id"] for message in done}) == 1, "of one change"
 
 
 def test_a_pipeline_has_its_stage_and_what_is_left_out_its_usual_value(server):
@@ -287,6 +291,7 @@ def test_errors_have_every_member(server, kind):
         data = {"error_code": "E1", "retry_allowed": True, "category": "storage", "audit_required": False}
         server.event("pipeline", {"type": f"{kind}_error", "operation_id": f"err-{kind}", "data": data})
         told = client.until(f"{kind}_error")
+        assert told["operation_id"] == f"err-{kind}"
         assert (told["data"]["error_code"], told["data"]["retry_allowed"]) == ("E1", True)
         assert (told["metadata"]["error_category"], told["metadata"]["audit_required"]) == ("storage", False)
 
@@ -337,11 +342,55 @@ def test_system_events_reach_everybody_or_whom_they_name(server, kind):
         ({"type": "pipeline_progress", "pipeline_id": "x", "data": {}}, "data.stage"),
         ({"type": "maintenance_notice"}, "data"),
         ({"type": "upload_error", "data": "text"}, "data"),
+        ({"type": "upload_error", "upload_id": "", "data": {}}, "upload_id"),
+        ({"type": "progress_update", "operation_id": "x", "operation_type": "x", "data": {**STEP, "progress_percentage": -5}}, "data.progress_percentage"),
+        ({"type": "progress_update", "operation_id": "x", "operation_type": "x", "data": {**STEP, "errors": "none"}}, "data.errors"),
+        ({"type": "progress_update", "operation_id": "x", "operation_type": "x", "data": {**STEP, "total_steps": "x"}}, "data.total_steps"),
+        ({"type": "progress_update", "operation_id": "", "operation_type": "x", "data": STEP}, "operation_id"),
+        ({"type": "upload_progress", "upload_id": "x", "data": {"filename": "f", "bytes_uploaded": -5, "total_bytes": 1}}, "data.bytes_uploaded"),
+        ({"type": "security_alert", "data": {}, "room_id": ""}, "room_id"),
+        ({"type": "security_alert", "data": {}, "user_id": ""}, "user_id"),
     ],
 )  # fmt: skip
 def test_what_is_missing_or_wrong_is_named_and_nothing_is_sent(server, event, field):
     status, answer = server.event("pipeline", event, status=None)
     assert (status, answer["code"], answer["details"]["field"]) == (400, 4005, field)
+
+
+@pytest.mark.parametrize("room", ["nope", "chat:1", "operation:x", "pipeline_system:all", "broadcast:nope"])
+def test_rooms_that_there_are_not_are_no_target(server, room):
+    with attend(server, "ada") as client:
+        answer = server.event("pipeline", {"type": "security_alert", "room_id": room, "data": {"secret": 1}}, status=404)
+        assert (answer["code"], answer["details"]["field"]) == (4002, "room_id")
+        client.send({"type": "heartbeat"})
+        client.silent(["security_alert"], lambda: "heartbeat")
+
+
+def test_what_a_backend_posts_with_a_users_token_is_the_backends(server):
+    root = access("root", "admin")
+    with follow(server, "by-token") as client:
+        for event in [
+            {"type": "progress_update", "operation_id": "by-token", "operation_type": "posted", "data": STEP},
+            {"type": "heartbeat"},
+        ]:
+            event["client_id"] = client.greeting["client_id"]
+            status, answer = server.http("POST", "/v1/profiles/pipeline/events", event, token=root)
+            assert status == 200, answer
+        told = client.until("progress_update", lambda message: message["operation_type"] == "posted")
+        assert told["metadata"]["audit_trail_id"]
+        client.until("heartbeat")
+
+
+def test_an_operation_is_at_its_initialization_until_a_step_says_otherwise(server):
+    with follow(server, "first-step") as client:
+        change(server, "first-step", {"progress": 20})
+        told = client.until("progress_update", lambda message: message["data"]["progress_percentage"] == 20)
+        assert told["data"]["current_step"] == "initialization"
+    start(server, "first-stage", kind="pipeline")
+    with enter(server, "ada") as client:
+        subscribe(client, "first-stage")
+        change(server, "first-stage", {"progress": 20})
+        assert client.until("pipeline_progress")["data"]["stage_progress"] == 0
 
 
 def test_what_has_no_target_and_what_no_backend_may_say_is_refused(server):

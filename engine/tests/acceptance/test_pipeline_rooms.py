@@ -55,10 +55,47 @@ def test_a_room_needs_an_id_a_known_type_and_to_be_new(server):
         assert wrong["error_message"] == "Invalid room type: party"
         assert refused(ada, {"type": "create_room", "room_id": "x"})["error_details"]["field"] == "room_type"
         assert refused(ada, {"type": "create_room", "room_id": "operation:x"})["error_code"] == "INVALID_MESSAGE"
-        assert refused(ada, {"type": "create_room", "room_id": "broadcast:a b"})["error_details"]["field"] == "room"
+        assert refused(ada, {"type": "create_room", "room_id": "broadcast:a b"})["error_details"]["field"] == "room_id"
         room = new("broadcast")
         create(ada, room)
         assert refused(ada, {"type": "create_room", "room_id": room})["error_code"] == "CONFLICT"
+
+
+def test_what_a_room_is_to_be_is_checked_by_the_name_it_was_sent_under(server):
+    with enter(server, "ada") as ada:
+        for bad, field in [
+            ({"room_id": "", "room_type": "broadcast"}, "room_id"),
+            ({"room_id": "broadcast:"}, "room_id"),
+            ({"metadata": {"max_members": 0}}, "metadata.max_members"),
+            ({"metadata": {"max_members": "many"}}, "metadata.max_members"),
+            ({"metadata": {"is_private": "yes"}}, "metadata.is_private"),
+        ]:
+            assert refused(ada, {"type": "create_room", "room_id": new(), **bad})["error_details"]["field"] == field, bad
+        assert create(ada, new(), metadata={"max_members": 5_000})["max_members"] == 1_000, "what it can hold is what is said"
+
+
+def test_who_says_too_much_of_itself_does_not_get_in(server):
+    room = new()
+    with enter(server, "ada") as ada, enter(server, "ben") as ben:
+        create(ada, room)
+        join(ada, room)
+        assert refused(ben, {"type": "join_room", "room_id": room, "metadata": {"x": "y" * 1_100}})["error_details"]["field"] == "metadata"
+        ada.send({"type": "room_message", "room_id": room, "data": 1})
+        ada.send({"type": "heartbeat"})
+        ada.silent(["room_member_joined"], lambda: "heartbeat")
+        ben.send({"type": "heartbeat"})
+        ben.silent(["room_message", "room_info"], lambda: "heartbeat")
+
+
+def test_a_private_room_of_a_backend_is_for_the_user_that_it_names(server):
+    room = new("pipeline_operation")
+    event = {"type": "create_room", "room_id": room, "metadata": {"is_private": True}}
+    assert server.event("pipeline", event, status=400)["details"]["field"] == "creator_id"
+    answer = server.event("pipeline", {**event, "creator_id": "ada"})
+    assert (answer["creator_id"], answer["is_private"]) == ("ada", True) and uuid.UUID(answer["message_id"])
+    with enter(server, "ada") as ada, enter(server, "ben") as ben:
+        assert join(ada, room)["creator_id"] == "ada"
+        assert refused(ben, {"type": "join_room", "room_id": room})["error_code"] == "FORBIDDEN"
 
 
 def test_a_backend_creates_rooms_too(server):

@@ -180,6 +180,14 @@ def test_a_bad_token_is_told_and_closed_with_1008_and_the_reason(server, bad, wh
             assert reason.startswith(why), reason
 
 
+def test_the_id_of_a_session_may_be_a_number_in_the_token(server):
+    for name in (1001, "1001"):
+        with server.open(place("1001", "ada"), ticket("ada", name)) as client:
+            assert client.receive()["type"] == "welcome"
+    with server.open(place("1002", "ada"), ticket("ada", 1001)) as client:
+        assert refused(client)[0] == 4001
+
+
 def test_an_admin_goes_into_any_session(server):
     with server.open(place("any-1", "root"), ticket("root", "another", "admin")) as client:
         assert client.receive()["role"] == "admin"

@@ -5,6 +5,14 @@ from conftest import Server, eventually
 from test_sessions import PROFILE, enter, place, ticket
 
 
+# What some types need beside a session.
+DATA = {
+    "technique.changed": {"title": "4-7-8"},
+    "group_achievement": {"title": "T", "description": "D", "badge_url": "U", "rarity": "rare"},
+    "vote.opened": {"techniques": ["a", "b"]},
+}
+
+
 def tell(server, session, kind, status=200, **more):
     """What the backend has to say about a session."""
     return server.event("sessions", {"type": kind, "session_id": session, **more}, status)
@@ -42,8 +50,30 @@ def test_a_session_starts_once(server):
     start(server, "once-1")
     assert tell(server, "once-1", "session.started", 409)["code"] == 4014
     tell(server, "once-1", "session.ending")
-    assert tell(server, "once-1", "session.started", 400, data={"techniques": ["alone"]})["details"]["field"] == "options"
+    assert tell(server, "once-1", "session.started", 400, data={"techniques": ["alone"]})["details"]["field"] == "data.techniques"
     start(server, "once-1")
+
+
+def test_a_start_that_is_refused_does_nothing(server):
+    with enter(server, "twice-1", "ada") as ada:
+        start(server, "twice-1")
+        ada.until("session_started")
+        again = tell(server, "twice-1", "session.started", 409, data={"techniques": ["a", "b"]})
+        assert (again["code"], again["details"]["field"]) == (4014, "session_id")
+        for bad in (["a"], ["a", "a"], ["a", ""], ["a", 5], "ab"):
+            field = tell(server, "twice-2", "session.started", 400, data={"techniques": bad})["details"]["field"]
+            assert field in ["data.techniques", "data.techniques[]"], bad
+        start(server, "twice-2")
+        quiet(ada, "vote_opened", "session_started")
+
+
+def test_a_session_starts_also_where_a_vote_was_open_before(server):
+    with enter(server, "vote-first", "ada") as ada:
+        tell(server, "vote-first", "vote.opened", data={"techniques": ["a", "b"]})
+        start(server, "vote-first", techniques=["c", "d"])
+        ada.until("session_started")
+        ada.send({"type": "technique_vote", "data": {"technique": "c"}})
+        assert ada.until("vote_update")["content"]["votes"] == {"c": 1, "d": 0}
 
 
 def test_other_sessions_hear_nothing_of_it(server):
@@ -58,6 +88,55 @@ def test_a_milestone_of_one_user_is_told_to_that_one_alone(server):
         tell(server, "one-1", "hrv.milestone", user_id="ada", data={"message": "Well done"})
         assert ada.until("hrv_milestone")["content"] == {"message": "Well done"}
         quiet(ben, "hrv_milestone")
+
+
+def test_what_is_one_users_stays_in_the_session_and_goes_to_nobody_without_a_user(server):
+    with enter(server, "own-1", "ada") as ada, enter(server, "own-2", "ada") as elsewhere, enter(server, "own-1", "ben") as ben:
+        for nobody in ("", None, 5):
+            assert tell(server, "own-1", "hrv.milestone", 400, user_id=nobody, data={"message": "x"})["details"]["field"] == "user_id"
+        tell(server, "own-1", "hrv.milestone", user_id="ada", data={"message": "Well done"})
+        told = ada.until("hrv_milestone")
+        assert (told["session_id"], told["content"]) == ("own-1", {"message": "Well done"}) and told["message_id"]
+        quiet(elsewhere, "hrv_milestone")
+        quiet(ben, "hrv_milestone")
+        token = ticket("eve", "own-1")
+        with server.open("/v1/ws", token) as native:
+            room = "session.own:" + "0" * 8
+            native.send({"type": "join", "id": 1, "room": room})
+            assert native.until("error")["code"] == 4013, "another's is closed by the engine's own wire"
+
+
+def test_what_other_profiles_say_to_users_is_not_passed_on():
+    with Server("sessions", "pipeline") as server, enter(server, "mixed-1", "ada") as ada:
+        server.event("pipeline", {"type": "system_status", "user_id": "ada", "data": {}})
+        server.event("pipeline", {"type": "security_alert", "role": "participant", "data": {}})
+        server.http("POST", "/v1/operations", {"operation_id": "job", "kind": "pipeline", "user_id": "ada"}, status=200)
+        tell(server, "mixed-1", "technique.changed", data={"title": "4-7-8"})
+        assert ada.receive()["type"] == "technique_changed"
+
+
+def test_every_message_of_a_session_names_it_and_has_an_id(server):
+    with enter(server, "ids-1", "ina", "instructor") as ina:
+        start(server, "ids-1", techniques=["a", "b"])
+        with server.open(place("ids-1", "ada"), ticket("ada", "ids-1")) as ada:
+            ada.send({"type": "technique_vote", "data": {"technique": "a"}})
+            ada.send({"type": "technique_feedback", "data": {"technique": "a", "rating": 5}})
+            told = [ada.until(kind) for kind in ("welcome", "vote_update", "feedback_received")]
+            ada.send({"type": "heartbeat"})
+            told.append(ada.until("heartbeat_ack"))
+        told += [ina.until(kind) for kind in ("participant_joined", "technique_feedback", "participant_left")]
+        for message in told:
+            assert message["session_id"] == "ids-1" and message["message_id"], message
+        assert len({message["message_id"] for message in told}) == len(told)
+
+
+def test_instructors_get_feedback_that_came_while_they_were_away(server):
+    with enter(server, "away-1", "ada") as ada:
+        enter(server, "away-1", "ina", "instructor").close()
+        ada.send({"type": "technique_feedback", "data": {"technique": "4-7-8", "rating": 3}})
+        ada.until("feedback_received")
+        with server.open(place("away-1", "ina"), ticket("ina", "away-1", "instructor")) as ina:
+            assert ina.until("technique_feedback")["content"]["rating"] == 3
 
 
 def test_the_others_hear_who_comes_and_goes(server):
@@ -188,11 +267,11 @@ def test_votes_are_one_for_each_user_and_may_change(server):
 def test_a_vote_for_what_cannot_be_chosen_is_an_invalid_message(server):
     with enter(server, "vote-2", "ada") as ada:
         ada.send({"type": "technique_vote", "data": {"technique": "4-7-8"}})
-        assert ada.until("error")["details"]["field"] == "poll_id"
+        assert ada.until("error")["details"]["field"] == "data.technique"
         start(server, "vote-2", techniques=["Box Breathing", "4-7-8"])
         ada.send({"type": "technique_vote", "data": {"technique": "Sleep"}})
         error = ada.until("error")
-        assert (error["code"], error["details"]["field"]) == (4005, "option")
+        assert (error["code"], error["details"]["field"]) == (4005, "data.technique")
         ada.send({"type": "technique_vote", "data": {}})
         assert ada.until("error")["details"]["field"] == "data.technique"
 
@@ -224,6 +303,20 @@ def test_a_backend_reports_how_well_users_are_in_step(server):
         assert abs(ada.until("group_sync_achieved")["content"]["score"] - 0.9) < 1e-9
 
 
+@pytest.mark.parametrize("scores", [[], [{"user_id": "ada", "score": 2}], [{"user_id": "ada", "score": -50}], [{"score": 1}], ["x"]], ids=str)
+def test_scores_of_a_backend_are_all_checked_before_any_counts(server, scores):
+    session = f"scores-{abs(hash(str(scores)))}"
+    with enter(server, session, "ada") as ada:
+        start(server, session)
+        good = {"user_id": "ada", "score": 1}
+        other = {"user_id": "ben", "score": 1}
+        events = scores and [good, other, *scores]
+        field = tell(server, session, "breathing_sync", 400, data={"scores": events})["details"]["field"]
+        assert field.startswith("data.scores")
+        assert server.http("GET", f"/v1/rooms/session.group:{session}/scores")[1]["scores"][0]["users"] == 0
+        quiet(ada, "group_sync_achieved")
+
+
 def test_events_of_other_types_have_a_fallback(server):
     with enter(server, "odd-1", "ada") as ada:
         ada.send({"type": "moon_phase", "data": {"phase": "full"}})
@@ -241,7 +334,10 @@ def test_events_of_other_types_have_a_fallback(server):
 def test_a_backend_is_told_what_is_wrong_with_an_event(server):
     event = {"type": "technique.changed", "data": {"title": "4-7-8"}}
     assert server.event("sessions", event, 400)["code"] == 4005
-    assert server.event("sessions", {"type": "moon.phase"}, 400)["details"]["field"] == "session_id"
+    for kind in ["technique.changed", "group_achievement", "vote.opened", "vote.closed", "session.ending", "session.started", "moon.phase"]:
+        for session in (None, "", 5, "a b"):
+            answer = server.event("sessions", {"type": kind, "session_id": session, "data": DATA.get(kind, {})}, 400)
+            assert answer["details"]["field"] == "session_id" and "`room`" not in answer["message"], (kind, session)
     assert server.event("sessions", {**event, "session_id": "a b"}, 400)["code"] == 4005
     assert server.event("sessions", {"session_id": "s", "type": "technique.changed"}, 400)["details"]["field"] == "data.title"
     assert server.event("sessions", {"session_id": "s"}, 400)["code"] == 4005

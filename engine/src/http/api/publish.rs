@@ -32,10 +32,18 @@ pub(crate) async fn publish(
         Ok(body) => body,
         Err(next) => return next,
     };
-    Next::Respond(perform(handle, process, head, &caller, &body).await)
+    Next::Respond(perform(handle, process, head, &caller, true, &body).await)
 }
 
-async fn perform(handle: &Handle, process: &Process, head: &Head, caller: &Caller, body: &[u8]) -> Response {
+/// Publishes with a caller's rights; `named`: in its name, where it is a user.
+pub(crate) async fn perform(
+    handle: &Handle,
+    process: &Process,
+    head: &Head,
+    caller: &Caller,
+    named: bool,
+    body: &[u8],
+) -> Response {
     let mut items: Vec<Result<Publish, Refusal>> = Vec::new();
     json::decode_publishes(body, &mut |item| items.push(item));
     let single = !body.trim_ascii_start().starts_with(b"[");
@@ -58,8 +66,10 @@ async fn perform(handle: &Handle, process: &Process, head: &Head, caller: &Calle
         let now = state.now();
         let request = state.request(outcomes.iter().filter(|outcome| outcome.is_ok()).count());
         let user = match caller {
-            Caller::Key(_) => None,
-            Caller::User(identity) => Some((RoomName::of_user(&identity.user_id), identity.role.clone())),
+            Caller::User(identity) if named => {
+                Some((RoomName::of_user(&identity.user_id), identity.role.clone()))
+            }
+            _ => None,
         };
         let state = &mut *state;
         let mut hand_over = |index, publish| {

@@ -30,7 +30,23 @@ pub(super) fn allowing(cors: Option<&Cors>, head: &Head, response: Response) -> 
     let response = response.with("vary", "origin");
     let Some(origin) = origin(cors, head) else { return response };
     let response = response.with("access-control-allow-origin", origin);
+    let exposed = exposed(cors, &response);
+    let response =
+        if exposed.is_empty() { response } else { response.with("access-control-expose-headers", exposed) };
     if cors.credentials { response.with("access-control-allow-credentials", "true") } else { response }
+}
+
+/// Headers of an answer that the page may read.
+fn exposed(cors: &Cors, response: &Response) -> String {
+    // With credentials a star would be the name of a header: what there is is named instead.
+    if cors.credentials && cors.expose.iter().any(|header| header == "*") {
+        return response
+            .names()
+            .filter(|name| !name.starts_with("access-") && *name != "vary")
+            .collect::<Vec<_>>()
+            .join(", ");
+    }
+    cors.expose.join(", ")
 }
 
 /// The asking page's origin, if it is listed: exactly so.

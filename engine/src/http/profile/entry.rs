@@ -51,17 +51,19 @@ pub(crate) struct Refused {
     /// Another close code than that of the code.
     pub(crate) close: Option<u16>,
     pub(crate) message: String,
+    /// What is at fault, if it is one thing.
+    pub(crate) field: Option<&'static str>,
 }
 
 impl Refused {
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, close: None, message: message.into() }
+        Self { code, close: None, message: message.into(), field: None }
     }
 }
 
 impl From<Denial> for Refused {
     fn from(denial: Denial) -> Self {
-        Self { code: denial.code, close: denial.close, message: denial.reason }
+        Self { code: denial.code, close: denial.close, message: denial.reason, field: denial.field }
     }
 }
 
@@ -152,7 +154,7 @@ pub(crate) fn first_token(
 pub(crate) fn frames(process: &Process, speaker: &Speaker, refused: &Refused) -> Vec<u8> {
     let dialects = &process.options.dialects;
     let dialect = &dialects[usize::from(speaker.dialect) - 1];
-    let error = Reply::Error { code: refused.code, message: &refused.message, field: None };
+    let error = Reply::Error { code: refused.code, message: &refused.message, field: refused.field };
     let (mut payload, mut bytes) = (Vec::new(), Vec::new());
     codec::encode_reply(&error, None, &mut payload);
     let now_unix_ms = process.clock.now().unix_ms;

@@ -13,6 +13,7 @@ use crate::http::route::{Next, not_allowed};
 use crate::process::Process;
 use crate::shard::Handle;
 
+use super::cors;
 use super::perform::Doer;
 
 /// Events of one request.
@@ -30,6 +31,23 @@ pub(crate) async fn events(
         let response = Response::error(StatusCode::NOT_FOUND, "no profile of this name is on");
         return Next::Respond(response.closing());
     };
+    let cors = process.config.profiles.get(profile).cors.as_ref();
+    if head.method == Method::OPTIONS {
+        return Next::Respond(cors::preflight(cors, head));
+    }
+    match take(handle, process, connection, head, profile).await {
+        Next::Respond(response) => Next::Respond(cors::allowing(cors, head, response)),
+        other => other,
+    }
+}
+
+async fn take(
+    handle: &Handle,
+    process: &Arc<Process>,
+    connection: &mut Connection,
+    head: &Head,
+    profile: usize,
+) -> Next {
     if head.method != Method::POST {
         return Next::Respond(not_allowed("POST").closing());
     }
@@ -43,7 +61,7 @@ pub(crate) async fn events(
     };
     let doer = Doer { handle, process, head, caller: &caller, public: false };
     let Value::Array(events) = body else {
-        return Next::Respond(match event(&doer, connection, profile, body).await {
+        return Next::Respond(match event(&doer, profile, body).await {
             Ok(answers) => Response::json(StatusCode::OK, &told(answers)),
             Err(response) => response,
         });
@@ -54,7 +72,7 @@ pub(crate) async fn events(
     }
     let mut answers = Vec::new();
     for one in events {
-        match event(&doer, connection, profile, one).await {
+        match event(&doer, profile, one).await {
             Ok(said) => answers.push(told(said)),
             Err(response) if answers.is_empty() => return Next::Respond(response),
             // Those before it are done: the list says where it ended.
@@ -75,7 +93,6 @@ fn told((done, reply): (Vec<Value>, Option<Value>)) -> Value {
 /// Does what an event means: the engine's answers, and what the backend is answered.
 pub(super) async fn event(
     doer: &Doer<'_>,
-    connection: &mut Connection,
     profile: usize,
     event: Value,
 ) -> Result<(Vec<Value>, Option<Value>), Response> {
@@ -84,8 +101,17 @@ pub(super) async fn event(
     let mut understood =
         profiles.understand(profile, event, now_unix_ms).map_err(|refusal| service::refused(&refusal))?;
     let mut done = Vec::new();
-    for command in std::mem::take(&mut understood.commands) {
-        done.push(doer.command(connection, command).await?);
+    for mut command in std::mem::take(&mut understood.commands) {
+        let members = command.as_object_mut();
+        let is_optional = members.and_then(|members| members.remove("optional")) == Some(true.into());
+        let answer = doer.command(command).await;
+        if let Some(refused) = answer.as_ref().err().filter(|_| is_optional) {
+            done.push(refused.value());
+            continue;
+        }
+        done.push(answer.map_err(|refused| {
+            refused.changed(|error| profiles.tell_as_sent(profile, &understood, error))
+        })?);
     }
     let reply = profiles.reply(profile, understood, &done);
     Ok((done, reply))

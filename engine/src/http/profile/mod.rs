@@ -122,7 +122,7 @@ async fn visit(
     let work = visit.work(got);
     let (mut done, mut reply) = (Vec::new(), None);
     for event in work.events {
-        match events::event(&doer, connection, visit.profile, event).await {
+        match events::event(&doer, visit.profile, event).await {
             Ok((answers, said)) => {
                 done.extend(answers);
                 reply = said;
@@ -131,7 +131,7 @@ async fn visit(
         }
     }
     for command in work.commands {
-        match doer.command(connection, command).await {
+        match doer.command(command).await {
             Ok(answer) => done.push(answer),
             Err(response) => return Next::Respond(response),
         }

@@ -10,6 +10,7 @@ use http::{HeaderMap, Method, StatusCode, Uri, Version, header};
 use serde_json::Value;
 
 use crate::http::api::access::Caller;
+use crate::http::api::publish;
 use crate::http::api::service;
 use crate::http::connection::{BodyLength, Connection};
 use crate::http::head::Head;
@@ -77,34 +78,38 @@ impl Doer<'_> {
     ///
     /// # Errors
     /// Why it was refused.
-    pub(super) async fn command(
-        &self,
-        connection: &mut Connection,
-        mut command: Value,
-    ) -> Result<Value, Response> {
+    pub(super) async fn command(&self, mut command: Value) -> Result<Value, Response> {
         let invalid = |message: String| service::refused(&Refusal::invalid(None, Some("type"), message));
         let members =
             command.as_object_mut().ok_or_else(|| invalid("a command must be an object".to_owned()))?;
         let Some(Value::String(kind)) = members.remove("type") else {
             return Err(invalid("a command has no `type`".to_owned()));
         };
+        let behalf = members.remove("as");
         if kind == "publish" {
-            return self.call(connection, "POST", "/v1/publish", Some(&command)).await;
+            let (named, body) = (behalf != Some(Value::Bool(false)), command.to_string());
+            let (handle, process) = (self.handle, self.process);
+            let response =
+                publish::perform(handle, process, self.head, self.caller, named, body.as_bytes()).await;
+            return finished(response);
         }
+        let behalf =
+            behalf.as_ref().and_then(Value::as_str).filter(|_| matches!(self.caller, Caller::Key(_)));
+        let behalf = behalf.map(RoomName::of_user);
         let Some((_, spec)) = services::find(&kind) else {
             return Err(invalid(format!("`{kind}` is nothing that a backend can do")));
         };
         let text = |name: &str| members.get(name).and_then(Value::as_str).map(str::to_owned);
-        let caller = match (self.caller, text("as")) {
-            (Caller::Key(_), Some(user)) => Some(RoomName::of_user(&user)),
-            _ => None,
-        };
         let path = Path { spec, room: text("room"), args: Vec::new() };
         let body = members.get("data").map_or_else(Bytes::new, |data| data.to_string().into());
         let response =
-            service::commanded(self.handle, self.process, self.caller, caller, self.head, path, body).await;
-        if response.status().is_success() { Ok(response.value()) } else { Err(response) }
+            service::commanded(self.handle, self.process, self.caller, behalf, self.head, path, body).await;
+        finished(response)
     }
+}
+
+fn finished(response: Response) -> Result<Value, Response> {
+    if response.status().is_success() { Ok(response.value()) } else { Err(response) }
 }
 
 /// Characters that a path may not have as they are.

@@ -3,6 +3,7 @@
 
 mod acceptance;
 mod door;
+mod said;
 mod table;
 mod together;
 
