@@ -180,10 +180,7 @@ fn bad_input_and_too_much_is_refused() {
     }
     let key = Caller::key();
     let data = json!({"score_id": "sync", "value": 0});
-    assert_eq!(
-        refused(play.desk.ask(&mut *play.scores, &key, "score.report", data)).0,
-        Code::Forbidden
-    );
+    assert_eq!(refused(play.desk.ask(&mut *play.scores, &key, "score.report", data)).0, Code::Forbidden);
     play.enter("more", 1 << 20);
     assert_eq!(refused(play.report_for("more", 0.0)).0, Code::RateLimitExceeded);
     play.root("score.remove", json!({"score_id": "sync"})).unwrap();
