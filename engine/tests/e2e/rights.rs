@@ -63,7 +63,7 @@ fn what_a_room_keeps_is_read_over_http_by_whom_it_lets_in() {
             ("ben", "user", "open:1", 200),
             ("gil", "guest", "ward:1", 403),
             ("ben", "user", "ward:1", 200),
-            ("ada", "user", "club:2", 404),
+            ("ada", "user", "club:2", 403),
         ] {
             for what in ["history", "receipts"] {
                 let (got, body) = by(&server, user, role, "GET", &format!("/v1/rooms/{room}/{what}"));

@@ -29,7 +29,7 @@ impl Caller {
     }
 }
 
-/// What somebody may stay by who came in over HTTP and is served for longer than a request.
+/// What an operator may stay by who came in over HTTP and is served for longer than a request.
 #[derive(Debug)]
 pub(crate) enum Pass {
     /// This API key.
@@ -52,13 +52,19 @@ impl Pass {
         match self {
             Self::Key(key) if live.api_keys.has(key) => None,
             Self::Key(_) => Some(Close::code(Code::TokenExpired, "the API key was taken away")),
-            Self::Role(role) if live.config.auth.api_roles.iter().any(|of| **of == **role) => None,
-            Self::Role(_) => Some(Close::code(Code::Forbidden, NO_ROLE)),
+            Self::Role(role) if !live.config.auth.api_roles.iter().any(|of| **of == **role) => {
+                Some(Close::code(Code::Forbidden, NO_ROLE))
+            }
+            Self::Role(role) if !live.options.permissions_of(role).has(Permission::Admin) => {
+                Some(Close::code(Code::Forbidden, NO_ADMIN))
+            }
+            Self::Role(_) => None,
         }
     }
 }
 
 const NO_ROLE: &str = "the token's role may not use the HTTP API";
+const NO_ADMIN: &str = "the token's role has not the permission `admin`";
 
 /// Finds out who calls, unless nothing may be done now because it could not be written down.
 pub(crate) fn check(process: &Process, head: &Head) -> Result<Caller, Response> {
@@ -82,7 +88,7 @@ pub(crate) fn may_operate(process: &Process, head: &Head, caller: &Caller) -> Re
     let live = process.live();
     match caller {
         Caller::User(identity) if !live.options.permissions_of(&identity.role).has(Permission::Admin) => {
-            Err(denied(process, head, identity, "the token's role has not the permission `admin`"))
+            Err(denied(process, head, identity, NO_ADMIN))
         }
         _ => Ok(()),
     }

@@ -83,8 +83,15 @@ fn a_tail_ends_when_a_reload_takes_its_key_or_its_right_away() {
         format!("[[auth.key]]\nalgorithm = \"HS256\"\nid = \"{id}\"\nsecret = \"{secret}\"\n")
     };
     let api_key = format!("[[auth.api_key]]\nname = \"backend\"\nsha256 = \"{sha256}\"\n");
-    let roles = |roles: &str| format!("[inspector]\nenabled = true\n[auth]\napi_roles = [{roles}]\n");
-    let all = format!("{}{}{}{api_key}", roles("\"admin\", \"watcher\""), key("a", OWN), key("b", OTHER));
+    let role = |name: &str, permission: &str| {
+        format!("[[role]]\nname = \"{name}\"\npermissions = [\"{permission}\"]\n")
+    };
+    let roles = |roles: &str, permission: &str| {
+        let of = [role("watcher", "admin"), role("guard", permission)].concat();
+        format!("{of}[inspector]\nenabled = true\n[auth]\napi_roles = [\"admin\", \"guard\"{roles}]\n")
+    };
+    let roles_of_all = roles(", \"watcher\"", "admin");
+    let all = format!("{roles_of_all}{}{}{api_key}", key("a", OWN), key("b", OTHER));
     let server = Server::start(Options { shards: 4, config: all, ..Options::default() });
     let operator = format!("Bearer {}", signed(OWN, "operator", "admin", json!({})));
     let reload = |config: &str| {
@@ -95,14 +102,16 @@ fn a_tail_ends_when_a_reload_takes_its_key_or_its_right_away() {
     };
     let mut by_key = by(&server, KEY);
     let mut by_watcher = by(&server, &signed(OWN, "eve", "watcher", json!({})));
+    let mut by_guard = by(&server, &signed(OWN, "max", "guard", json!({})));
     let mut by_other = by(&server, &signed(OTHER, "root", "admin", json!({})));
     let _stays = by(&server, &signed(OWN, "root", "admin", json!({})));
-    let (roles_of_all, without_watcher) = (roles("\"admin\", \"watcher\""), roles("\"admin\""));
     reload(&format!("{roles_of_all}{}{}", key("a", OWN), key("b", OTHER)));
     assert_eq!(code(&mut by_key), 4012, "the API key is gone");
     reload(&format!("{roles_of_all}{}", key("a", OWN)));
     assert_eq!(code(&mut by_other), 4012, "the key that signed its token is gone");
-    reload(&format!("{without_watcher}{}", key("a", OWN)));
-    assert_eq!(code(&mut by_watcher), 4013, "its role may not look any more");
+    reload(&format!("{}{}", roles("", "admin"), key("a", OWN)));
+    assert_eq!(code(&mut by_watcher), 4013, "its role may not use the API any more");
+    reload(&format!("{}{}", roles("", "metrics"), key("a", OWN)));
+    assert_eq!(code(&mut by_guard), 4013, "its role may not look any more");
     eventually("one stays", || (server.metric("fanfare_inspector_tails") == 1.0).then_some(()));
 }
