@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::config::{Change, Config, Driver};
 use crate::drain::Drain;
 use crate::ended::EndedConnections;
+use crate::http::profile::guarded;
 use crate::inspector::Inspector;
 use crate::live::{Live, Lives};
 use crate::metrics::Metrics;
@@ -297,5 +298,6 @@ pub(crate) fn probe_io_uring() -> Result<(), String> {
 fn options(config: &Config, shards: u8) -> Options {
     // Of the standard library's keyed hash, whose keys are the system's random numbers.
     let random = || std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
-    config.core_options(shards, Seeds { hashes: random(), ids: random() })
+    let options = config.core_options(shards, Seeds { hashes: random(), ids: random() });
+    Options { dialects: guarded(&options.dialects), ..options }
 }

@@ -12,6 +12,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::audit::Status;
+use crate::http::profile::unsaid;
 use crate::metrics::{Metrics, Snapshot};
 use crate::process::Process;
 
@@ -273,6 +274,7 @@ fn of_process(process: &Process) -> Vec<Family> {
             metrics.accepts_failed.load(Ordering::Relaxed),
         ),
         one("panics", "Panics caught", None, false, metrics.panics.load(Ordering::Relaxed)),
+        one("unsaid", "Messages that a profile failed on", None, false, unsaid()),
         one(
             "draining",
             "1 while the server sends its clients away",

@@ -121,6 +121,7 @@ impl Watch {
             return;
         }
         let live = process.live();
+        self.ping_ms = live.config.heartbeat.interval.as_millis() as u64;
         for follower in &self.tails {
             if let Some(close) = follower.pass.end(&live) {
                 core.handle(now, Input::Close(follower.id, close), effects);

@@ -162,6 +162,8 @@ def bad_tokens():
         (ticket("ada", "s-1", session_id=None), "Access denied to session"),
         (ticket("ada", "*"), "Access denied to session"),
         (ticket(None, "s-1"), "Invalid token: "),
+        (ticket(None, "s-1", user_id="ada", type="access"), "Invalid token: Invalid token type"),
+        (ticket(None, "s-2", user_id="ada"), "Access denied to session"),
         (ticket("ada", "s-1", exp=None), "Invalid token: "),
         (foreign, "Invalid token: the token's signature is not right"),
         (unsigned, "Invalid token: "),

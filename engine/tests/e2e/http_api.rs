@@ -219,7 +219,9 @@ fn a_query_is_read_where_it_may_stand_and_refused_elsewhere() {
     assert!(refused.json()["message"].as_str().unwrap().contains("body"), "{}", refused.body);
     let refused = ask("POST", "/v1/admin/disconnect?user_id=ada");
     assert_eq!((refused.status, &refused.json()["details"]["field"]), (400, &json!("user_id")));
-    assert_eq!(ask("DELETE", "/v1/rooms/chat:1?reason=moved%20away&other=1").status, 200);
+    let refused = ask("DELETE", "/v1/rooms/chat:1?reason=moved%20away&raeson=1");
+    assert_eq!((refused.status, &refused.json()["details"]["field"]), (400, &json!("reason")));
+    assert_eq!(ask("DELETE", "/v1/rooms/chat:1?reason=moved%20away").status, 200);
     assert_eq!(ada.until("$room_closed")["data"]["reason"], "moved away");
 }
 

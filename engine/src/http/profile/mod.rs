@@ -3,6 +3,7 @@
 mod cors;
 mod entry;
 mod events;
+mod guarded;
 mod perform;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::shard::Handle;
 
 pub(crate) use entry::{Entry, Introduction, Refused, claims, entry, first_token, frames, known};
 pub(crate) use events::events;
+pub(crate) use guarded::{guarded, unsaid};
 
 /// Whether some profile answers at a path.
 pub(crate) fn is_at(process: &Process, path: &str) -> bool {

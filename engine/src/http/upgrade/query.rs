@@ -31,7 +31,7 @@ pub(super) fn with_query(
             }
             "room" => {
                 if opening.rooms.len() == QUERY_ROOMS_MAX {
-                    return Err(bad("`room` may be given 32 times at most"));
+                    return Err(bad(&format!("`room` may be given {QUERY_ROOMS_MAX} times at most")));
                 }
                 let room = RoomName::parse(&value).map_err(|error| bad(&error.to_string()))?;
                 opening.rooms.push(Join { room, recover: None, last: None });
@@ -41,7 +41,8 @@ pub(super) fn with_query(
                 if room.is_inbox() {
                     opening.inbox = Some(position);
                 } else if opening.rooms.len() == QUERY_ROOMS_MAX {
-                    return Err(bad("`recover` and `room` may be given 32 times at most"));
+                    let message = format!("`recover` and `room` may be given {QUERY_ROOMS_MAX} times at most");
+                    return Err(bad(&message));
                 } else {
                     opening.rooms.push(Join { room, recover: Some(position), last: None });
                 }
