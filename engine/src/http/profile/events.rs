@@ -71,18 +71,18 @@ async fn take(
         return Next::Respond(Response::error(StatusCode::BAD_REQUEST, &message));
     }
     let mut answers = Vec::new();
+    let mut status = StatusCode::OK;
     for one in events {
-        match event(&doer, profile, one).await {
-            Ok(said) => answers.push(told(said)),
-            Err(response) if answers.is_empty() => return Next::Respond(response),
-            // Those before it are done: the list says where it ended.
+        answers.push(match event(&doer, profile, one).await {
+            Ok(said) => told(said),
+            // Those after it are other events: each is done or refused by itself.
             Err(response) => {
-                answers.push(response.value());
-                return Next::Respond(Response::json(StatusCode::MULTI_STATUS, &answers.into()));
+                status = StatusCode::MULTI_STATUS;
+                response.value()
             }
-        }
+        });
     }
-    Next::Respond(Response::json(StatusCode::OK, &answers.into()))
+    Next::Respond(Response::json(status, &answers.into()))
 }
 
 /// What a backend is told of one event.
