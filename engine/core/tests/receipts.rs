@@ -192,7 +192,11 @@ fn what_is_sent_again_is_in_order_and_each_message_as_often_as_it_may() {
     say(&mut world, ada, ("room", "task:1"), 2, json!({}));
     assert_eq!(heard(&mut world, ben)[2..], [json!(1), json!(2)]);
     pass(&mut world, WAIT_MS / 2);
-    assert_eq!(heard(&mut world, ben), [json!(1), json!(2)], "the second follows the first, though it is not due");
+    assert_eq!(
+        heard(&mut world, ben),
+        [json!(1), json!(2)],
+        "the second follows the first, though it is not due"
+    );
     say(&mut world, ada, ("room", "task:1"), 3, json!({}));
     heard(&mut world, ben);
     pass(&mut world, WAIT_MS);

@@ -9,6 +9,7 @@ use serde_json::{Map, Value as Json};
 use super::file::{Entry, Input, Table, Value};
 use super::given::Given;
 use super::problem::StartError;
+use super::security::is_origin;
 
 /// The name that stands for all that are built in.
 const ALL: &str = "all";
@@ -33,6 +34,11 @@ pub(super) fn read(input: &mut Input<'_>, given: &mut Given) -> Result<Arc<Profi
         }
         let profile = Profile::parse(text, &own, input.env)
             .map_err(|problem| StartError::of(&format!("profile {name}"), problem.to_string()))?;
+        if let Some(wrong) = profile.origins.iter().find(|origin| !is_origin(origin)) {
+            let message =
+                format!("origins: `{wrong}` must be scheme://host or scheme://host:port, without a path");
+            return Err(StartError::of(&format!("profile {name}"), message));
+        }
         profiles.push(profile);
     }
     let whole = {

@@ -95,7 +95,7 @@ def test_read_marks_and_reactions_are_told_and_kept(server, talk):
         say(pat, talk, "Thank you")
         with opened(server, "doc", "/ws/combined") as later:
             again = later.ask("conversation_join", "conversation_joined", conversation_id=talk)
-            assert again["reads"] == [{"user_id": "doc", "offset": number}] and again["unread"] == 1
+            assert again["reads"] == [{"user_id": "doc", "message_number": number}] and again["unread"] == 1
 
 
 def test_who_comes_and_goes_is_told(server, talk):

@@ -71,17 +71,25 @@ async fn take(
         return Next::Respond(Response::error(StatusCode::BAD_REQUEST, &message));
     }
     let mut answers = Vec::new();
-    let mut status = StatusCode::OK;
+    let (mut done, mut refused) = (false, false);
     for one in events {
         answers.push(match event(&doer, profile, one).await {
-            Ok(said) => told(said),
+            Ok(said) => {
+                done = true;
+                told(said)
+            }
             // Those after it are other events: each is done or refused by itself.
             Err(response) => {
-                status = StatusCode::MULTI_STATUS;
+                refused = true;
                 response.value()
             }
         });
     }
+    let status = match (done, refused) {
+        (_, false) => StatusCode::OK,
+        (true, true) => StatusCode::MULTI_STATUS,
+        (false, true) => StatusCode::BAD_REQUEST,
+    };
     Next::Respond(Response::json(status, &answers.into()))
 }
 
