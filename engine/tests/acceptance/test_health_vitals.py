@@ -198,7 +198,7 @@ def test_readings_and_thresholds_of_the_wrong_form_are_refused_by_their_field(se
     with opened(server, ada) as phone:
         for metrics in ({}, {"heart_rate": "fast"}, {"a b": 1}, {f"m{n}": n for n in range(65)}):
             assert phone.refused("health_data", metrics=metrics)["code"] == INVALID, metrics
-        assert phone.refused("health_data", metrics={"pulse": 1}, measured_at="yesterday")["details"]["field"] == "at"
+        assert phone.refused("health_data", metrics={"pulse": 1}, measured_at="yesterday")["details"]["field"] == "data.measured_at"
         assert phone.refused("health_data", metrics={"pulse": 1}, user_id="a b/\n")["code"] == FORBIDDEN
     for wrong, field in [
         ({"limit": "over"}, "limit"),
