@@ -205,6 +205,25 @@ def test_what_is_addressed_to_nobody_to_two_or_not_known_is_refused(server, even
     assert status == 400 and all(refusal["code"] == 4005 for refusal in refusals), answer
 
 
+def test_times_of_a_backend_are_times_and_have_a_zone(server):
+    """A time without a zone is UTC's: browsers take it for local time."""
+    with tab(server, "tim", "tim-1") as client:
+        for said, told in [("2026-11-20T10:30:00", "2026-11-20T10:30:00Z"), ("2026-11-20T12:30:00+02:00",) * 2]:
+            server.event("documents", {"type": "processing_started", "user_id": "tim", "timestamp": said, **JOB})
+            assert client.until("processing_started")["timestamp"] == told
+    refusal = server.event("documents", {"type": "processing_started", "user_id": "tim", "timestamp": "x", **JOB}, status=400)
+    assert refusal["details"]["field"] == "timestamp"
+
+
+def test_of_a_list_each_event_is_done_or_refused_by_itself(server):
+    with tab(server, "lia", "lia-1") as client:
+        good = {"type": "processing_started", "user_id": "lia", "document_id": "d"}
+        events = [{**good, "job_id": "one"}, good, {**good, "job_id": "three"}]
+        answers = server.event("documents", events, status=207)
+        assert len(answers) == 3 and answers[1]["details"]["field"] == "job_id", answers
+        assert [client.until("processing_started")["job_id"] for _ in range(2)] == ["one", "three"]
+
+
 def test_several_events_may_come_in_one_request_and_keep_their_order(server):
     events = []
     for index in range(3):

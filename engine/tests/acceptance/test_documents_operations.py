@@ -74,6 +74,16 @@ def test_a_zone_may_say_with_what_and_how_long_it_was_made(server):
         assert "confidence" not in over
 
 
+def test_what_an_operation_does_not_say_is_not_missing_for_clients(server):
+    """Their models ask for a document and for a tool."""
+    with tab(server, "ida") as ida:
+        start(server, "job-bare", "ida", zones=1, metadata={})
+        assert ida.until("processing_started")["document_id"] == "job-bare"
+        zone(server, "job-bare", 1, status="running")
+        begun = ida.until("zone_processing")
+        assert (begun["document_id"], begun["processing_tool"]) == ("job-bare", "unknown")
+
+
 def test_a_zone_that_fails_is_over_and_says_so(server):
     with tab(server, "failing") as client:
         start(server, "job-zf", "failing", zones=2)

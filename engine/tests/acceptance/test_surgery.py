@@ -5,6 +5,7 @@ import queue
 import subprocess
 import threading
 import time
+import tomllib
 
 import pytest
 from conftest import KEY, PATIENCE, ROOT, Server, eventually, token
@@ -320,6 +321,17 @@ def test_who_floods_is_told_to_wait_and_others_are_not_concerned():
         calm.until("schedule_update", lambda message: message["user_id"] == 2)
         for _ in range(10):
             post(server, SCHEDULE)
+
+
+def test_the_four_settings_have_the_documents_names_and_numbers():
+    settings = tomllib.loads((ROOT / "engine/profile/profiles/surgery.toml").read_text())["setting"].values()
+    numbers = {setting["env"]: str(setting["default"]).rstrip("s") for setting in settings if "env" in setting}
+    assert numbers.items() >= {
+        ("WEBSOCKET_HEARTBEAT_INTERVAL", "30"),
+        ("WEBSOCKET_CONNECTION_TIMEOUT", "120"),
+        ("WEBSOCKET_MAX_CONNECTIONS", "1000"),
+        ("WEBSOCKET_MESSAGE_HISTORY_SIZE", "1000"),
+    }
 
 
 def test_only_so_many_connections_are_there_at_a_time():
