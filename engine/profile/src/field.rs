@@ -123,9 +123,10 @@ impl Fields {
         for place in within {
             let objects = if place.is_empty() { vec![Some(message)] } else { look_up(message, place) };
             let members = objects.into_iter().flatten().filter_map(Value::as_object).flatten();
-            let known: Vec<&str> = self.rules.iter().filter_map(|field| field.member_of(place)).collect();
+            let mut known: Vec<&str> = self.rules.iter().filter_map(|field| field.member_of(place)).collect();
+            known.dedup();
             for (name, _) in members {
-                if !known.contains(&&**name) && !(place.is_empty() && name == "type") {
+                if !(known.contains(&&**name) || place.is_empty() && name == "type") {
                     let of = if place.is_empty() { String::new() } else { format!(" of `{place}`") };
                     let text =
                         format!("the members{of} may be `{}`, and there is another", known.join("`, `"));

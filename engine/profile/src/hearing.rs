@@ -59,7 +59,7 @@ impl Speech {
             let text = "this endpoint does not take messages of this `type`";
             return sink(Err(Refusal::invalid(None, Some("type"), text)));
         }
-        if !message.is_object() && !(message.is_array() && self.endpoint.native) {
+        if !(message.is_object() || message.is_array() && self.endpoint.native) {
             return sink(Err(no_object()));
         }
         let names = listener_names(listener);
