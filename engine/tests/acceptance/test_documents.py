@@ -191,6 +191,7 @@ def test_an_event_is_for_one_client_or_all_of_a_user(server):
         {"type": "processing_started", "user_id": "a", "client": "b", **JOB},
         {"type": "processing_started", "user_id": "a", "room": "document:1", **JOB},
         {"type": "processing_started", "room": "document:1", "confirm": True, **JOB, "client": "c"},
+        {"type": "processing_started", "room": "elsewhere:1", **JOB},
         {"type": "processing_begun", "user_id": "a", **JOB},
         {"user_id": "a", **JOB},
         {"type": 7},
@@ -246,7 +247,7 @@ def test_only_backends_and_workers_may_say_events(server):
         eve.send(event)
         assert eve.until("error")["code"] == 4013
         eve.send({**event, "user_id": None, "room": "deliveries:victim"})
-        assert eve.until("error")["code"] == 4013
+        assert eve.until("error")["code"] == 4005
 
         def work():
             worker.send({**event, "type": "processing_failed"})

@@ -137,6 +137,9 @@ def test_nobody_but_its_owner_and_those_who_watch_over_all_hear_of_a_job(server)
         zone(server, "job-own", 1, status="completed")
         eve.send({"type": "subscribe", "job_id": "job-own"})
         assert eve.until("error")["code"] == 4013
+        watcher.send({"type": "subscribe", "job_id": "nope"})
+        missing = watcher.until("error")
+        assert (missing["code"], missing["details"].get("field")) == (4002, "job_id"), "there is no such job to wait for"
         watcher.send({"type": "subscribe", "job_id": "job-own"})
         state = watcher.until("subscribed")
         assert (state["job_id"], state["document_id"], state["status"], state["zones_completed"], state["zones_total"]) == ("job-own", "doc-7", "running", 1, 2)
