@@ -81,7 +81,7 @@ def test_a_document_is_for_who_was_invited_by_every_way(server):
         native.send({"type": "join", "id": 1, "room": "document:secret"})
         assert native.until("error")["code"] == 4013
         eve.send({"type": "subscribe", "document_id": "never heard of"})
-        assert eve.until("error")["code"] == 4002
+        assert eve.until("error")["code"] == 4013
         eve.send({"type": "subscribe", "document_id": "not-there"})
         assert eve.until("error")["code"] == 4013, "it does not tell which there are"
         status, _ = server.event("documents", progress("not-there", 1, room="document:not-there"), status=None)

@@ -188,7 +188,7 @@ def test_texts_are_bounded_and_hide_nothing(server, talk):
         for kind, data in [("chat_message", {}), ("chat_edit", {"message_number": 1})]:
             for text in ("safe \u202egnp.exe", "\u2066hidden\u2069"):
                 error = pat.refused(kind, conversation_id=talk, text=text, **data)
-                assert (error["code"], error["details"]["field"]) == (INVALID, "text"), repr(text)
+                assert (error["code"], error["details"]["field"]) == (INVALID, "data.text"), repr(text)
         hebrew = "שלום"
         say(pat, talk, hebrew)
         assert pat.until("chat_message")["data"]["text"] == hebrew
