@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::LazyLock;
 
 use fanfare_protocol::name::{read_part, room_part};
+use fanfare_protocol::timestamp::parse_rfc3339;
 use minijinja::value::{Rest, Serde, ValueKind, merge_maps};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value};
 use regex_lite::Regex;
@@ -150,6 +151,7 @@ fn environment() -> Environment<'static> {
         let naive = |time: &str| time.trim_end_matches('Z').to_owned();
         time.as_str().map_or_else(|| time.clone(), |text| Value::from(naive(text)))
     });
+    environment.add_filter("utc", utc);
     environment.add_filter("mib", |bytes: f64| bytes / f64::from(1 << 20));
     environment.add_filter("number", number);
     environment.add_filter("room", |text: String| room_part(&text).into_owned());
@@ -173,6 +175,12 @@ fn number(value: Value) -> Value {
     let whole =
         value.as_str().and_then(|text| text.parse::<i64>().ok().filter(|whole| whole.to_string() == text));
     whole.map_or(value, Value::from)
+}
+
+/// A time with its zone: without one it is UTC's. What has one stays, and so does what is no time.
+fn utc(value: Value) -> Value {
+    let zoned = value.as_str().map(|time| format!("{time}Z"));
+    zoned.filter(|time| parse_rfc3339(time).is_some()).map_or(value, Value::from)
 }
 
 /// A duration as a number of seconds; a number stays.
@@ -301,6 +309,13 @@ mod tests {
         assert_eq!(
             eval("t|naive", json!({"t": "2026-11-20T10:30:00.123Z"})),
             Some(json!("2026-11-20T10:30:00.123"))
+        );
+        assert_eq!(
+            eval(
+                "[(t|utc), ('2026-11-20T12:30:00+02:00'|utc), ('x'|utc)]",
+                json!({"t": "2026-11-20T10:30:00"})
+            ),
+            Some(json!(["2026-11-20T10:30:00Z", "2026-11-20T12:30:00+02:00", "x"]))
         );
         assert_eq!(
             eval("[('30s'|seconds), ('500ms'|seconds), (7|seconds)]", json!({})),

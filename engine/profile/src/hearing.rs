@@ -59,6 +59,9 @@ impl Speech {
             let text = "this endpoint does not take messages of this `type`";
             return sink(Err(Refusal::invalid(None, Some("type"), text)));
         }
+        if !(message.is_object() || message.is_array() && self.endpoint.native) {
+            return sink(Err(no_object()));
+        }
         let names = listener_names(listener);
         let understood = match self.tables.understand(Who::Client, message, names) {
             Some(Ok(understood)) => understood,
@@ -106,12 +109,10 @@ impl Tables {
         mut names: Map<String, Value>,
     ) -> Option<Result<Understood, Refusal>> {
         let Some(kind) = message.get("type").and_then(Value::as_str).map(str::to_owned) else {
-            let refusal = Refusal::invalid(
-                None,
-                Some("type"),
-                "`type` is missing: the message must be an object with one",
-            );
-            return (!message.is_array()).then_some(Err(refusal));
+            let text = "`type` is missing: the message must be an object with one";
+            let refusal =
+                if message.is_object() { Refusal::invalid(None, Some("type"), text) } else { no_object() };
+            return (!message.is_array() || who == Who::Backend).then_some(Err(refusal));
         };
         names.insert("data".to_owned(), message.get("data").cloned().unwrap_or_else(|| Map::new().into()));
         names.insert("message".to_owned(), message);
@@ -158,6 +159,10 @@ pub(crate) fn refused(refuse: &Refuse, scope: &Scope) -> Refusal {
         other => other.unwrap_or_default().to_string(),
     };
     Refusal { id: None, code: refuse.code, message, field: refuse.field }
+}
+
+fn no_object() -> Refusal {
+    Refusal::invalid(None, Some("type"), "a message must be an object with a `type`")
 }
 
 pub(crate) fn unknown() -> Refusal {

@@ -25,6 +25,7 @@ pub struct Route {
     fields: Fields,
     refuse: Option<Refuse>,
     get: Vec<(String, Template)>,
+    found: Option<Expression>,
     event: Option<Template>,
     commands: Template,
     call: Template,
@@ -90,9 +91,10 @@ impl Route {
             path: Path::parse(&of.path).map_err(|rule| Problem::new(&at("path"), rule))?,
             public: of.public,
             when: expression(of.when.as_deref(), &at("when"))?,
-            fields: Fields::new(&of.fields, place)?,
+            fields: Fields::new(&of.fields, of.only, place)?,
             refuse: of.refuse.as_ref().map(|of| refuse(of, place)).transpose()?,
             get: of.get.iter().map(get).collect::<Result<_, Problem>>()?,
+            found: expression(of.found.as_deref(), &at("found"))?,
             event: of.event.as_ref().map(|event| template(event, &at("event"))).transpose()?,
             commands: template(&Value::Array(of.commands.clone()), &at("do"))?,
             call: template(&Value::Array(of.call.clone()), &at("call"))?,
@@ -125,10 +127,13 @@ impl Visit {
         Ok(self.route.get.iter().filter_map(path).collect())
     }
 
-    /// What is to be done with what was learned.
-    pub fn work(&mut self, got: Map<String, Value>) -> Work {
+    /// What is to be done with what was learned; nothing: it is not what the table asks for, and so it is not there.
+    pub fn work(&mut self, got: Map<String, Value>) -> Option<Work> {
         self.names.insert("got".to_owned(), got.into());
         let scope = Scope::new(&self.names);
+        if self.route.found.as_ref().is_some_and(|found| !found.holds(&scope)) {
+            return None;
+        }
         let list = |given: Option<Value>| match given {
             Some(Value::Array(items)) => items,
             Some(Value::Null) | None => Vec::new(),
@@ -138,11 +143,11 @@ impl Visit {
             let text = |name: &str| given.get(name).and_then(Value::as_str).map(str::to_owned);
             Some(Call { method: text("method")?, path: text("path")?, body: given.get("body").cloned() })
         };
-        Work {
+        Some(Work {
             events: list(self.route.event.as_ref().and_then(|event| event.give(&scope))),
             commands: list(self.route.commands.give(&scope)),
             calls: list(self.route.call.give(&scope)).into_iter().filter_map(call).collect(),
-        }
+        })
     }
 
     /// The status and the answer. `done` are the engine's answers, `reply` what was said to an event.

@@ -25,6 +25,8 @@ pub struct Profile {
     pub settings: Vec<Setting>,
     /// What it wants the engine to be set to: an object as a configuration file would have it.
     pub engine: Map<String, Value>,
+    /// Pages of these origins may connect to its endpoints, beside those that may connect everywhere.
+    pub origins: Vec<String>,
     /// Which pages of other origins may read its answers.
     pub cors: Option<Cors>,
     pub(crate) limits: Limits,
@@ -79,6 +81,7 @@ impl Profile {
             tokens: table.token.iter().enumerate().map(token).collect::<Result<_, Problem>>()?,
             name: name(&table.name)?,
             about: table.about,
+            origins: table.origins,
             settings,
             cors: table.cors,
             limits: table.limits,

@@ -12,6 +12,8 @@ pub(crate) struct Table {
     #[serde(default)]
     pub(crate) about: String,
     #[serde(default)]
+    pub(crate) origins: Vec<String>,
+    #[serde(default)]
     pub(crate) limits: Limits,
     #[serde(default)]
     pub(crate) endpoint: Vec<Endpoint>,
@@ -240,6 +242,8 @@ pub(crate) struct Hears {
     pub(crate) fields: BTreeMap<String, String>,
     #[serde(default)]
     pub(crate) fields_of: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) only: bool,
     pub(crate) refuse: Option<Refuse>,
     #[serde(default, rename = "do")]
     pub(crate) commands: Vec<Value>,
@@ -314,9 +318,12 @@ pub(crate) struct Http {
     pub(crate) when: Option<String>,
     #[serde(default)]
     pub(crate) fields: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) only: bool,
     pub(crate) refuse: Option<Refuse>,
     #[serde(default)]
     pub(crate) get: BTreeMap<String, Value>,
+    pub(crate) found: Option<String>,
     pub(crate) event: Option<Value>,
     #[serde(default, rename = "do")]
     pub(crate) commands: Vec<Value>,

@@ -207,7 +207,7 @@ fn hears(of: &table::Hears, place: &str) -> Result<Hears, Problem> {
         client: from("client"),
         backend: from("backend"),
         when: expression(of.when.as_deref(), &format!("{place}.when"))?,
-        fields: Fields::new(&of.fields, place)?,
+        fields: Fields::new(&of.fields, of.only, place)?,
         fields_of: of
             .fields_of
             .iter()

@@ -5,10 +5,11 @@ use http::Uri;
 
 use crate::config::Config;
 
-/// Whether a request with these headers may be upgraded. Programs send no `Origin` and may.
-pub fn allowed(origin: Option<&str>, host: Option<&str>, config: &Config) -> bool {
+/// Whether a request with these headers may be upgraded. Programs send no `Origin` and may. `besides` are origins that may
+/// connect at this path alone.
+pub fn allowed(origin: Option<&str>, host: Option<&str>, config: &Config, besides: &[String]) -> bool {
     let Some(origin) = origin else { return true };
-    if config.auth.allowed_origins.iter().any(|allowed| same(allowed, origin)) {
+    if config.auth.allowed_origins.iter().chain(besides).any(|allowed| same(allowed, origin)) {
         return true;
     }
     let Some(parts) = Parts::of(origin) else { return false };

@@ -95,8 +95,8 @@ fn origins_must_be_the_same_in_every_part() {
     let config = |text: &str| Config::parse(text, &|_| None, &|_| None).unwrap();
     let secret = "[[auth.key]]\nalgorithm = \"HS256\"\nsecret = \"0123456789abcdef0123456789abcdef\"\n";
     let open = config(&format!("[auth]\nallowed_origins = [\"https://App.example\"]\n{secret}"));
-    let allowed = |origin: &str| origin::allowed(Some(origin), Some("api.example:8443"), &open);
-    assert!(origin::allowed(None, None, &open));
+    let allowed = |origin: &str| origin::allowed(Some(origin), Some("api.example:8443"), &open, &[]);
+    assert!(origin::allowed(None, None, &open, &[]));
     for good in ["https://app.example", "https://APP.example:443", "https://api.example:8443"] {
         assert!(allowed(good), "{good}");
     }
@@ -112,12 +112,15 @@ fn origins_must_be_the_same_in_every_part() {
     ] {
         assert!(!allowed(bad), "{bad}");
     }
+    let besides = ["https://page.example".to_owned()];
+    assert!(origin::allowed(Some("https://page.example"), Some("x"), &open, &besides));
+    assert!(!origin::allowed(Some("https://page.example.evil"), Some("x"), &open, &besides));
     let development = config("");
     for good in ["http://localhost:3000", "http://127.0.0.1:5173", "http://[::1]:8080"] {
-        assert!(origin::allowed(Some(good), Some("x"), &development), "{good}");
+        assert!(origin::allowed(Some(good), Some("x"), &development, &[]), "{good}");
     }
     for bad in ["https://evil.example", "http://localhost.evil.example", "null", "http://128.0.0.1"] {
-        assert!(!origin::allowed(Some(bad), Some("x"), &development), "{bad}");
+        assert!(!origin::allowed(Some(bad), Some("x"), &development, &[]), "{bad}");
     }
 }
 

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fanfare_profile::{BUILT_IN, Profile, Profiles};
+use fanfare_profile::{BUILT_IN, Profile, Profiles, Setting};
 use serde_json::{Map, Value as Json};
 
 use super::file::{Entry, Input, Table, Value};
 use super::given::Given;
 use super::problem::StartError;
+use super::security::is_origin;
 
 /// The name that stands for all that are built in.
 const ALL: &str = "all";
@@ -33,6 +34,18 @@ pub(super) fn read(input: &mut Input<'_>, given: &mut Given) -> Result<Arc<Profi
         }
         let profile = Profile::parse(text, &own, input.env)
             .map_err(|problem| StartError::of(&format!("profile {name}"), problem.to_string()))?;
+        if let Some(wrong) = profile.origins.iter().find(|origin| !is_origin(origin)) {
+            let is_its =
+                |of: &&Setting| of.value.as_array().is_some_and(|list| list.iter().any(|one| one == wrong));
+            let place = match profile.settings.iter().find(is_its) {
+                Some(Setting { name, env: Some(variable), .. }) => format!("{name} ({variable})"),
+                Some(Setting { name, .. }) => name.clone(),
+                None => "origins".to_owned(),
+            };
+            let message =
+                format!("{place}: `{wrong}` must be scheme://host or scheme://host:port, without a path");
+            return Err(StartError::of(&format!("profile {name}"), message));
+        }
         profiles.push(profile);
     }
     let whole = {
@@ -329,6 +342,11 @@ mod tests {
             ("[profile.sessions]\nx = 1", "", "this profile is not on"),
             ("[profile.sessions]\nno_such_thing = 1", "sessions", "no_such_thing"),
             ("profiles = 7", "", "must be a list"),
+            (
+                "[profile.surgery]\nallowed_origins = [\"*\"]",
+                "surgery",
+                "allowed_origins (WEBSOCKET_ALLOWED_ORIGINS)",
+            ),
         ] {
             let flag = |name: &str| (name == "profiles" && !profiles.is_empty()).then(|| profiles.to_owned());
             let error = Config::parse(text, &flag, &|_| None).unwrap_err().to_string();

@@ -280,7 +280,7 @@ fn hex(text: &str) -> Option<[u8; 32]> {
 }
 
 /// Whether this is an origin as browsers send it (RFC 6454 §6.2).
-fn is_origin(text: &str) -> bool {
+pub(super) fn is_origin(text: &str) -> bool {
     let uri: Result<http::Uri, _> = text.parse();
     let Ok(uri) = uri else { return false };
     let whole =

@@ -10,7 +10,6 @@ use crate::http::head::Head;
 use crate::http::profile;
 use crate::http::respond::Response;
 use crate::http::upgrade::{self, Accepted};
-use crate::percent;
 use crate::process::Process;
 use crate::shard::Handle;
 
@@ -37,10 +36,7 @@ pub(crate) async fn route(
             return upgrade::upgrade(process, &head, None).await;
         }
         _ if head.headers.contains_key(header::UPGRADE) => {
-            let profiles = &process.config.profiles;
-            let parts = percent::segments(&path);
-            let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-            if let Some(place) = profiles.endpoint(&parts) {
+            if let Some(place) = profile::endpoint_at(process, &path) {
                 return upgrade::upgrade(process, &head, Some(place)).await;
             }
             let message = "there is no WebSocket at this path; connect to /v1/ws";
@@ -50,6 +46,10 @@ pub(crate) async fn route(
     }
     if profile::is_at(process, &path) {
         return profile::answer(handle, process, connection, &head).await;
+    }
+    if let Some(place) = profile::endpoint_at(process, &path) {
+        // What is missing for an upgrade is told as at /v1/ws.
+        return upgrade::upgrade(process, &head, Some(place)).await;
     }
     if let Some(name) = path.strip_prefix("/v1/profiles/").and_then(|rest| rest.strip_suffix("/events")) {
         return profile::events(handle, process, connection, &head, name).await;

@@ -191,6 +191,7 @@ def test_an_event_is_for_one_client_or_all_of_a_user(server):
         {"type": "processing_started", "user_id": "a", "client": "b", **JOB},
         {"type": "processing_started", "user_id": "a", "room": "document:1", **JOB},
         {"type": "processing_started", "room": "document:1", "confirm": True, **JOB, "client": "c"},
+        {"type": "processing_started", "room": "elsewhere:1", **JOB},
         {"type": "processing_begun", "user_id": "a", **JOB},
         {"user_id": "a", **JOB},
         {"type": 7},
@@ -200,7 +201,28 @@ def test_an_event_is_for_one_client_or_all_of_a_user(server):
 )
 def test_what_is_addressed_to_nobody_to_two_or_not_known_is_refused(server, event):
     status, answer = server.event("documents", event, status=None)
-    assert status == 400 and answer["code"] == 4005, answer
+    # Of a list each is answered by itself.
+    refusals = answer if isinstance(answer, list) else [answer]
+    assert status == 400 and all(refusal["code"] == 4005 for refusal in refusals), answer
+
+
+def test_times_of_a_backend_are_times_and_have_a_zone(server):
+    """A time without a zone is UTC's: browsers take it for local time."""
+    with tab(server, "tim", "tim-1") as client:
+        for said, told in [("2026-11-20T10:30:00", "2026-11-20T10:30:00Z"), ("2026-11-20T12:30:00+02:00",) * 2]:
+            server.event("documents", {"type": "processing_started", "user_id": "tim", "timestamp": said, **JOB})
+            assert client.until("processing_started")["timestamp"] == told
+    refusal = server.event("documents", {"type": "processing_started", "user_id": "tim", "timestamp": "x", **JOB}, status=400)
+    assert refusal["details"]["field"] == "timestamp"
+
+
+def test_of_a_list_each_event_is_done_or_refused_by_itself(server):
+    with tab(server, "lia", "lia-1") as client:
+        good = {"type": "processing_started", "user_id": "lia", "document_id": "d"}
+        events = [{**good, "job_id": "one"}, good, {**good, "job_id": "three"}]
+        answers = server.event("documents", events, status=207)
+        assert len(answers) == 3 and answers[1]["details"]["field"] == "job_id", answers
+        assert [client.until("processing_started")["job_id"] for _ in range(2)] == ["one", "three"]
 
 
 def test_several_events_may_come_in_one_request_and_keep_their_order(server):
@@ -225,7 +247,7 @@ def test_only_backends_and_workers_may_say_events(server):
         eve.send(event)
         assert eve.until("error")["code"] == 4013
         eve.send({**event, "user_id": None, "room": "deliveries:victim"})
-        assert eve.until("error")["code"] == 4013
+        assert eve.until("error")["code"] == 4005
 
         def work():
             worker.send({**event, "type": "processing_failed"})

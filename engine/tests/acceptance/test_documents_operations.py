@@ -74,6 +74,16 @@ def test_a_zone_may_say_with_what_and_how_long_it_was_made(server):
         assert "confidence" not in over
 
 
+def test_what_an_operation_does_not_say_is_not_missing_for_clients(server):
+    """Their models ask for a document and for a tool."""
+    with tab(server, "ida") as ida:
+        start(server, "job-bare", "ida", zones=1, metadata={})
+        assert ida.until("processing_started")["document_id"] == "job-bare"
+        zone(server, "job-bare", 1, status="running")
+        begun = ida.until("zone_processing")
+        assert (begun["document_id"], begun["processing_tool"]) == ("job-bare", "unknown")
+
+
 def test_a_zone_that_fails_is_over_and_says_so(server):
     with tab(server, "failing") as client:
         start(server, "job-zf", "failing", zones=2)
@@ -127,6 +137,9 @@ def test_nobody_but_its_owner_and_those_who_watch_over_all_hear_of_a_job(server)
         zone(server, "job-own", 1, status="completed")
         eve.send({"type": "subscribe", "job_id": "job-own"})
         assert eve.until("error")["code"] == 4013
+        watcher.send({"type": "subscribe", "job_id": "nope"})
+        missing = watcher.until("error")
+        assert (missing["code"], missing["details"].get("field")) == (4002, "job_id"), "there is no such job to wait for"
         watcher.send({"type": "subscribe", "job_id": "job-own"})
         state = watcher.until("subscribed")
         assert (state["job_id"], state["document_id"], state["status"], state["zones_completed"], state["zones_total"]) == ("job-own", "doc-7", "running", 1, 2)

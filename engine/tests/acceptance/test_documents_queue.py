@@ -161,6 +161,27 @@ def test_the_queue_is_bounded_and_what_did_not_fit_is_told():
             assert zones(again, 3) == [("msg_4", "z3"), ("msg_5", "z4"), ("msg_6", "z5")]
 
 
+@pytest.mark.parametrize(
+    "to",
+    [{"room": "document:doc-7"}, {"client": "tab-1"}, {"user_id": None, "room": "document:doc-7"}, {"user_id": "kim", "room": "document:doc-7"}],
+)
+def test_a_guarantee_that_nobody_could_give_is_refused(fast, to):
+    """Only a user can confirm: for a room or a client the word would be empty."""
+    for event in ({"type": "processing_started", **JOB}, {"type": "export_progress", **JOB, "progress": 1}):
+        refusal = fast.event("documents", {**event, "confirm": True, **to}, status=400)
+        assert refusal["details"]["field"] == "confirm", refusal
+
+
+def test_what_came_meanwhile_comes_again_in_order_with_what_is_due(fast):
+    with tab(fast, "lea") as client:
+        queue(fast, "lea", 1)
+        assert zones(client, 1) == [("msg_1", "z1")]
+        time.sleep(0.1)
+        queue(fast, "lea", 2, 3)
+        told = zones(client, 5)
+        assert [message for message, _ in told] == ["msg_2", "msg_3", "msg_1", "msg_2", "msg_3"]
+
+
 def test_what_is_not_to_be_confirmed_has_no_number_and_comes_once(fast):
     with tab(fast, "kurt") as client:
         fast.event("documents", {"type": "processing_completed", "user_id": "kurt", **JOB})

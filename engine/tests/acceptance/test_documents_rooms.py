@@ -81,7 +81,7 @@ def test_a_document_is_for_who_was_invited_by_every_way(server):
         native.send({"type": "join", "id": 1, "room": "document:secret"})
         assert native.until("error")["code"] == 4013
         eve.send({"type": "subscribe", "document_id": "never heard of"})
-        assert eve.until("error")["code"] == 4005
+        assert eve.until("error")["code"] == 4013
         eve.send({"type": "subscribe", "document_id": "not-there"})
         assert eve.until("error")["code"] == 4013, "it does not tell which there are"
         status, _ = server.event("documents", progress("not-there", 1, room="document:not-there"), status=None)
@@ -119,6 +119,22 @@ def test_what_a_document_keeps_can_be_read(server):
         since = {"epoch": page["epoch"], "offset": page["events"][-1]["offset"]}
         ada.send({"type": "history", "document_id": "d4", "since": since})
         assert [event["progress"] for event in ada.until("history")["events"]] == [30, 40, 50]
+
+
+def test_a_document_may_be_called_anything(server):
+    """What a room's name cannot hold is written another way there; clients never see it."""
+    name = "Bericht 7/ä=b.pdf"
+    within = "".join(one if one.isascii() and one.isalnum() or one == "." else "".join(f"={byte:02X}" for byte in one.encode()) for one in name)
+    invite(server, within, "ada")
+    with tab(server, "ada", "strange") as ada:
+        assert follow(ada, name)["document_id"] == name
+        server.event("documents", progress(name, 10, room=f"document:{name}"))
+        assert ada.until("processing_progress")["document_id"] == name
+        ada.send({"type": "history", "document_id": name})
+        kept = ada.until("history")
+        assert kept["document_id"] == name and kept["events"][0]["timestamp"].endswith("Z"), "when it was said stays known"
+        ada.send({"type": "unsubscribe", "document_id": name})
+        assert ada.until("unsubscribed")["document_id"] == name
 
 
 def test_a_document_keeps_so_many_events_as_is_set():

@@ -95,7 +95,7 @@ def test_read_marks_and_reactions_are_told_and_kept(server, talk):
         say(pat, talk, "Thank you")
         with opened(server, "doc", "/ws/combined") as later:
             again = later.ask("conversation_join", "conversation_joined", conversation_id=talk)
-            assert again["reads"] == [{"user_id": "doc", "offset": number}] and again["unread"] == 1
+            assert again["reads"] == [{"user_id": "doc", "message_number": number}] and again["unread"] == 1
 
 
 def test_who_comes_and_goes_is_told(server, talk):
@@ -188,7 +188,7 @@ def test_texts_are_bounded_and_hide_nothing(server, talk):
         for kind, data in [("chat_message", {}), ("chat_edit", {"message_number": 1})]:
             for text in ("safe \u202egnp.exe", "\u2066hidden\u2069"):
                 error = pat.refused(kind, conversation_id=talk, text=text, **data)
-                assert (error["code"], error["details"]["field"]) == (INVALID, "text"), repr(text)
+                assert (error["code"], error["details"]["field"]) == (INVALID, "data.text"), repr(text)
         hebrew = "שלום"
         say(pat, talk, hebrew)
         assert pat.until("chat_message")["data"]["text"] == hebrew

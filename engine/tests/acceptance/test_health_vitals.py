@@ -198,13 +198,13 @@ def test_readings_and_thresholds_of_the_wrong_form_are_refused_by_their_field(se
     with opened(server, ada) as phone:
         for metrics in ({}, {"heart_rate": "fast"}, {"a b": 1}, {f"m{n}": n for n in range(65)}):
             assert phone.refused("health_data", metrics=metrics)["code"] == INVALID, metrics
-        assert phone.refused("health_data", metrics={"pulse": 1}, measured_at="yesterday")["details"]["field"] == "at"
+        assert phone.refused("health_data", metrics={"pulse": 1}, measured_at="yesterday")["details"]["field"] == "data.measured_at"
         assert phone.refused("health_data", metrics={"pulse": 1}, user_id="a b/\n")["code"] == FORBIDDEN
     for wrong, field in [
         ({"limit": "over"}, "limit"),
         ({"value": "high"}, "value"),
         ({"severity": "bad"}, "severity"),
-        ({"metric": "a b"}, "name"),
+        ({"metric": "a b"}, "data.metric"),
         ({"for_seconds": -1}, "for_seconds"),
     ]:
         event = {"user_id": ada, "threshold_id": "x", "metric": "pulse", "limit": "above", "value": 1, **wrong}
@@ -212,3 +212,21 @@ def test_readings_and_thresholds_of_the_wrong_form_are_refused_by_their_field(se
         assert code == 400 and field in error["details"]["field"], (wrong, error)
     code, error = server.http("POST", "/v1/profiles/health/events", {"type": "health_data", "data": {"metrics": {"x": 1}}})
     assert code == 400 and "user_id" in error["details"]["field"], error
+
+
+def test_what_nobody_asked_for_is_not_refused_and_what_cannot_be_says_why(server, ada):
+    with HealthClient.at(server, "/ws/health", token(f"{ada}-carer", "caregiver")) as carer:
+        carer.send("heartbeat")
+        assert carer.socket.receive()["type"] == "heartbeat_ack", "a carer has no readings, and asked for none"
+        for kind, data in [
+            ("subscribe", {}),
+            ("subscribe", {"topic": "nope"}),
+            ("subscribe", {"topics": [f"vitals:{ada}"]}),
+            ("unsubscribe", {}),
+            ("unsubscribe", {"topic": "nope"}),
+        ]:
+            assert carer.refused(kind, **data)["details"]["field"] == "data.topic", (kind, data)
+    with opened(server, ada) as phone:
+        phone.ask("health_data", "health_data_received", metrics={"pulse": 60}, measured_at="2026-01-02T00:00:00Z")
+        late = phone.ask("health_data", "health_data_received", metrics={"pulse": 99}, measured_at="2026-01-01T00:00:00Z")
+        assert late["accepted"] == 0 and "newer" in late["reason"]

@@ -5,6 +5,7 @@ import queue
 import subprocess
 import threading
 import time
+import tomllib
 
 import pytest
 from conftest import KEY, PATIENCE, ROOT, Server, eventually, token
@@ -221,10 +222,35 @@ def test_a_broadcast_that_cannot_be_is_refused_and_reaches_nobody(server):
             {"type": "welcome", "data": {}},
             {"type": "$presence", "data": {}},
             {**NOTIFICATION, "data": {**NOTIFICATION["data"], "target_users": [1]}},
+            {**SCHEDULE, "data": {**SCHEDULE["data"], "schedule_date": "tomorrow"}},
+            {**OPTIMIZATION, "data": {**OPTIMIZATION["data"], "progress_percentage": 150}},
+            {**SCHEDULE, "user_id": True},
+            {**SCHEDULE, "user_id": 1.5},
+            {**SCHEDULE, "target_users": [True]},
+            {**SCHEDULE, "target_users": [7], "user_ids": [8]},
+            {"type": "joined", "data": {}},
         ]:
             refusal = server.http("POST", "/api/ws/broadcast", body, status=400)
             assert refusal["code"] == INVALID, body
         assert not {"schedule_update", "welcome", "$presence"} & set(heard(client, server))
+
+
+@pytest.mark.parametrize("event", [*EVENTS, {"type": "theatre_cleaned", "data": {"room_id": 2}}], ids=lambda event: event["type"])
+def test_a_target_that_is_not_understood_is_never_everybody(server, event):
+    """Whom an alert is for stands in one place and under one name: what is written otherwise must not be overlooked."""
+    others = {"target_role": "nurse", "roles": ["nurse"], "users": [7], "target_user_ids": [7], "target_user_id": 7, "recipients": [7]}
+    with enter(server, "15") as client:
+        for name, value in others.items():
+            server.http("POST", "/api/ws/broadcast", {**event, name: value}, status=400)
+            server.http("POST", "/api/ws/notify/system", {"title": "x", name: value}, status=400)
+        for name, value in {**others, "target_user": 7, "user_ids": [7]}.items():
+            refusal = server.event("surgery", {**event, name: value}, status=400)
+            assert refusal["code"] == INVALID, name
+        for name in ("target_users", "target_roles", "target_role", "user_ids"):
+            body = {**event, "data": {**event["data"], name: [7]}}
+            assert server.event("surgery", body, status=400)["details"]["field"] in ("data", "target_users"), name
+            server.http("POST", "/api/ws/broadcast", body, status=400)
+        assert event["type"] not in heard(client, server)
 
 
 def test_an_event_of_another_name_goes_to_all_under_it(server):
@@ -295,6 +321,17 @@ def test_who_floods_is_told_to_wait_and_others_are_not_concerned():
         calm.until("schedule_update", lambda message: message["user_id"] == 2)
         for _ in range(10):
             post(server, SCHEDULE)
+
+
+def test_the_four_settings_have_the_documents_names_and_numbers():
+    settings = tomllib.loads((ROOT / "engine/profile/profiles/surgery.toml").read_text())["setting"].values()
+    numbers = {setting["env"]: str(setting["default"]).rstrip("s") for setting in settings if "env" in setting}
+    assert numbers.items() >= {
+        ("WEBSOCKET_HEARTBEAT_INTERVAL", "30"),
+        ("WEBSOCKET_CONNECTION_TIMEOUT", "120"),
+        ("WEBSOCKET_MAX_CONNECTIONS", "1000"),
+        ("WEBSOCKET_MESSAGE_HISTORY_SIZE", "1000"),
+    }
 
 
 def test_only_so_many_connections_are_there_at_a_time():

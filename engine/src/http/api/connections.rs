@@ -14,9 +14,8 @@ use crate::process::Process;
 /// A row of `GET /v1/connections`.
 pub(super) fn row(process: &Process, row: &ConnectionRow) -> Value {
     let last_us = row.health.and_then(|health| health.last_us);
-    let profile = process.config.profiles.of_dialect(row.dialect).map(|(_, profile)| &*profile.name);
     json!({
-        "profile": profile,
+        "profile": profile(process, row),
         "client_id": row.client_id,
         "user_id": row.user_id,
         "role": row.role,
@@ -34,6 +33,11 @@ pub(super) fn row(process: &Process, row: &ConnectionRow) -> Value {
     })
 }
 
+/// The profile at whose endpoint it is, if it is one's.
+fn profile<'p>(process: &'p Process, row: &ConnectionRow) -> Option<&'p str> {
+    process.config.profiles.of_dialect(row.dialect).map(|(_, profile)| &*profile.name)
+}
+
 /// `?state=`, if it is given.
 pub(super) fn state(uri: &Uri) -> Result<Option<ConnectionState>, Response> {
     let given = percent::pairs(uri.query().unwrap_or_default()).into_iter().find(|(name, _)| name == "state");
@@ -48,7 +52,9 @@ pub(super) fn state(uri: &Uri) -> Result<Option<ConnectionState>, Response> {
 /// How a client's newest connection is, or how its last one ended.
 pub(super) fn health(process: &Process, client_id: &str, rows: &[ConnectionRow]) -> Response {
     if let Some(row) = rows.iter().max_by_key(|row| row.connected_at_unix_ms) {
-        return Response::json(StatusCode::OK, &of_living(row));
+        let mut told = of_living(row);
+        told["profile"] = profile(process, row).into();
+        return Response::json(StatusCode::OK, &told);
     }
     let wanted = Wanted { client: Some(client_id.to_owned()), ..Wanted::default() };
     match process.ended.find(&wanted, 1).first() {

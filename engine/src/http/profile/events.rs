@@ -71,18 +71,26 @@ async fn take(
         return Next::Respond(Response::error(StatusCode::BAD_REQUEST, &message));
     }
     let mut answers = Vec::new();
+    let (mut done, mut refused) = (false, false);
     for one in events {
-        match event(&doer, profile, one).await {
-            Ok(said) => answers.push(told(said)),
-            Err(response) if answers.is_empty() => return Next::Respond(response),
-            // Those before it are done: the list says where it ended.
-            Err(response) => {
-                answers.push(response.value());
-                return Next::Respond(Response::json(StatusCode::MULTI_STATUS, &answers.into()));
+        answers.push(match event(&doer, profile, one).await {
+            Ok(said) => {
+                done = true;
+                told(said)
             }
-        }
+            // Those after it are other events: each is done or refused by itself.
+            Err(response) => {
+                refused = true;
+                response.value()
+            }
+        });
     }
-    Next::Respond(Response::json(StatusCode::OK, &answers.into()))
+    let status = match (done, refused) {
+        (_, false) => StatusCode::OK,
+        (true, true) => StatusCode::MULTI_STATUS,
+        (false, true) => StatusCode::BAD_REQUEST,
+    };
+    Next::Respond(Response::json(status, &answers.into()))
 }
 
 /// What a backend is told of one event.

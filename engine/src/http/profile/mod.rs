@@ -9,6 +9,7 @@ mod perform;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use fanfare_profile::Place;
 use fanfare_protocol::timestamp::rfc3339_text;
 use fanfare_protocol::{Refusal, json as codec};
 use http::{Method, StatusCode};
@@ -32,6 +33,12 @@ pub(crate) use guarded::{guarded, unsaid};
 pub(crate) fn is_at(process: &Process, path: &str) -> bool {
     let profiles = &process.config.profiles;
     !profiles.is_empty() && profiles.at(&borrowed(&percent::segments(path))).is_some()
+}
+
+/// The WebSocket endpoint of a profile at a path.
+pub(crate) fn endpoint_at(process: &Process, path: &str) -> Option<Place> {
+    let profiles = &process.config.profiles;
+    if profiles.is_empty() { None } else { profiles.endpoint(&borrowed(&percent::segments(path))) }
 }
 
 fn borrowed(parts: &[String]) -> Vec<&str> {
@@ -121,7 +128,9 @@ async fn visit(
             Err(response) => return Next::Respond(response),
         };
     }
-    let work = visit.work(got);
+    let Some(work) = visit.work(got) else {
+        return Next::Respond(Response::error(StatusCode::NOT_FOUND, "there is nothing of this name here"));
+    };
     let (mut done, mut reply) = (Vec::new(), None);
     for event in work.events {
         match events::event(&doer, visit.profile, event).await {

@@ -33,11 +33,7 @@ pub(super) fn handshake_error(error: &tungstenite::Error) -> Failed {
         ProtocolError::MissingConnectionUpgradeHeader => {
             ("connection", bad("`connection: upgrade` is missing"))
         }
-        ProtocolError::MissingUpgradeWebSocketHeader => {
-            let message = "this is a WebSocket endpoint: `upgrade: websocket` is missing";
-            let response = Response::error(StatusCode::UPGRADE_REQUIRED, message);
-            ("upgrade", response.with("upgrade", "websocket").with("connection", "upgrade"))
-        }
+        ProtocolError::MissingUpgradeWebSocketHeader => upgrade_required(),
         ProtocolError::MissingSecWebSocketVersionHeader => {
             let message = "`sec-websocket-version` must be 13";
             let response = Response::error(StatusCode::UPGRADE_REQUIRED, message);
@@ -49,6 +45,13 @@ pub(super) fn handshake_error(error: &tungstenite::Error) -> Failed {
         }
         _ => ("handshake", bad("the handshake is malformed")),
     }
+}
+
+/// What a request is told that is no upgrade.
+pub(super) fn upgrade_required() -> Failed {
+    let message = "this is a WebSocket endpoint: `upgrade: websocket` is missing";
+    let response = Response::error(StatusCode::UPGRADE_REQUIRED, message);
+    ("upgrade", response.with("upgrade", "websocket").with("connection", "upgrade"))
 }
 
 /// The more come, the longer they are asked to wait, and not all for the same time.
@@ -69,14 +72,14 @@ pub(super) fn check_rate(process: &Process, limits: &Limits, head: &Head) -> Res
     Err(("address_rate", response.with("retry-after", (60 / per_minute).max(1).to_string())))
 }
 
-pub(super) fn check_origin(config: &Config, head: &Head) -> Result<(), Failed> {
+pub(super) fn check_origin(config: &Config, head: &Head, besides: &[String]) -> Result<(), Failed> {
     let text = |name| head.headers.get(name).map(|value| value.to_str().unwrap_or("\u{0}"));
     if head.headers.get_all(header::ORIGIN).iter().count() <= 1
-        && auth::origin::allowed(text(header::ORIGIN), text(header::HOST), config)
+        && auth::origin::allowed(text(header::ORIGIN), text(header::HOST), config, besides)
     {
         return Ok(());
     }
-    let message = "this `origin` is not in auth.allowed_origins";
+    let message = "this `origin` is not in auth.allowed_origins, and none of the profile's own";
     Err(("origin", Response::error(StatusCode::FORBIDDEN, message)))
 }
 

@@ -29,6 +29,7 @@ use crate::http::respond::Response;
 use crate::http::route::{Next, not_allowed};
 use crate::http::upgrade::handshake::{
     check_origin, check_rate, checked, deflate, first_offered, handshake_error, overloaded, subprotocol,
+    upgrade_required,
 };
 use crate::http::upgrade::query::with_query;
 use crate::inspector::Tail;
@@ -88,8 +89,12 @@ fn decide(process: &Process, request: &Head, place: Option<&Place>) -> Result<Ac
         return Err(("shed", overloaded(process)));
     }
     check_rate(process, &live.config.limits, request)?;
+    if !request.headers.contains_key(header::UPGRADE) {
+        return Err(upgrade_required());
+    }
     let mut answer = create_response(&checked(request)).map_err(|error| handshake_error(&error))?;
-    check_origin(&live.config, request)?;
+    let besides = place.map(|place| &*process.config.profiles.get(place.profile).origins);
+    check_origin(&live.config, request, besides.unwrap_or_default())?;
     let watcher = if is_tail { Some(api::inspector::tail(process, request)?) } else { None };
     let (encoding, subprotocol) = subprotocol(&request.headers)?;
     let encoding = if is_tail || place.is_some() { Encoding::Json } else { encoding };

@@ -278,8 +278,8 @@ fn bad_messages_are_refused_by_field_and_rule_and_the_connection_lives_on() {
         (r#"{"type":"over","ride":"7"}"#, json!("type"), "none of those"),
         (r#"{"type":"publish","room":"ride:7","event":"x","data":1}"#, json!("type"), "none of those"),
         (r#"{"kind":"where"}"#, json!("type"), "missing"),
-        ("[]", json!("type"), "none of those"),
-        ("7", json!("type"), "missing"),
+        ("[]", json!("type"), "must be an object"),
+        ("7", json!("type"), "must be an object"),
         ("{", Value::Null, ""),
         (&deep, Value::Null, ""),
     ] {
@@ -314,6 +314,7 @@ fn its_http_endpoints_have_the_callers_rights() {
         (json!({"type": "over"}), 400),
         (json!({"type": "where", "lat": 1, "lon": 1}), 400),
         (json!([{"type": "over", "ride": "8"}, {"type": "over"}]), 207),
+        (json!([{"type": "over"}, []]), 400),
         (json!(7), 400),
     ] {
         assert_eq!(api(&server, "POST", "/v1/profiles/taxi/events", Some(&body)).0, status, "{body}");
