@@ -9,6 +9,7 @@ use fanfare_protocol::{Code, Command, Refusal, Request, json};
 use serde_json::{Map, Value, json as object};
 
 use crate::expression::{Expression, Scope};
+use crate::lasting::lasting;
 use crate::packing::{PACKINGS, Packing};
 use crate::path::Path;
 use crate::pattern::Patterns;
@@ -258,7 +259,7 @@ fn check(of: &table::Check, place: &str) -> Result<Check, Problem> {
         })?,
         close: of.close,
         reason: of.reason.as_str().into(),
-        field: of.field.clone().map(|field| &*field.leak()),
+        field: of.field.as_deref().map(lasting),
     })
 }
 

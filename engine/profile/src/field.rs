@@ -6,6 +6,7 @@ use fanfare_protocol::Refusal;
 use fanfare_protocol::timestamp::parse_rfc3339;
 use serde_json::Value;
 
+use crate::lasting::lasting;
 use crate::problem::Problem;
 
 /// Rules of one entry.
@@ -18,7 +19,7 @@ pub(crate) struct Fields {
 
 #[derive(Debug)]
 struct Field {
-    /// As refusals name it. Tables live as long as the process, and so do their names.
+    /// As refusals name it.
     name: &'static str,
     kind: Kind,
     required: bool,
@@ -80,7 +81,7 @@ impl Fields {
             let range = range.filter(|_| words.is_none());
             let range = range.map_or(Some(Range::default()), Range::parse).ok_or_else(bad)?;
             let words = words.into_iter().flat_map(|of| of.split('|')).map(Into::into).collect();
-            Ok(Field { name: name.clone().leak(), kind, required, range, words })
+            Ok(Field { name: lasting(name), kind, required, range, words })
         };
         Ok(Self { rules: rules.iter().map(field).collect::<Result<_, Problem>>()?, only })
     }

@@ -20,6 +20,7 @@ mod expression;
 mod field;
 mod hearing;
 mod http;
+mod lasting;
 mod packing;
 mod path;
 mod pattern;

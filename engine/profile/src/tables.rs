@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::expression::{Expression, Scope};
 use crate::field::Fields;
+use crate::lasting::lasting;
 use crate::pattern;
 use crate::problem::Problem;
 use crate::setting::Setting;
@@ -191,7 +192,7 @@ pub(crate) fn refuse(of: &table::Refuse, place: &str) -> Result<Refuse, Problem>
         .find(|code| code.number() == of.code)
         .ok_or_else(|| bad_code(&format!("{place}.refuse.code")))?;
     let message = template(&of.message, &format!("{place}.refuse.message"))?;
-    Ok(Refuse { code: *code, message, field: of.field.clone().map(|field| &*field.leak()) })
+    Ok(Refuse { code: *code, message, field: of.field.as_deref().map(lasting) })
 }
 
 fn hears(of: &table::Hears, place: &str) -> Result<Hears, Problem> {
@@ -208,11 +209,7 @@ fn hears(of: &table::Hears, place: &str) -> Result<Hears, Problem> {
         backend: from("backend"),
         when: expression(of.when.as_deref(), &format!("{place}.when"))?,
         fields: Fields::new(&of.fields, of.only, place)?,
-        fields_of: of
-            .fields_of
-            .iter()
-            .map(|(name, sent)| (name.as_str().into(), &*sent.clone().leak()))
-            .collect(),
+        fields_of: of.fields_of.iter().map(|(name, sent)| (name.as_str().into(), lasting(sent))).collect(),
         refuse: of.refuse.as_ref().map(|of| refuse(of, place)).transpose()?,
         commands: template(&Value::Array(of.commands.clone()), &format!("{place}.do"))?,
         reply: match &of.reply {

@@ -219,6 +219,14 @@ def test_the_status_counts_what_passes():
             assert (shown["connections"]["active"], shown["server"]["connections"]) == (2, 3), "of this application only"
 
 
+def test_an_id_in_a_path_is_one_id_whatever_is_in_it(server):
+    with HealthClient.at(server, "/ws/health", token("vic")) as client:
+        connection = client.greeting["connection_id"]
+        for path in [f"/ws/connection/{connection}%3Fx", f"/ws/connection/{connection}%2F..%2F{connection}"]:
+            assert server.http("DELETE", path)[0] == 404, path
+        client.ask("heartbeat", "heartbeat_ack")
+
+
 def test_management_is_for_backends_and_operators_only(server):
     with HealthClient.at(server, "/ws/chat", token("kim")) as client:
         connection = client.greeting["connection_id"]

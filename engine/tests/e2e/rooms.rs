@@ -222,7 +222,11 @@ fn http_changes_a_room_takes_invitations_back_and_keeps_out_for_a_while() {
     eventually("the second is over", || (ben.ask(join.clone())["type"] == "joined").then_some(()));
     let update = json!({"title": "Go"});
     assert_eq!(api(&server, "PATCH", "/v1/rooms/chat:1", Some(&update)).0, 404, "nobody created it");
-    assert_eq!(api(&server, "PATCH", "/v1/rooms/chat:1", Some(&create)).0, 400, "`invited` is not changed so");
+    assert_eq!(
+        api(&server, "PATCH", "/v1/rooms/chat:1", Some(&create)).0,
+        400,
+        "`invited` is not changed so"
+    );
 }
 
 #[test]

@@ -41,7 +41,8 @@ pub(super) fn with_query(
                 if room.is_inbox() {
                     opening.inbox = Some(position);
                 } else if opening.rooms.len() == QUERY_ROOMS_MAX {
-                    let message = format!("`recover` and `room` may be given {QUERY_ROOMS_MAX} times at most");
+                    let message =
+                        format!("`recover` and `room` may be given {QUERY_ROOMS_MAX} times at most");
                     return Err(bad(&message));
                 } else {
                     opening.rooms.push(Join { room, recover: Some(position), last: None });
