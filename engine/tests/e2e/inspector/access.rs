@@ -93,7 +93,7 @@ fn bad_filters_are_named() {
     }
     assert_eq!(get(&server, "/v1/inspector/colours").status, 404);
     assert_eq!(get(&server, "/v1/inspector/messages/1").status, 404);
-    assert_eq!(get(&server, "/v1/inspector/tail").status, 400, "no upgrade was asked for");
+    assert_eq!(get(&server, "/v1/inspector/tail").status, 426, "no upgrade was asked for");
 }
 
 #[test]
