@@ -183,32 +183,6 @@ fn what_was_given_up_is_kept_for_a_week() {
 }
 
 #[test]
-fn what_is_sent_again_is_in_order_and_each_message_as_often_as_it_may() {
-    let mut world = World::new(2, 1, options());
-    let (ada, ben) = (open(&mut world, "ada"), open(&mut world, "ben"));
-    join(&mut world, ben, "task:1");
-    say(&mut world, ada, ("room", "task:1"), 1, json!({}));
-    pass(&mut world, WAIT_MS / 2);
-    say(&mut world, ada, ("room", "task:1"), 2, json!({}));
-    assert_eq!(heard(&mut world, ben)[2..], [json!(1), json!(2)]);
-    pass(&mut world, WAIT_MS / 2);
-    assert_eq!(
-        heard(&mut world, ben),
-        [json!(1), json!(2)],
-        "the second follows the first, though it is not due"
-    );
-    say(&mut world, ada, ("room", "task:1"), 3, json!({}));
-    heard(&mut world, ben);
-    pass(&mut world, WAIT_MS);
-    assert_eq!(heard(&mut world, ben), [json!(1), json!(2), json!(3)]);
-    pass(&mut world, WAIT_MS);
-    assert_eq!(heard(&mut world, ben), [json!(3)], "of the others there were three");
-    assert_eq!(dead(&mut world, "ben").len(), 2);
-    pass(&mut world, WAIT_MS);
-    assert_eq!((heard(&mut world, ben), dead(&mut world, "ben").len()), (vec![], 3));
-}
-
-#[test]
 fn who_was_away_gets_what_it_has_not_acknowledged_when_it_joins_again() {
     let mut world = World::new(2, 1, options());
     let (ada, ben) = (open(&mut world, "ada"), open(&mut world, "ben"));

@@ -172,16 +172,6 @@ def test_a_guarantee_that_nobody_could_give_is_refused(fast, to):
         assert refusal["details"]["field"] == "confirm", refusal
 
 
-def test_what_came_meanwhile_comes_again_in_order_with_what_is_due(fast):
-    with tab(fast, "lea") as client:
-        queue(fast, "lea", 1)
-        assert zones(client, 1) == [("msg_1", "z1")]
-        time.sleep(0.1)
-        queue(fast, "lea", 2, 3)
-        told = zones(client, 5)
-        assert [message for message, _ in told] == ["msg_2", "msg_3", "msg_1", "msg_2", "msg_3"]
-
-
 def test_what_is_not_to_be_confirmed_has_no_number_and_comes_once(fast):
     with tab(fast, "kurt") as client:
         fast.event("documents", {"type": "processing_completed", "user_id": "kurt", **JOB})

@@ -311,8 +311,7 @@ impl HomeRooms {
         of.settle(last);
     }
 
-    /// Everything that was not acknowledged, once more, to every connection of the reader. What came after the message that
-    /// is due comes again with it: the reader would see it out of order otherwise.
+    /// Everything that was not acknowledged in time, once more, to every connection of the reader.
     fn send_again(
         &mut self,
         now: Now,
@@ -327,7 +326,8 @@ impl HomeRooms {
         let mut last = of.cursor;
         for (at, (address, class)) in of.connections.iter().enumerate() {
             let (mut frames, mut bytes, mut grown) = (Vec::new(), 0, 0);
-            for kept in log.after_mut(of.cursor) {
+            let is_over = |kept: &&mut Kept| kept.entry.at_ms + check.ack_wait_ms <= now.mono_ms();
+            for kept in log.after_mut(of.cursor).take_while(is_over) {
                 if !of.is_owed(subscriber, kept, now, &self.options) {
                     continue;
                 }
