@@ -30,7 +30,7 @@ impl Args {
         Ok(args)
     }
 
-    /// The same, where it is not known yet what the room wants of characters that hide text: [`Self::clean`] follows.
+    /// The same, where it is not known yet what the room wants of characters that hide text: they are looked for later.
     ///
     /// # Errors
     /// As [`Self::read`].
