@@ -198,7 +198,7 @@ def test_an_admin_goes_into_any_session(server):
 
 
 def test_a_token_that_runs_out_ends_the_connection(server):
-    with server.open(place("late-1", "ada"), ticket("ada", "late-1", ttl=1)) as client:
+    with server.open(place("late-1", "ada"), ticket("ada", "late-1", ttl=3)) as client:
         assert client.receive()["type"] == "welcome"
         assert client.until("error")["code"] == 4001
         assert client.ended() == (1008, "Token expired")
