@@ -159,6 +159,17 @@ fn a_full_disk_refuses_what_it_cannot_keep_and_nothing_else_and_is_overcome() {
     assert_eq!(server.metric("fanfare_store_failures_total"), 3.0);
 }
 
+/// A server with this configuration ends at once, and says why.
+fn refuses_to_start(config: &Path, why: &str) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_fanfare"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--config"])
+        .arg(config)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && text.contains(why), "{text}");
+}
+
 #[test]
 fn a_file_that_is_no_store_is_refused_with_a_word() {
     let folder = Folder::new();
@@ -166,13 +177,7 @@ fn a_file_that_is_no_store_is_refused_with_a_word() {
         .unwrap();
     let path = folder.0.join("fanfare.toml");
     std::fs::write(&path, config(&folder.0)).unwrap();
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_fanfare"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--config"])
-        .arg(&path)
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && text.contains("fanfare.redb"), "{text}");
+    refuses_to_start(&path, "fanfare.redb");
 }
 
 #[test]
@@ -194,13 +199,7 @@ fn bans_that_cannot_be_read_let_nobody_in() {
     write(state("poll", b"of another version"));
     drop(Server::start(Options { config: config(&folder.0), ..Options::default() }));
     write(state("access", b"of another version"));
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_fanfare"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--config"])
-        .arg(&path)
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && text.contains("bans and revocations"), "{text}");
+    refuses_to_start(&path, "bans and revocations");
 }
 
 #[test]
