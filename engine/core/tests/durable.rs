@@ -335,11 +335,18 @@ fn what_changes_while_a_state_is_written_is_written_once_and_answered_after_that
         assert!(world.take_messages(*client).is_empty(), "not before it is kept");
     }
     assert_eq!((world.cores[0].written() - before, world.cores[0].awaits_no_store()), (1, false));
+    let again = json!({ "poll_id": "p", "option": "yes" });
+    world.command(voters[7], &json!({ "type": "poll.vote", "id": 2, "room": "demo:1", "data": again }));
+    world.settle();
     world.store_one();
     world.settle();
     let answered =
         |world: &mut World, client: &usize| world.take_messages(*client).iter().any(|of| of["type"] == "ok");
-    assert_eq!(voters.iter().filter(|client| answered(&mut world, client)).count(), 1, "the first vote");
+    assert_eq!(
+        voters.iter().filter(|client| answered(&mut world, client)).count(),
+        1,
+        "the first vote, and none that repeats another"
+    );
     assert_eq!(world.cores[0].written() - before, 2);
     world.store();
     world.settle();

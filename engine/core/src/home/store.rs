@@ -97,6 +97,11 @@ impl Store {
         self.redacted.push_back((self.written, room, entry));
     }
 
+    /// Writes that are on disk, or lost.
+    pub(super) fn settled(&self) -> u64 {
+        self.settled
+    }
+
     /// Writes that are on their way to the disk.
     pub(crate) fn behind(&self) -> u64 {
         self.written - self.settled

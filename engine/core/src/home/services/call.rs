@@ -34,7 +34,6 @@ impl HomeRooms {
             Unconfirmed::Answer(called.origin, Err(Box::new(refusal))).give(out);
             return;
         }
-        self.nothing_put_off();
         let next = loop {
             let outcome = self.call_in_room(now, &called, out);
             let outcome = match (outcome, called.rooms.pop_front()) {

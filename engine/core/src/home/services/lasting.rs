@@ -24,9 +24,9 @@ pub(super) struct Lasting {
     on_their_way: BTreeMap<Key, (u64, bool)>,
     /// What has ended, and the store may have still: until it has so many writes.
     gone: BTreeMap<Key, u64>,
-    /// After so many writes everything is on its way that the command in hand has changed; 0: it is already.
+    /// After so many writes all that was put off until now is on its way.
     put_off: u64,
-    /// Answers that wait until then, and after that for the disk.
+    /// Answers that wait for that, and then for the disk.
     answers: BTreeMap<u64, Vec<Unconfirmed>>,
 }
 
@@ -62,11 +62,14 @@ impl HomeRooms {
         self.store.write(Write::State { room: room.clone(), service: SERVICES[kind].name, bytes: None });
     }
 
-    /// What a command answers is given when all that it has changed is on disk.
+    /// What a command answers is given when all that was changed until now is on disk, by whomever: it may only repeat what was asked for
+    /// a moment ago, and is put off still.
     pub(super) fn answer_when_kept(&mut self, answer: Unconfirmed) {
-        match self.services.lasting.put_off {
-            0 => self.store.await_answer(answer),
-            at => self.services.lasting.answers.entry(at).or_default().push(answer),
+        let lasting = &mut self.services.lasting;
+        if lasting.put_off > self.store.settled() {
+            lasting.answers.entry(lasting.put_off).or_default().push(answer);
+        } else {
+            self.store.await_answer(answer);
         }
     }
 
@@ -76,11 +79,6 @@ impl HomeRooms {
         let answers: usize = lasting.answers.values().map(Vec::len).sum();
         let changed = lasting.on_their_way.values().filter(|(_, is_changed)| *is_changed).count();
         self.store.waiting() + answers + changed
-    }
-
-    /// A command begins.
-    pub(super) fn nothing_put_off(&mut self) {
-        self.services.lasting.put_off = 0;
     }
 
     /// The store has so many writes: what changed meanwhile follows, and what ended before has ended there as well.
