@@ -85,8 +85,8 @@ impl Board {
     }
 }
 
-/// What boards have handed on.
-pub(super) fn handed_on(so_far: &Value) -> Vec<Note> {
+/// What boards have handed on, without what has come to its end on the way: by then it is not known any more who is done with it.
+pub(super) fn handed_on(so_far: &Value, now_ms: u64) -> Vec<Note> {
     let notes = so_far.as_array().into_iter().flatten();
-    notes.filter_map(|note| Note::deserialize(note).ok()).collect()
+    notes.filter_map(|note| Note::deserialize(note).ok()).filter(|note| !note.is_over(now_ms)).collect()
 }

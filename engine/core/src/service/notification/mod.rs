@@ -74,7 +74,7 @@ impl Service for Notifications {
                 _ => Ok(board.hand_on(so_far, id, context.now.mono_ms())),
             };
         }
-        let broadcasts = handed_on(so_far);
+        let broadcasts = handed_on(so_far, context.now.mono_ms());
         match (spec.name, id) {
             ("notification.send", _) => inbox.send(args, context),
             ("notification.withdraw", _) => inbox.withdraw(args, context),
@@ -96,7 +96,8 @@ impl Service for Notifications {
 
     fn greet(&mut self, connection: crate::Address, brought: &[Value], context: &mut Context<'_>) {
         self.expire(context);
-        let broadcasts: Vec<Note> = brought.iter().flat_map(handed_on).collect();
+        let now_ms = context.now.mono_ms();
+        let broadcasts: Vec<Note> = brought.iter().flat_map(|brought| handed_on(brought, now_ms)).collect();
         self.inbox.greet(connection, &broadcasts, context);
     }
 

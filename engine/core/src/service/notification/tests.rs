@@ -276,6 +276,21 @@ fn broadcasts_are_merged_by_priority_until_the_user_is_done_with_them() {
 }
 
 #[test]
+fn a_broadcast_that_ends_on_its_way_to_the_user_is_not_told_again() {
+    let (mut all, mut ada) = (Room::new(RoomName::of_all()), ada());
+    all.send("x", 3);
+    let brought = [all.with(&Caller::key(), |it, context| it.state(context).unwrap())];
+    let of_x = json!({"notification_id": "x"});
+    ada.ask_after("acknowledge", of_x.clone(), brought[0].clone()).unwrap();
+    ada.pass(24 * 3_600_000);
+    assert!(ada.it.is_empty(), "it is over, and so is the memory of who was done with it");
+    assert_eq!(ada.greet(&brought), Value::Null);
+    assert_eq!(ada.ask_after("count", json!({}), brought[0].clone()).unwrap()["count"], 0);
+    let refused = ada.ask_after("acknowledge", of_x, brought[0].clone());
+    assert_eq!(refused.unwrap_err().code, Code::RoomNotFound);
+}
+
+#[test]
 fn a_board_is_bounded_and_refuses_more() {
     let mut all = Room::new(RoomName::of_all());
     all.options.services.notification.broadcasts_max = 2;
