@@ -177,6 +177,11 @@ impl Stage {
         self.world.store();
     }
 
+    /// What was asked in this life of the process and not answered: it may be on its way still, or never be heard of again.
+    pub fn unanswered(&self) -> impl Iterator<Item = &Value> {
+        self.asked.values()
+    }
+
     /// Whether an answer is awaited.
     pub fn is_asked(&self) -> bool {
         !self.asked.is_empty()

@@ -154,7 +154,10 @@ impl Part for Operations {
         if who == 0 {
             let (data, id) = (&command["data"], id_of(&command["data"]["operation_id"]));
             if let Some(title) = data["title"].as_str() {
-                self.said.insert(title.to_owned(), 0.0);
+                // What was said of one before it may come to this one.
+                let late = stage.unanswered().map(|of| &of["data"]).filter(|of| of["operation_id"] == id);
+                let most = late.filter_map(|of| of["progress"].as_f64()).fold(0.0, f64::max);
+                self.said.insert(title.to_owned(), most);
             }
             // It may be about any that is, or will be, under this id.
             let percent = data["progress"].as_f64().unwrap_or(0.0);
