@@ -49,5 +49,5 @@ pub fn may_speak_for(user_id: &str, publish: &Publish) -> Result<(), Refusal> {
         return Ok(());
     }
     let message = "`user_id` must be the token's own; only an API key may publish on behalf of others";
-    Err(Refusal { id: None, code: Code::Forbidden, message: message.to_owned(), field: Some("user_id") })
+    Err(Refusal::new(Code::Forbidden, message).at("user_id"))
 }

@@ -55,10 +55,10 @@ impl Mode {
         let counts = |priority| priority >= self.priority_min;
         let is_urgent = || counts(priority.min(CLAIM_MAX)) || counts(priority) && steers(permissions());
         if self.read_only && !is_urgent() {
-            return Err(refusal("an operator has made the server read-only; try again later"));
+            return Err(Refusal::new(Code::ServerError, READ_ONLY));
         }
         if self.shed >= 2 && priority == 0 {
-            return Err(refusal(SHEDS));
+            return Err(Refusal::new(Code::ServerError, SHEDS));
         }
         Ok(())
     }
@@ -69,20 +69,17 @@ impl Mode {
     /// It is not.
     pub fn takes_change(&self, priority: u8) -> Result<(), Refusal> {
         if self.read_only {
-            return Err(refusal("an operator has made the server read-only; try again later"));
+            return Err(Refusal::new(Code::ServerError, READ_ONLY));
         }
         if self.shed >= 2 && priority == 0 {
-            return Err(refusal(SHEDS));
+            return Err(Refusal::new(Code::ServerError, SHEDS));
         }
         Ok(())
     }
 }
 
+const READ_ONLY: &str = "an operator has made the server read-only; try again later";
 const SHEDS: &str = "the server sheds load: only messages with a priority are taken now";
-
-fn refusal(message: &str) -> Refusal {
-    Refusal { id: None, code: Code::ServerError, message: message.to_owned(), field: None }
-}
 
 #[cfg(test)]
 mod tests {

@@ -45,7 +45,7 @@ impl Options {
             && self.permits(who.role, Permission::Join)
     }
 
-    /// Whether somebody may read over HTTP what a room keeps: its own user, who may be in it, and operators in every room that
+    /// Whether somebody may read what a room keeps: its own user, who may be in it, and operators in every room that
     /// their token covers.
     pub fn may_read(&self, who: Bearer<'_>, room: &RoomName) -> bool {
         *room == RoomName::of_user(who.user_id)

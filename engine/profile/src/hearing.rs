@@ -90,7 +90,7 @@ impl Speech {
             let mut refused = None;
             json::decode(command.to_string().as_bytes(), &mut |outcome| match outcome {
                 Ok(request) => requests.push(Request { id: id.clone(), ..request }),
-                Err(refusal) => refused = Some(Refusal { id: id.clone(), ..refusal }),
+                Err(refusal) => refused = Some(refusal.of(id.clone())),
             });
             if let Some(refusal) = refused {
                 return sink(Err(self.tables.hears[entry].as_sent(refusal)));

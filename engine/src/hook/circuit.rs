@@ -18,6 +18,8 @@ struct State {
     failures: u32,
     open_until: Option<Instant>,
     pause: Duration,
+    /// Whether a question has been let through to find out, and it is not known how that went.
+    tries: bool,
 }
 
 impl Circuit {
@@ -30,6 +32,7 @@ impl Circuit {
             Some(_) => {
                 // One tries; the others go on without until it is known how that went.
                 state.open_until = Some(now + state.pause);
+                state.tries = true;
                 true
             }
         }
@@ -40,6 +43,10 @@ impl Circuit {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if well {
             *state = State::default();
+            return;
+        }
+        // What was asked before it opened says nothing new.
+        if state.open_until.is_some() && !std::mem::take(&mut state.tries) {
             return;
         }
         state.failures = state.failures.saturating_add(1);
@@ -84,11 +91,23 @@ mod tests {
 
     #[test]
     fn its_pause_is_bounded() {
-        let (circuit, start) = (Circuit::default(), Instant::now());
+        let (circuit, mut now) = (Circuit::default(), Instant::now());
         for _ in 0..1_000 {
+            now += PAUSE_MAX;
+            assert!(circuit.lets_through(now));
+            circuit.report(now, false);
+        }
+        assert!(!circuit.lets_through(now + PAUSE_MAX - Duration::from_millis(1)));
+        assert!(circuit.lets_through(now + PAUSE_MAX));
+    }
+
+    #[test]
+    fn what_fails_together_counts_once() {
+        let (circuit, start) = (Circuit::default(), Instant::now());
+        for _ in 0..100 {
             circuit.report(start, false);
         }
-        assert!(!circuit.lets_through(start + PAUSE_MAX - Duration::from_millis(1)));
-        assert!(circuit.lets_through(start + PAUSE_MAX));
+        assert!(!circuit.lets_through(start + PAUSE_MIN - Duration::from_millis(1)));
+        assert!(circuit.lets_through(start + PAUSE_MIN), "one pause, however many were on their way");
     }
 }

@@ -201,6 +201,23 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// A refusal that names neither a command nor a field.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { id: None, code, message: message.into(), field: None }
+    }
+
+    /// The same of the command with this id.
+    #[must_use]
+    pub fn of(self, id: Option<CommandId>) -> Self {
+        Self { id, ..self }
+    }
+
+    /// The same with the field at fault.
+    #[must_use]
+    pub fn at(self, field: &'static str) -> Self {
+        Self { field: Some(field), ..self }
+    }
+
     /// A refusal of a message that could not be understood ([`Code::InvalidMessage`]).
     pub fn invalid(id: Option<CommandId>, field: Option<&'static str>, message: impl Into<String>) -> Self {
         Self { id, code: Code::InvalidMessage, message: message.into(), field }

@@ -34,8 +34,7 @@ pub(crate) fn ack(
         Some(_) => None,
     };
     if let Some((code, field, message)) = refused {
-        let message = message.to_owned();
-        local.refuse(id, &Refusal { id: command, code, message, field: Some(field) });
+        local.refuse(id, &Refusal::new(code, message).at(field).of(command));
         return;
     }
     let from = Address { shard: local.shard, connection: id };

@@ -28,15 +28,13 @@ pub(crate) fn token(
         (State::AwaitingToken, Ok(identity)) => local.ask_to_admit(now, id, identity, out),
         (State::AwaitingToken, Err(message)) => {
             let reason = Cow::Owned(message.clone());
-            let refusal =
-                Refusal { id: command, code: Code::AuthenticationFailed, message, field: Some("token") };
+            let refusal = Refusal::new(Code::AuthenticationFailed, message).at("token").of(command);
             let close = Close { error: None, reason, ..Close::code(Code::AuthenticationFailed, "") };
             local.deny(id, FactKind::AuthFailed, Label::Nothing, &refusal, out);
             local.close(now, id, close, out);
         }
         (State::Admitting | State::Open, Err(message)) => {
-            let refusal =
-                Refusal { id: command, code: Code::AuthenticationFailed, message, field: Some("token") };
+            let refusal = Refusal::new(Code::AuthenticationFailed, message).at("token").of(command);
             local.refuse(id, &refusal);
         }
         (State::Admitting | State::Open, Ok(identity)) if local.asks_connect() => {
@@ -58,8 +56,8 @@ pub(super) fn refresh(
     let connection = local.connections.get(id).expect("invariant: the caller looked");
     let same_role = *local.roles.name(connection.role) == *identity.role;
     if connection.user_id() != &*identity.user_id || !same_role {
-        let message = "`token` must be of the same user and role; reconnect to change them".to_owned();
-        local.refuse(id, &Refusal { id: command, code: Code::Forbidden, message, field: Some("token") });
+        let message = "`token` must be of the same user and role; reconnect to change them";
+        local.refuse(id, &Refusal::new(Code::Forbidden, message).at("token").of(command));
         return;
     }
     let lost: Vec<u32> = connection

@@ -55,7 +55,7 @@ pub(super) fn call(
         Ok(())
     });
     if let Err(refusal) = outcome {
-        let refusal = Refusal { id: command, ..refusal };
+        let refusal = refusal.of(command);
         if refusal.code == Code::Forbidden {
             local.deny(id, FactKind::CallDenied, call.name.to_string(), &refusal, out);
         } else {
@@ -184,7 +184,7 @@ pub(crate) fn answer(
     match outcome {
         Ok(data) => local.reply(id, Some(&command), &Reply::Done { data: &data }),
         Err(refusal) => {
-            let refusal = Refusal { id: Some(command), ..*refusal };
+            let refusal = (*refusal).of(Some(command));
             local.deny_at_home(id, FactKind::CallDenied, &refusal, out);
         }
     }

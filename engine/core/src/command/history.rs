@@ -3,7 +3,6 @@
 use fanfare_protocol::wire::{CommandId, History};
 use fanfare_protocol::{Code, Command, Refusal, Request};
 
-use super::join::may_join;
 use crate::effect::Effects;
 use crate::fact::FactKind;
 use crate::hook::About;
@@ -12,7 +11,7 @@ use crate::local::Local;
 use crate::mesh::{Asker, Lookup, Mesh, ToHome};
 use crate::time::Now;
 
-/// Who may join a room may read what it keeps, and so may who owns one of the engine's. Where a backend is asked about joins, it is asked about readers who are not in.
+/// Who may read a room's history may over HTTP as well. Where a backend is asked about joins, it is asked about readers who are not in.
 pub(crate) fn history(
     local: &mut Local,
     now: Now,
@@ -23,10 +22,10 @@ pub(crate) fn history(
     out: &mut Effects,
 ) {
     let connection = local.connections.get(id).expect("invariant: the caller holds it");
-    let is_own = history.room == connection.user;
-    if !is_own && (history.room.is_engine_room() || !may_join(local, connection, &history.room)) {
-        let message = "the token does not allow to read this `room`".to_owned();
-        let refusal = Refusal { id: command, code: Code::Forbidden, message, field: Some("room") };
+    let bearer = connection.bearer(local.roles.name(connection.role));
+    if history.room != connection.user && !local.options.may_read(bearer, &history.room) {
+        let message = "the token does not allow to read this `room`";
+        let refusal = Refusal::new(Code::Forbidden, message).at("room").of(command);
         local.deny(id, FactKind::HistoryDenied, history.room, &refusal, out);
         return;
     }

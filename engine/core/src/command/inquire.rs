@@ -42,7 +42,7 @@ pub(crate) fn verdict(local: &mut Local, now: Now, number: u64, verdict: Verdict
             auth::refresh(local, now, id, command, changed(identity, changes), out);
         }
         (Pending::Refresh(command, _), Err((code, message))) => {
-            local.refuse(id, &Refusal { id: command, code, message, field: Some("token") });
+            local.refuse(id, &Refusal::new(code, message).at("token").of(command));
         }
     }
     go_on(local, now, id, out);
@@ -84,7 +84,7 @@ fn refuse(
     (code, message): (Code, String),
     out: &mut Effects,
 ) {
-    let refusal = Refusal { id: request.id, code, message, field: None };
+    let refusal = Refusal::new(code, message).of(request.id);
     let (kind, subject) = match &request.command {
         // Somebody may need the room, however it was refused.
         Command::Join(join) => return local.deny_join(now, id, join.room.clone(), refusal, out),

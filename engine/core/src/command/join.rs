@@ -49,7 +49,7 @@ pub(crate) fn join(
         None
     };
     if let Some((code, message)) = refusal {
-        let refusal = Refusal { id: command, code, message, field: Some("room") };
+        let refusal = Refusal::new(code, message).at("room").of(command);
         local.deny_join(now, id, room, refusal, out);
         return;
     }

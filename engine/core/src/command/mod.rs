@@ -98,7 +98,7 @@ pub(crate) fn handle(
         let held = connection.held.get_or_insert_with(Box::<Held>::default);
         if held.requests.len() >= HELD_MAX {
             let message = format!("more than {HELD_MAX} commands wait for an earlier one to be answered");
-            let refusal = Refusal { id: request.id, code: Code::RateLimitExceeded, message, field: None };
+            let refusal = Refusal::new(Code::RateLimitExceeded, message).of(request.id);
             local.refuse(id, &refusal);
         } else {
             held.requests.push_back((request, rest));

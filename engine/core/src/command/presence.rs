@@ -38,7 +38,7 @@ pub(super) fn presence(
     let calling = Calling { spec, room: Some(room), args: Args::default(), caller, origin };
     let patterns = local.connections.get(id).and_then(|connection| connection.patterns.clone());
     if let Err(refusal) = call::route(local, calling, patterns.as_ref(), out) {
-        local.refuse(id, &Refusal { id: command, ..refusal });
+        local.refuse(id, &refusal.of(command));
     }
 }
 
@@ -87,7 +87,7 @@ pub(crate) fn answer(
             local.reply(id, command.as_ref(), &presence);
         }
         Err(refusal) => {
-            let refusal = Refusal { id: command, ..*refusal };
+            let refusal = (*refusal).of(command);
             local.deny_at_home(id, FactKind::CallDenied, &refusal, out);
         }
     }

@@ -33,18 +33,17 @@ pub(crate) fn publish(
             Target::Room(_) => "the token does not allow to publish to this `room`",
             _ => "the token's role may publish to rooms only",
         };
-        let refusal =
-            Refusal { id: command, code: Code::Forbidden, message: message.to_owned(), field: None };
+        let refusal = Refusal::new(Code::Forbidden, message).of(command);
         local.deny(id, FactKind::PublishDenied, subject(&publish.target), &refusal, out);
         return;
     }
     if let Err(refusal) = may_speak_for(connection.user_id(), &publish) {
-        let refusal = Refusal { id: command, ..refusal };
+        let refusal = refusal.of(command);
         local.deny(id, FactKind::PublishDenied, subject(&publish.target), &refusal, out);
         return;
     }
     if let Err(refusal) = clean(room_type.sanitize, &mut publish) {
-        local.refuse(id, &Refusal { id: command, ..refusal });
+        local.refuse(id, &refusal.of(command));
         return;
     }
     if !asked && local.options.hooks.as_ref().is_some_and(|hooks| hooks.asks_publish(&publish)) {
@@ -55,7 +54,7 @@ pub(crate) fn publish(
     }
     let (options, priority) = (&local.options, publish.priority.unwrap_or(0));
     if let Err(refusal) = options.mode.takes_publish(priority, || options.permissions_of(role)) {
-        local.refuse(id, &Refusal { id: command, ..refusal });
+        local.refuse(id, &refusal.of(command));
         return;
     }
     let user = connection.user.clone();
@@ -179,7 +178,7 @@ pub(crate) fn answer(
             local.reply(id, Some(&command), &published);
         }
         Err(refusal) => {
-            let refusal = Refusal { id: Some(command), ..*refusal };
+            let refusal = (*refusal).of(Some(command));
             local.deny_at_home(id, FactKind::PublishDenied, &refusal, out);
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use fanfare_protocol::wire::{History, Join};
 use fanfare_protocol::ws::{OpCode, encode_frame};
-use fanfare_protocol::{Listener, Refusal, Request};
+use fanfare_protocol::{Listener, Request};
 use foldhash::quality::FixedState;
 
 use crate::close::Close;
@@ -172,7 +172,7 @@ impl Core {
             Mesh::Local(ToLocal::ContextEnded(room)) => self.local.context_ended(&room, out),
             Mesh::Local(ToLocal::Deliver(prepared)) => self.local.deliver(&prepared, out),
             Mesh::Local(ToLocal::Refused(id, command, refusal)) => {
-                let refusal = Refusal { id: command, ..*refusal };
+                let refusal = (*refusal).of(command);
                 self.local.deny_at_home(id, FactKind::HistoryDenied, &refusal, out);
             }
             Mesh::Local(ToLocal::CallRoll(room)) => self.local.call_roll(room, out),

@@ -8,7 +8,6 @@ use crate::durable::{DeadLetter, Subscriber, Write};
 use crate::effect::Effects;
 use crate::home::HomeRooms;
 use crate::home::log::{Kept, Log};
-use crate::home::rooms::refusal;
 use crate::home::subscribers::{Subscribers, Subscription};
 use crate::id::{Address, Epoch};
 use crate::mesh::{Acknowledgement, CatchUp, Mesh, Reader, Receipt, Replay, ToHome, ToLocal};
@@ -65,7 +64,8 @@ impl HomeRooms {
                 (known.unwrap_or(if is_sent { stands } else { subscription.cursor }), false)
             }
             None if full => {
-                return Err(refusal(Code::ServerError, "the server remembers as many readers as it may"));
+                let message = "the server remembers as many readers as it may";
+                return Err(Refusal::new(Code::ServerError, message));
             }
             None => {
                 let begin = if is_own { 0 } else { stands };

@@ -240,12 +240,12 @@ impl HomeRooms {
         let found = self.rooms.get_mut(number).expect("invariant: just found");
         let members = found.audience.members();
         if limit.0 > 0 && members >= limit.0 || class.dialect() > 0 && is_crowded(options, found, class) {
-            let field = (limit.1 == Code::RoomFull).then_some("room");
-            return Err(Refusal { field, ..refusal(limit.1, limit.2) });
+            let refused = Refusal::new(limit.1, limit.2);
+            return Err(if limit.1 == Code::RoomFull { refused.at("room") } else { refused });
         }
         if owner != 0 && found.owner != owner {
             if found.owner != 0 && !found.audience.is_empty() {
-                return Err(refusal(Code::Forbidden, "`client_id` is in use by another user"));
+                return Err(Refusal::new(Code::Forbidden, "`client_id` is in use by another user"));
             }
             found.owner = owner;
             // What the client's former user left behind is not for this one.
@@ -315,10 +315,8 @@ impl HomeRooms {
             return Ok(number);
         }
         if self.rooms.len() >= self.options.limits.rooms_per_shard as usize {
-            return Err(refusal(
-                Code::ServerError,
-                "the server holds as many rooms as it may; try again later",
-            ));
+            let message = "the server holds as many rooms as it may; try again later";
+            return Err(Refusal::new(Code::ServerError, message));
         }
         self.named += usize::from(!room.is_engine_room());
         let epoch = self.random.epoch();
@@ -380,10 +378,6 @@ pub(crate) fn used_unix_ms(now: Now, used_s: u32) -> u64 {
 /// Seconds of the steady clock.
 pub(super) fn seconds(now: Now) -> u32 {
     (now.mono_us / 1_000_000) as u32
-}
-
-pub(super) fn refusal(code: Code, message: &str) -> Refusal {
-    Refusal { id: None, code, message: message.to_owned(), field: None }
 }
 
 /// Whether a user has as many connections in this family of dialects as it may.

@@ -10,7 +10,6 @@ use crate::entry::Entry;
 use crate::home::HomeRooms;
 use crate::home::publish::tell;
 use crate::home::room::HomeRoom;
-use crate::home::rooms::refusal;
 use crate::home::services::Unconfirmed;
 use crate::mesh::Report;
 use crate::options::Options;
@@ -65,7 +64,7 @@ impl Store {
         let max = options.limits.store_queue;
         if self.pledged.len() >= max || self.behind() >= max.saturating_mul(WRITES_A_MESSAGE) as u64 {
             let message = "more messages wait for the store than may; try again";
-            return Err(refusal(Code::ServerError, message));
+            return Err(Refusal::new(Code::ServerError, message));
         }
         Ok(())
     }
@@ -138,7 +137,8 @@ impl Store {
 }
 
 pub(super) fn failed() -> Refusal {
-    refusal(Code::ServerError, "the store cannot write now, so what must last is not taken; try again later")
+    let message = "the store cannot write now, so what must last is not taken; try again later";
+    Refusal::new(Code::ServerError, message)
 }
 
 impl HomeRooms {
@@ -212,7 +212,8 @@ impl HomeRooms {
                 self.recent.forget_id(id);
             }
             for origin in draft.origins {
-                let refused = refusal(Code::RoomNotFound, "the `room` was purged before it had the message");
+                let refused =
+                    Refusal::new(Code::RoomNotFound, "the `room` was purged before it had the message");
                 tell(origin, Err(refused), out);
             }
         }

@@ -88,7 +88,7 @@ impl Local {
                 return;
             }
             (Err(refusal), JoinKind::Command(command)) => {
-                let refusal = Refusal { id: command, ..*refusal };
+                let refusal = (*refusal).of(command);
                 self.deny_join(now, id, room, refusal, out);
                 if self.connections.get(id).is_none_or(|connection| connection.state == State::Closing) {
                     return;

@@ -11,6 +11,7 @@ mod flush;
 mod group;
 mod health;
 mod inquiries;
+mod members;
 mod note;
 mod outgoing;
 mod overtake;

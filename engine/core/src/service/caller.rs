@@ -85,8 +85,8 @@ impl Caller {
                 Ok(RoomName::of_user(user_id))
             }
             (Some(_), Some(_)) => {
-                let message = "`user_id` must be the caller's own, or left out".to_owned();
-                Err(Refusal { id: None, code: Code::Forbidden, message, field: Some("user_id") })
+                let message = "`user_id` must be the caller's own, or left out";
+                Err(Refusal::new(Code::Forbidden, message).at("user_id"))
             }
             (None, Some(user_id)) => Ok(RoomName::of_user(user_id)),
             (None, None) => {
@@ -133,6 +133,6 @@ impl Caller {
             return Ok(());
         }
         let message = format!("the token does not allow `{}` here", spec.name);
-        Err(Refusal { id: None, code: Code::Forbidden, message, field: None })
+        Err(Refusal::new(Code::Forbidden, message))
     }
 }

@@ -21,9 +21,9 @@ pub(super) fn row(process: &Process, row: &ConnectionRow) -> Value {
         "role": row.role,
         "shard": row.shard,
         "state": row.state.name(),
-        "connected_at": time(row.connected_at_unix_ms),
+        "connected_at": rfc3339_text(row.connected_at_unix_ms),
         "connected_at_unix_ms": row.connected_at_unix_ms,
-        "last_activity": time(row.last_activity_unix_ms),
+        "last_activity": rfc3339_text(row.last_activity_unix_ms),
         "idle_seconds": row.idle_ms / 1_000,
         "rooms": row.rooms,
         "commands": row.commands,
@@ -85,10 +85,10 @@ fn of_living(row: &ConnectionRow) -> Value {
         },
         "measured": row.health.is_some(),
         "sequence_number": sequence_number,
-        "last_pong": last_pong_unix_ms.map(time),
-        "last_activity": time(row.last_activity_unix_ms),
+        "last_pong": last_pong_unix_ms.map(rfc3339_text),
+        "last_activity": rfc3339_text(row.last_activity_unix_ms),
         "idle_seconds": row.idle_ms / 1_000,
-        "connected_at": time(row.connected_at_unix_ms),
+        "connected_at": rfc3339_text(row.connected_at_unix_ms),
         "commands": row.commands,
         "backlog_bytes": row.backlog_bytes,
     })
@@ -124,8 +124,8 @@ fn of_ended(ended: &Ended) -> Value {
         "code": ended.code,
         "name": name(ended.code),
         "reason": ended.reason,
-        "connected_at": time(ended.connected_at_unix_ms),
-        "ended_at": time(ended.ended_at_unix_ms),
+        "connected_at": rfc3339_text(ended.connected_at_unix_ms),
+        "ended_at": rfc3339_text(ended.ended_at_unix_ms),
         "duration_ms": ended.ended_at_unix_ms.saturating_sub(ended.connected_at_unix_ms),
     })
 }
@@ -141,8 +141,4 @@ fn quality(last_us: Option<u64>) -> &'static str {
 
 fn milliseconds(us: u64) -> f64 {
     us as f64 / 1_000.0
-}
-
-fn time(unix_ms: u64) -> String {
-    rfc3339_text(unix_ms)
 }

@@ -60,7 +60,7 @@ pub(super) async fn inquire(
             Ok(changes) => changes.rewrite(publish),
             Err((code, message)) => {
                 denied.push(room(publish));
-                *item = Err(Refusal { id: None, code, message, field: None });
+                *item = Err(Refusal::new(code, message));
             }
         }
     }

@@ -104,8 +104,7 @@ fn allowed(
     })?;
     let Caller::User(identity) = caller else { return Ok(publish) };
     let (why, refusal) = if !options.may_publish(identity.bearer(), &publish.target) {
-        let message = NOT_ALLOWED.to_owned();
-        (NOT_ALLOWED, Refusal { id: None, code: Code::Forbidden, message, field: None })
+        (NOT_ALLOWED, Refusal::new(Code::Forbidden, NOT_ALLOWED))
     } else if let Err(refusal) = may_speak_for(&identity.user_id, &publish) {
         (FOR_OTHERS, refusal)
     } else {

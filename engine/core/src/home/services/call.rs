@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{Occasion, json};
 use crate::effect::Effects;
 use crate::home::HomeRooms;
-use crate::home::rooms::{refusal, seconds};
+use crate::home::rooms::seconds;
 use crate::home::store::failed;
 use crate::id::ShardId;
 use crate::mesh::{Called, Mesh, Origin, ToHome, ToLocal};
@@ -104,7 +104,7 @@ fn is_use(spec: &Spec) -> bool {
 
 /// A room cannot have one more service.
 pub(super) fn full() -> Refusal {
-    refusal(Code::ServerError, "the server keeps as much for services as it may; try again later")
+    Refusal::new(Code::ServerError, "the server keeps as much for services as it may; try again later")
 }
 
 impl Unconfirmed {

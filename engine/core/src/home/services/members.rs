@@ -6,7 +6,6 @@ use serde_json::{Map, Value};
 use super::{Instance, Occasion, json, value_of};
 use crate::effect::Effects;
 use crate::home::HomeRooms;
-use crate::home::rooms::refusal;
 use crate::id::Address;
 use crate::mesh::{Mesh, Roll, ToLocal};
 use crate::rejoin::{Rejoin, Rejoined};
@@ -168,10 +167,7 @@ impl HomeRooms {
             if let Some(refusal) = as_if_there.filter(|_| self.options.type_of(room).private) {
                 return Err(refusal);
             }
-            return Err(Refusal {
-                field: Some("room"),
-                ..refusal(Code::RoomNotFound, "there is no such `room`")
-            });
+            return Err(Refusal::new(Code::RoomNotFound, "there is no such `room`").at("room"));
         }
         services.iter().try_for_each(|of| ask(&*of.service))
     }

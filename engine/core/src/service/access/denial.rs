@@ -58,7 +58,7 @@ impl Subject {
         matches!(self, Self::User(_) | Self::Client(_) | Self::Network(_))
     }
 
-    /// Whether a denial of this takes the place of one of that: a later time of that of an earlier one.
+    /// Whether a denial of this takes the place of one of that.
     pub fn replaces(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::TokensBefore { user_id, .. }, Self::TokensBefore { user_id: of, .. }) => user_id == of,
@@ -68,6 +68,21 @@ impl Subject {
 }
 
 impl Denial {
+    /// The same where one was decided before: a revocation lets nobody in who was kept out, neither tokens that were older nor sooner.
+    pub(super) fn after(mut self, before: &Self) -> Self {
+        if self.subject.is_ban() {
+            return self;
+        }
+        if let (Subject::TokensBefore { unix_s, .. }, Subject::TokensBefore { unix_s: earlier, .. }) =
+            (&mut self.subject, &before.subject)
+        {
+            *unix_s = (*unix_s).max(*earlier);
+        }
+        let ends = self.until_ms.zip(before.until_ms);
+        self.until_ms = ends.map(|(one, other)| one.max(other));
+        self
+    }
+
     /// Whether it still counts.
     pub fn counts(&self, now_ms: u64) -> bool {
         self.until_ms.is_none_or(|until_ms| until_ms > now_ms)
@@ -81,7 +96,7 @@ impl Denial {
             Subject::Network(network) => json!({ "network": network.to_string() }),
             Subject::Token { user_id, token_id } => json!({ "user_id": user_id, "token_id": token_id }),
             Subject::TokensBefore { user_id, unix_s } => {
-                let before = time(unix_s.saturating_mul(1_000));
+                let before = rfc3339_text(unix_s.saturating_mul(1_000));
                 json!({ "user_id": user_id, "issued_before": before })
             }
             Subject::Key(key_id) => json!({ "key_id": key_id }),
@@ -91,17 +106,13 @@ impl Denial {
                 shown[name] = json!(text);
             }
         }
-        shown["since"] = json!(time(self.since_unix_ms));
+        shown["since"] = json!(rfc3339_text(self.since_unix_ms));
         if let Some(until_ms) = self.until_ms {
-            shown["until"] = json!(time(now.unix_ms.saturating_add(until_ms.saturating_sub(now.mono_ms()))));
+            shown["until"] =
+                json!(rfc3339_text(now.unix_ms.saturating_add(until_ms.saturating_sub(now.mono_ms()))));
         }
         shown
     }
-}
-
-/// As people read it.
-pub(super) fn time(unix_ms: u64) -> String {
-    rfc3339_text(unix_ms)
 }
 
 /// What becomes of the list of those who are kept out.

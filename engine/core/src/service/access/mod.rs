@@ -6,7 +6,10 @@
 
 mod commands;
 mod denial;
+#[cfg(test)]
+mod tests;
 
+use fanfare_protocol::timestamp::rfc3339_text;
 use fanfare_protocol::{Code, Refusal};
 use serde_json::{Value, json};
 
@@ -99,7 +102,7 @@ impl Denials {
         let place = self.denials.iter().position(|denial| subject.replaces(&denial.subject));
         if place.is_none() && self.denials.len() >= DENIALS_MAX {
             let message = format!("there are {DENIALS_MAX} of this kind already; take some back first");
-            return Err(Refusal { id: None, code: Code::RateLimitExceeded, message, field: None });
+            return Err(Refusal::new(Code::RateLimitExceeded, message));
         }
         let seconds = args.whole("seconds").or((!subject.is_ban()).then_some(REVOCATION_S));
         let denial = Denial {
@@ -108,6 +111,10 @@ impl Denials {
             since_unix_ms: context.now.unix_ms,
             until_ms: seconds.map(|seconds| context.now.mono_ms().saturating_add(seconds * 1_000)),
             subject,
+        };
+        let denial = match place {
+            Some(at) => denial.after(&self.denials[at]),
+            None => denial,
         };
         context.changed = true;
         context.deeds.push(Deed::Deny(DenialChange::Deny(denial.clone())));
@@ -150,7 +157,7 @@ fn subject(spec: &Spec, args: &Args, context: &Context<'_>) -> Result<Subject, R
             }
             (Some(token_id), None) => Ok(Subject::Token { user_id: user_id(), token_id: token_id.into() }),
             (None, Some(unix_ms)) if unix_ms > context.now.unix_ms + 60_000 => {
-                let now = denial::time(context.now.unix_ms);
+                let now = rfc3339_text(context.now.unix_ms);
                 Err(invalid(
                     "issued_before",
                     &format!("`issued_before` must not be in the future; it is {now}"),

@@ -265,8 +265,8 @@ fn change(offset: u64, text: Option<&str>, context: &mut Context<'_>) -> Result<
     let caller = context.caller.expect("invariant: a command has a caller");
     let is_author = caller.user.is_some() && caller.user == entry.user;
     if !is_author && !caller.permissions.has(Permission::Control) {
-        let message = "only its author and who has the permission `control` may change a message".to_owned();
-        return Err(Refusal { id: None, code: Code::Forbidden, message, field: Some("offset") });
+        let message = "only its author and who has the permission `control` may change a message";
+        return Err(Refusal::new(Code::Forbidden, message).at("offset"));
     }
     if is_deleted(entry) {
         return Err(not_kept());
@@ -316,8 +316,7 @@ fn is_deleted(entry: &Entry) -> bool {
 fn user(context: &Context<'_>) -> Result<String, Refusal> {
     let user = context.user_id();
     if user.is_empty() {
-        let message = "only users may; a key belongs to none".to_owned();
-        return Err(Refusal { id: None, code: Code::Forbidden, message, field: None });
+        return Err(Refusal::new(Code::Forbidden, "only users may; a key belongs to none"));
     }
     Ok(user.to_owned())
 }
@@ -327,5 +326,5 @@ fn not_kept() -> Refusal {
 }
 
 fn not_found(field: &'static str, message: &str) -> Refusal {
-    Refusal { id: None, code: Code::RoomNotFound, message: message.to_owned(), field: Some(field) }
+    Refusal::new(Code::RoomNotFound, message).at(field)
 }

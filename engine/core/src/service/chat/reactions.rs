@@ -106,7 +106,7 @@ impl Reactions {
 }
 
 fn full(field: &'static str, message: String) -> Refusal {
-    Refusal { id: None, code: Code::RateLimitExceeded, message, field: Some(field) }
+    Refusal::new(Code::RateLimitExceeded, message).at(field)
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ impl Reads {
         }
         if self.0.len() >= READERS_MAX {
             let message = format!("a room has read marks of at most {READERS_MAX} users");
-            return Err(Refusal { id: None, code: Code::RateLimitExceeded, message, field: None });
+            return Err(Refusal::new(Code::RateLimitExceeded, message));
         }
         self.0.insert(user.to_owned(), offset);
         Ok(true)

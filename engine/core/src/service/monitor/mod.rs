@@ -149,19 +149,15 @@ impl Monitor {
         let new = values.iter().filter(|(name, _)| !self.values.contains_key(*name)).count();
         if self.values.len() + new > NAMES_MAX {
             let message = format!("a room has at most {NAMES_MAX} different values");
-            return Err(Refusal { id: None, code: Code::RateLimitExceeded, message, field: Some("values") });
+            return Err(Refusal::new(Code::RateLimitExceeded, message).at("values"));
         }
         let now_unix_ms = context.now.unix_ms;
         let mut accepted = 0;
         for (name, value) in values {
-            let before = self.values.get(name).copied();
-            let before_ms = before.map_or(0, |before| before.at_unix_ms);
-            // What claims to come from the future would make all that follows too old, and so would a clock that is set back.
-            let at_unix_ms = match args.time_unix_ms("at") {
-                Some(at_unix_ms) => at_unix_ms.min(now_unix_ms),
-                None => now_unix_ms.max(before_ms),
-            };
-            if at_unix_ms < before_ms {
+            // What comes from the future would make all that follows too old: whoever claims it, or a clock that was set back since.
+            let before = self.values.get(name).copied().filter(|before| before.at_unix_ms <= now_unix_ms);
+            let at_unix_ms = args.time_unix_ms("at").unwrap_or(now_unix_ms).min(now_unix_ms);
+            if before.is_some_and(|before| at_unix_ms < before.at_unix_ms) {
                 continue;
             }
             accepted += 1;
@@ -183,7 +179,7 @@ impl Monitor {
         let before = self.rules.get(id);
         if before.is_none() && self.rules.len() >= RULES_MAX {
             let message = format!("a room has at most {RULES_MAX} rules; remove one first");
-            return Err(Refusal { id: None, code: Code::RateLimitExceeded, message, field: Some("rule_id") });
+            return Err(Refusal::new(Code::RateLimitExceeded, message).at("rule_id"));
         }
         if before.is_none_or(|before| before.terms != terms) {
             let name = terms.name.clone();
@@ -279,6 +275,5 @@ fn since(watch: &Watch, context: &Context<'_>) -> u64 {
 }
 
 fn not_found() -> Refusal {
-    let message = "`rule_id`: this room has no such rule".to_owned();
-    Refusal { id: None, code: Code::RoomNotFound, message, field: Some("rule_id") }
+    Refusal::new(Code::RoomNotFound, "`rule_id`: this room has no such rule").at("rule_id")
 }

@@ -201,3 +201,17 @@ fn bad_input_and_too_much_is_refused() {
     assert_eq!(refused(more), (Code::RateLimitExceeded, Some("rule_id")));
     assert_eq!(refused(play.ask("monitor.remove_rule", json!({"rule_id": "x"}))).0, Code::RoomNotFound);
 }
+
+#[test]
+fn a_clock_that_was_set_back_makes_nothing_too_old() {
+    let mut play = Play::new();
+    play.set(json!({"rule_id": "hot", "name": "v", "limit": "above", "threshold": 100}));
+    play.report(80.0);
+    play.desk.now.unix_ms -= 3_600_000;
+    let now = fanfare_protocol::timestamp::rfc3339_text(play.desk.now.unix_ms);
+    let timed = play.ask("monitor.report", json!({"values": {"v": 190}, "at": now}));
+    assert_eq!(timed.unwrap(), json!({"accepted": 1}));
+    assert_eq!(play.news(), [alert(190.0)]);
+    play.report(50.0);
+    assert_eq!(play.news(), [recovered(50.0)]);
+}

@@ -52,9 +52,8 @@ impl Board {
         let bytes = self.active.iter().map(Note::bytes).sum::<usize>() + note.bytes();
         if self.active.len() >= rules.broadcasts_max || bytes > BYTES_MAX {
             let message =
-                "this role, or everybody, has as many active notifications as may be; withdraw one first"
-                    .to_owned();
-            return Err(Refusal { id: None, code: Code::RateLimitExceeded, message, field: None });
+                "this role, or everybody, has as many active notifications as may be; withdraw one first";
+            return Err(Refusal::new(Code::RateLimitExceeded, message));
         }
         self.turn += 1;
         context.changed = true;

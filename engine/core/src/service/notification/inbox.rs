@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use fanfare_protocol::timestamp::rfc3339_text;
 use fanfare_protocol::{Code, Refusal};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::note::{Note, page, time};
+use super::note::{Note, page};
 use super::preferences::{Preferences, Verdict};
 use super::spent::Spent;
 use super::{again, may_withdraw, say, told};
@@ -168,9 +169,8 @@ impl Inbox {
             // It was done before, and is asked for again.
             false
         } else {
-            let message = "`notification_id`: this user has no such notification".to_owned();
-            let field = Some("notification_id");
-            return Err(Refusal { id: None, code: Code::RoomNotFound, message, field });
+            let message = "`notification_id`: this user has no such notification";
+            return Err(Refusal::new(Code::RoomNotFound, message).at("notification_id"));
         };
         if is_new {
             let event = if dismiss { "$notification_dismissed" } else { "$notification_acknowledged" };
@@ -327,7 +327,7 @@ fn receipt(note: &Note, context: &mut Context<'_>) {
     let data = json!({
         "notification_id": note.id,
         "user_id": context.room.as_str().strip_prefix("@user:"),
-        "timestamp": time(context.now.unix_ms),
+        "timestamp": rfc3339_text(context.now.unix_ms),
     });
     context.says.push(Saying::new(To::Other(sender), "$notification_receipt", data));
 }

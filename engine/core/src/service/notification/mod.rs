@@ -160,8 +160,7 @@ fn again(before: (Sender, Value), args: &Args, context: &Context<'_>) -> Result<
     if sender == Sender::of(args, context) {
         return Ok(told(args.so_far(), answer));
     }
-    let message = "`notification_id` is in use by another sender".to_owned();
-    Err(Refusal { id: None, code: Code::Conflict, message, field: Some("notification_id") })
+    Err(Refusal::new(Code::Conflict, "`notification_id` is in use by another sender").at("notification_id"))
 }
 
 /// Its sender takes a notification back, a backend or an operator.
@@ -171,6 +170,6 @@ fn may_withdraw(note: &Note, context: &Context<'_>) -> Result<(), Refusal> {
     if is_senders || caller.permissions.has(Permission::Admin) {
         return Ok(());
     }
-    let message = "only its sender and operators take a notification back".to_owned();
-    Err(Refusal { id: None, code: Code::Forbidden, message, field: Some("notification_id") })
+    let message = "only its sender and operators take a notification back";
+    Err(Refusal::new(Code::Forbidden, message).at("notification_id"))
 }

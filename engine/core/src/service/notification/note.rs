@@ -2,7 +2,8 @@
 
 use std::cmp::Reverse;
 
-use fanfare_protocol::{Code, Refusal, RoomName, timestamp};
+use fanfare_protocol::timestamp::rfc3339_text;
+use fanfare_protocol::{Code, Refusal, RoomName};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -72,8 +73,8 @@ impl Note {
         let now = context.now;
         let at = args.time_unix_ms("expires_at").map(|at| {
             let ttl = at.checked_sub(now.unix_ms).filter(|ttl| (1..=TTL_MAX_MS).contains(ttl));
-            let message = "`expires_at` must be in the future, by a year at most".to_owned();
-            ttl.ok_or(Refusal { id: None, code: Code::Conflict, message, field: Some("expires_at") })
+            let message = "`expires_at` must be in the future, by a year at most";
+            ttl.ok_or(Refusal::new(Code::Conflict, message).at("expires_at"))
         });
         let after = args.whole("ttl_seconds").map(|seconds| seconds * 1_000);
         let ttl_ms = at.transpose()?.into_iter().chain(after).min().unwrap_or(usual_ttl_ms);
@@ -144,8 +145,8 @@ impl Note {
     pub(super) fn answer(&self) -> Value {
         json!({
             "notification_id": self.id,
-            "timestamp": time(self.sent_unix_ms),
-            "expires_at": time(self.expires_unix_ms),
+            "timestamp": rfc3339_text(self.sent_unix_ms),
+            "expires_at": rfc3339_text(self.expires_unix_ms),
         })
     }
 
@@ -158,8 +159,8 @@ impl Note {
             "priority": self.priority,
             "severity": self.severity,
             "to": match self.to { Target::User => "user", Target::Role => "role", Target::All => "all" },
-            "timestamp": time(self.sent_unix_ms),
-            "expires_at": time(self.expires_unix_ms),
+            "timestamp": rfc3339_text(self.sent_unix_ms),
+            "expires_at": rfc3339_text(self.expires_unix_ms),
             "acknowledged": acknowledged,
         });
         let texts = [("body", &self.body), ("from", &self.from)];
@@ -179,11 +180,6 @@ impl Note {
         }
         told
     }
-}
-
-/// A time as people and programs read it.
-pub(super) fn time(unix_ms: u64) -> String {
-    timestamp::rfc3339_text(unix_ms)
 }
 
 /// The first of some notifications that fit into a message, as they are told, and whether there are more.

@@ -174,10 +174,9 @@ impl OperationRoom {
 
 /// It does not go with how things are.
 fn conflict(field: &'static str, message: String) -> Refusal {
-    Refusal { id: None, code: Code::Conflict, message, field: Some(field) }
+    Refusal::new(Code::Conflict, message).at(field)
 }
 
 fn not_found() -> Refusal {
-    let message = "`operation_id`: there is no such operation".to_owned();
-    Refusal { id: None, code: Code::RoomNotFound, message, field: Some("operation_id") }
+    Refusal::new(Code::RoomNotFound, "`operation_id`: there is no such operation").at("operation_id")
 }

@@ -36,7 +36,7 @@ impl Object {
         let bytes = serde_json::to_vec(&members).map_or(usize::MAX, |json| json.len());
         if bytes > max {
             let message = format!("`{field}` would be {bytes} bytes with what is there; it may be {max}");
-            return Err(Refusal { id: None, code: Code::RateLimitExceeded, message, field: Some(field) });
+            return Err(Refusal::new(Code::RateLimitExceeded, message).at(field));
         }
         Ok(Some(Self { members, bytes }))
     }

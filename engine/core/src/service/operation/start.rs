@@ -23,7 +23,7 @@ impl OperationRoom {
         let kind = args.text("kind").unwrap_or(NAME);
         if rules.kind(kind).is_none() {
             let message = format!("`kind`: there is no such kind; there are {}", rules.names());
-            return Err(Refusal { id: None, code: Code::RoomNotFound, message, field: Some("kind") });
+            return Err(Refusal::new(Code::RoomNotFound, message).at("kind"));
         }
         let user_id = args.text("user_id");
         let notify_user = args.flag("notify_user").unwrap_or(true);
@@ -76,5 +76,5 @@ fn check_owner(user_id: &str, context: &Context<'_>) -> Result<(), Refusal> {
     }
     let message =
         "`user_id` must be the caller's own, or `notify_user` false: this role may not write to other users";
-    Err(Refusal { id: None, code: Code::Forbidden, message: message.to_owned(), field: Some("user_id") })
+    Err(Refusal::new(Code::Forbidden, message).at("user_id"))
 }

@@ -161,7 +161,7 @@ impl Operation {
             return Ok(());
         }
         let message = format!("an operation has at most {STATE_BYTES} bytes in all");
-        Err(Refusal { id: None, code: Code::RateLimitExceeded, message, field: Some(field) })
+        Err(Refusal::new(Code::RateLimitExceeded, message).at(field))
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) fn add(operation: &mut Operation, given: &Value) -> Result<usize, Ref
     let index = operation.steps.len();
     if index >= STEPS_MAX {
         let message = format!("an operation has at most {STEPS_MAX} steps");
-        return Err(Refusal { id: None, code: Code::RateLimitExceeded, message, field: Some("step_id") });
+        return Err(Refusal::new(Code::RateLimitExceeded, message).at("step_id"));
     }
     let is_used = |id: &str| operation.steps.iter().any(|step| step.id == id);
     let id = match text("step_id") {
@@ -69,8 +69,9 @@ impl OperationRoom {
         let operation = self.open()?;
         let index = operation.steps.iter().position(|step| step.id == args.word("step_id"));
         let Some(index) = index else {
-            let message = "`step_id`: this operation has no such step".to_owned();
-            return Err(Refusal { id: None, code: Code::RoomNotFound, message, field: Some("step_id") });
+            return Err(
+                Refusal::new(Code::RoomNotFound, "`step_id`: this operation has no such step").at("step_id")
+            );
         };
         let step = &operation.steps[index];
         let progress = args.number("progress");

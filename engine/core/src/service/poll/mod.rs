@@ -118,7 +118,7 @@ impl Polls {
         }
         if self.polls.len() >= POLLS_MAX {
             let message = format!("a room has at most {POLLS_MAX} polls; remove one first");
-            return Err(Refusal { id: None, code: Code::RateLimitExceeded, message, field: Some("poll_id") });
+            return Err(Refusal::new(Code::RateLimitExceeded, message).at("poll_id"));
         }
         let options: Vec<String> = args.texts("options").map(str::to_owned).collect();
         let closes_ms = args.whole("seconds").map(|seconds| context.now.mono_ms() + seconds * 1_000);
@@ -134,8 +134,7 @@ impl Polls {
 
     fn vote(&mut self, id: &str, option: &str, context: &mut Context<'_>) -> Result<Value, Refusal> {
         let Some(user) = context.caller.and_then(|caller| caller.user.as_ref()).map(RoomName::as_str) else {
-            let message = "only users vote; a key belongs to none".to_owned();
-            return Err(Refusal { id: None, code: Code::Forbidden, message, field: None });
+            return Err(Refusal::new(Code::Forbidden, "only users vote; a key belongs to none"));
         };
         let poll = self.polls.get_mut(id).ok_or_else(not_found)?;
         if !poll.is_open {
@@ -151,7 +150,7 @@ impl Polls {
             Some(before) => poll.votes[std::mem::replace(before, chosen)] -= 1,
             None if is_full => {
                 let message = format!("a poll takes at most {VOTERS_MAX} votes");
-                return Err(Refusal { id: None, code: Code::RateLimitExceeded, message, field: None });
+                return Err(Refusal::new(Code::RateLimitExceeded, message));
             }
             None => drop(poll.voters.insert(user.to_owned(), chosen)),
         }
@@ -177,15 +176,13 @@ impl Polls {
 }
 
 fn no_option() -> Refusal {
-    let message = "`option` must be one of the poll's options".to_owned();
-    Refusal { id: None, code: Code::RoomNotFound, message, field: Some("option") }
+    Refusal::new(Code::RoomNotFound, "`option` must be one of the poll's options").at("option")
 }
 
 fn not_found() -> Refusal {
-    let message = "`poll_id`: this room has no such poll".to_owned();
-    Refusal { id: None, code: Code::RoomNotFound, message, field: Some("poll_id") }
+    Refusal::new(Code::RoomNotFound, "`poll_id`: this room has no such poll").at("poll_id")
 }
 
 fn conflict(message: &str) -> Refusal {
-    Refusal { id: None, code: Code::Conflict, message: message.to_owned(), field: Some("poll_id") }
+    Refusal::new(Code::Conflict, message).at("poll_id")
 }

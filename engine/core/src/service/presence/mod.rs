@@ -126,7 +126,7 @@ impl Service for Attendance {
 }
 
 fn refusal(code: Code, message: &str) -> Refusal {
-    Refusal { id: None, code, message: message.to_owned(), field: Some("room") }
+    Refusal::new(code, message).at("room")
 }
 
 /// Whether the room's type wants connections told of.

@@ -71,8 +71,8 @@ impl Person {
             "user_id": user_id,
             "role": self.role,
             "clients": clients,
-            "since": time(self.since_unix_ms),
-            "last_activity": time(self.active_unix_ms),
+            "since": rfc3339_text(self.since_unix_ms),
+            "last_activity": rfc3339_text(self.active_unix_ms),
         });
         told.as_object_mut().expect("invariant: just made").extend(self.said.clone());
         told
@@ -90,8 +90,4 @@ pub(super) fn say(said: &mut Map<String, Value>, args: &Args) -> bool {
         }
     }
     changed
-}
-
-fn time(unix_ms: u64) -> String {
-    rfc3339_text(unix_ms)
 }

@@ -3,6 +3,7 @@
 
 mod commands;
 mod messages;
+mod refused;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,6 +12,8 @@ use fanfare_protocol::{Code, Refusal, RoomName};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use self::refused::{conflict, forbidden, not_created, not_found};
+pub(crate) use self::refused::{unheard, uninvited};
 use super::{Args, Caller, Context, Deed, Expelled, Kind, Member, Service, Spec};
 use crate::home::used_unix_ms;
 use crate::id::Address;
@@ -33,7 +36,8 @@ pub(crate) static KIND: Kind = Kind {
     new: |_: &Options| Box::<Room>::default(),
     restore: |bytes, _| {
         let mut room = serde_json::from_slice::<Room>(bytes).ok()?;
-        room.empty_ms = room.created.as_ref().is_some_and(|created| created.cleanup).then_some(AT_ONCE_MS);
+        let goes = |created: &Created| created.cleanup && created.was_used;
+        room.empty_ms = room.created.as_ref().is_some_and(goes).then_some(AT_ONCE_MS);
         Some(Box::new(room))
     },
     guards: true,
@@ -66,6 +70,9 @@ struct Created {
     invited: BTreeSet<String>,
     /// Whether it goes when its last member leaves.
     cleanup: bool,
+    /// Whether it has had members: before that it waits for its first, also over a restart.
+    #[serde(default)]
+    was_used: bool,
 }
 
 impl Created {
@@ -108,8 +115,12 @@ impl Service for Room {
         }
     }
 
-    fn joined(&mut self, _member: &Member, _context: &mut Context<'_>) {
+    fn joined(&mut self, _member: &Member, context: &mut Context<'_>) {
         self.empty_ms = None;
+        if let Some(created) = self.created.as_mut().filter(|created| !created.was_used) {
+            created.was_used = true;
+            context.changed = true;
+        }
     }
 
     fn left(&mut self, _member: Address, context: &mut Context<'_>) {
@@ -209,6 +220,7 @@ impl Room {
             members_max: args.whole("max_members").map(|max| max as u32),
             invited: args.texts("invited").map(str::to_owned).collect(),
             cleanup: args.flag("cleanup").unwrap_or(room_type.cleanup),
+            was_used: context.members > 0,
         });
         context.changed = true;
         self.expel_uninvited(context);
@@ -261,7 +273,7 @@ impl Room {
             self.banned.remove(user_id);
         } else {
             let message = format!("at most {NAMED_MAX} users are invited to a room");
-            return Err(Refusal { id: None, code: Code::RateLimitExceeded, message, field: Some("user_id") });
+            return Err(Refusal::new(Code::RateLimitExceeded, message).at("user_id"));
         }
         context.changed = true;
         Ok(self.told(context))
@@ -273,7 +285,7 @@ impl Room {
         let seconds = args.whole("seconds");
         if seconds.is_some() && self.banned.len() >= NAMED_MAX && !self.banned.contains_key(user_id) {
             let message = format!("at most {NAMED_MAX} users are kept out of a room");
-            return Err(Refusal { id: None, code: Code::RateLimitExceeded, message, field: Some("user_id") });
+            return Err(Refusal::new(Code::RateLimitExceeded, message).at("user_id"));
         }
         if let Some(created) = &mut self.created {
             created.invited.remove(user_id);
@@ -360,12 +372,12 @@ impl Room {
             "members": context.members,
             "epoch": context.epoch.to_string(),
             "offset": context.offset,
-            "last_activity": time(used_unix_ms(context.now, context.used_s)),
+            "last_activity": rfc3339_text(used_unix_ms(context.now, context.used_s)),
             "frozen": self.is_frozen,
         });
         if let Some(created) = &self.created {
             told["creator"] = created.creator.as_deref().into();
-            told["created_at"] = time(created.at_unix_ms).into();
+            told["created_at"] = rfc3339_text(created.at_unix_ms).into();
             told["title"] = created.title.as_deref().into();
             told["metadata"] = created.metadata.clone();
             told["private"] = created.is_private.into();
@@ -373,38 +385,6 @@ impl Room {
         }
         told
     }
-}
-
-fn time(unix_ms: u64) -> String {
-    rfc3339_text(unix_ms)
-}
-
-/// What a private room says to who may not be in it, and also one that is not there.
-pub(crate) fn uninvited() -> Refusal {
-    forbidden("this `room` is for its creator and who was invited")
-}
-
-/// The same to who says something in it.
-pub(crate) fn unheard() -> Refusal {
-    forbidden("this `room` takes no messages of this user")
-}
-
-fn forbidden(message: &str) -> Refusal {
-    Refusal { id: None, code: Code::Forbidden, message: message.to_owned(), field: Some("room") }
-}
-
-fn conflict(message: &str) -> Refusal {
-    Refusal { id: None, code: Code::Conflict, message: message.to_owned(), field: Some("room") }
-}
-
-fn not_found() -> Refusal {
-    let message = "there is no such `room`".to_owned();
-    Refusal { id: None, code: Code::RoomNotFound, message, field: Some("room") }
-}
-
-fn not_created() -> Refusal {
-    let message = "`room` was not created by anybody".to_owned();
-    Refusal { id: None, code: Code::RoomNotFound, message, field: Some("room") }
 }
 
 #[cfg(test)]

@@ -135,12 +135,7 @@ impl Scores {
         let before = self.groups.get(id);
         if before.is_none() && self.groups.len() >= SCORES_MAX {
             let message = format!("a room has at most {SCORES_MAX} scores; remove one first");
-            return Err(Refusal {
-                id: None,
-                code: Code::RateLimitExceeded,
-                message,
-                field: Some("score_id"),
-            });
+            return Err(Refusal::new(Code::RateLimitExceeded, message).at("score_id"));
         }
         if self.groups.is_empty() && context.members > 0 {
             // Who comes from now on is told of; who is here already is asked for.
@@ -161,23 +156,21 @@ impl Scores {
     }
 
     fn report(&mut self, args: &Args, context: &mut Context<'_>) -> Result<Value, Refusal> {
-        let forbidden = |message: &str, field| {
-            Err(Refusal { id: None, code: Code::Forbidden, message: message.to_owned(), field })
-        };
         let caller = context.caller.expect("invariant: a command has a caller");
         let Some(user) = &caller.user else {
-            return forbidden("only users have a value; a key belongs to none", None);
+            return Err(Refusal::new(Code::Forbidden, "only users have a value; a key belongs to none"));
         };
         // A backend that speaks on behalf of its users knows best who they are.
         let is_vouched = caller.role.is_empty();
         let id = args.word("score_id");
         let group = self.groups.get_mut(id).ok_or_else(not_found)?;
         if !is_vouched && !self.members.has(user) && self.roll_ms.is_none() {
-            return forbidden("only who is in the `room` has a value there", Some("room"));
+            let message = "only who is in the `room` has a value there";
+            return Err(Refusal::new(Code::Forbidden, message).at("room"));
         }
         if group.reporters() >= USERS_MAX && !group.has(user) {
             let message = format!("a score has at most {USERS_MAX} users");
-            return Err(Refusal { id: None, code: Code::RateLimitExceeded, message, field: None });
+            return Err(Refusal::new(Code::RateLimitExceeded, message));
         }
         let value = args.number("value").expect("invariant: the rule asks for it");
         group.report(user, value, is_vouched, context.now.mono_ms());
@@ -221,6 +214,5 @@ fn end(id: &str, group: &Group, context: &mut Context<'_>) {
 }
 
 fn not_found() -> Refusal {
-    let message = "`score_id`: this room has no such score".to_owned();
-    Refusal { id: None, code: Code::RoomNotFound, message, field: Some("score_id") }
+    Refusal::new(Code::RoomNotFound, "`score_id`: this room has no such score").at("score_id")
 }
