@@ -287,6 +287,8 @@ pub enum Origin {
     Http(ShardId, RequestId, u32),
     /// A connection's `presence`, which has an answer of its own.
     Roster(Address, Option<CommandId>),
+    /// A dead letter of the room's user that is sent again: it is one no more when the message has its place.
+    Letter(u64),
 }
 
 /// To a shard that holds connections.

@@ -181,7 +181,7 @@ impl Core {
             }
             Mesh::Local(ToLocal::Whisper(id, whisper)) => self.local.whisper(now, id, &whisper),
             Mesh::Local(ToLocal::Answered(origin, outcome)) => match origin {
-                Origin::Silent => {}
+                Origin::Silent | Origin::Letter(_) => {}
                 Origin::Roster(address, command) => {
                     command::presence::answer(&mut self.local, address.connection, command, outcome, out);
                 }
@@ -193,7 +193,7 @@ impl Core {
                 }
             },
             Mesh::Local(ToLocal::Published(origin, outcome)) => match origin {
-                Origin::Silent | Origin::Roster(..) => {}
+                Origin::Silent | Origin::Letter(_) | Origin::Roster(..) => {}
                 Origin::Connection(address, command) => {
                     command::publish::answer(&mut self.local, address.connection, command, outcome, out);
                 }

@@ -1,11 +1,12 @@
 //! Messages that were given up, kept for the user's operator: to be listed, sent again, or dropped.
 
-use fanfare_protocol::RoomName;
+use fanfare_protocol::{Refusal, RoomName};
 
-use crate::durable::{DeadLetter, Write};
+use crate::durable::DeadLetter;
 use crate::effect::Effects;
 use crate::home::HomeRooms;
 use crate::home::room::HomeRoom;
+use crate::home::store::Removed;
 use crate::mesh::Origin;
 use crate::publication::Publication;
 use crate::time::Now;
@@ -51,20 +52,49 @@ impl HomeRooms {
         gone.iter().for_each(|letter| self.exhumed(letter));
     }
 
-    /// Sends dead letters again, as new messages to their user: one, or all. Gives how many.
+    /// Sends dead letters again, as new messages to their user: one, or all. Gives how many. Each stays what it is until its message
+    /// has its place.
+    ///
+    /// # Errors
+    /// The store takes none.
     pub(super) fn requeue(
         &mut self,
         now: Now,
         user: &RoomName,
         letter: Option<u64>,
         out: &mut Effects,
-    ) -> u32 {
-        let letters = self.exhume(user, letter);
-        let count = letters.len() as u32;
+    ) -> Result<u32, Refusal> {
+        let Some(more) = self.rooms.find(user).and_then(|number| self.rooms.get(number)?.more.as_ref())
+        else {
+            return Ok(0);
+        };
+        let is_on_its_way =
+            |id: u64| more.drafts.iter().any(|draft| draft.origins.contains(&Origin::Letter(id)));
+        let is_meant = |of: &&DeadLetter| letter.is_none_or(|id| of.id == id) && !is_on_its_way(of.id);
+        let letters: Vec<DeadLetter> = more.dead.iter().filter(is_meant).cloned().collect();
+        let mut count = 0;
         for letter in letters {
-            self.publish(now, publication(user.clone(), letter, now), out);
+            match self.store_accepts() {
+                Err(refusal) if count == 0 => return Err(refusal),
+                Err(_) => break,
+                Ok(()) => self.publish(now, publication(user.clone(), letter, now), out),
+            }
+            count += 1;
         }
-        count
+        Ok(count)
+    }
+
+    /// Drops dead letters: one, or all. Gives how many.
+    ///
+    /// # Errors
+    /// The store takes nothing, and would bring them back.
+    pub(super) fn drop_dead(&mut self, user: &RoomName, letter: Option<u64>) -> Result<u32, Refusal> {
+        self.store_accepts()?;
+        Ok(self.exhume(user, letter).len() as u32)
+    }
+
+    fn store_accepts(&self) -> Result<(), Refusal> {
+        if self.options.store { self.store.accepts(&self.options) } else { Ok(()) }
     }
 
     /// Takes out one dead letter, or all.
@@ -81,7 +111,7 @@ impl HomeRooms {
 
     fn exhumed(&mut self, letter: &DeadLetter) {
         if self.is_durable(&letter.room) {
-            self.store.write(Write::Exhume { user: letter.user.clone(), id: letter.id });
+            self.store.remove(Removed::Letter(letter.user.clone(), letter.id));
         }
     }
 }
@@ -93,7 +123,7 @@ fn is_over(letter: &DeadLetter, now: Now) -> bool {
 /// A dead letter as a new message to its user. It keeps its id, which tells the reader that it is the same; it is no
 /// retry of its publisher's.
 fn publication(user: RoomName, letter: DeadLetter, now: Now) -> Publication {
-    let entry = letter.entry;
+    let DeadLetter { id, entry, .. } = letter;
     Publication {
         room: user,
         event: entry.event,
@@ -108,7 +138,7 @@ fn publication(user: RoomName, letter: DeadLetter, now: Now) -> Publication {
         priority: entry.priority,
         receipts: None,
         is_new: true,
-        origin: Origin::Silent,
+        origin: Origin::Letter(id),
         received_us: now.mono_us,
     }
 }

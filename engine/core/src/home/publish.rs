@@ -163,7 +163,9 @@ impl HomeRooms {
             self.note_message(FactKind::Published, number, &entry, out);
         }
         for origin in origins {
-            if origin != Origin::Silent {
+            if let Origin::Letter(id) = origin {
+                self.exhume(&name, Some(id));
+            } else if origin != Origin::Silent {
                 let members = self.rooms.get(number).map(|room| room.audience.members());
                 let (room, message_id) = (name.clone(), entry.message_id.clone());
                 tell(origin, Ok(Placed { room, epoch, offset: entry.offset, message_id, members }), out);
@@ -250,7 +252,7 @@ impl HomeRooms {
 /// Tells a publisher what became of its message.
 pub(super) fn tell(origin: Origin, outcome: Result<Placed, Refusal>, out: &mut Effects) {
     let shard = match &origin {
-        Origin::Silent => return,
+        Origin::Silent | Origin::Letter(_) => return,
         Origin::Connection(address, _) | Origin::Roster(address, _) => address.shard,
         Origin::Http(shard, _, _) => *shard,
     };

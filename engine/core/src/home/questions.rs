@@ -1,5 +1,7 @@
 //! Questions that only the home of a room can answer.
 
+use fanfare_protocol::Refusal;
+
 use crate::effect::Effects;
 use crate::home::HomeRooms;
 use crate::time::Now;
@@ -31,8 +33,12 @@ impl HomeRooms {
                 let dead = room.and_then(|room| room.more.as_ref()).map(|more| &more.dead);
                 Rows::DeadLetters(dead.into_iter().flatten().take(limit as usize).cloned().collect())
             }
-            HomeQuestion::Requeue { user, letter } => Rows::Exhumed(self.requeue(now, &user, letter, out)),
-            HomeQuestion::Drop { user, letter } => Rows::Exhumed(self.exhume(&user, letter).len() as u32),
+            HomeQuestion::Requeue { user, letter } => exhumed(self.requeue(now, &user, letter, out)),
+            HomeQuestion::Drop { user, letter } => exhumed(self.drop_dead(&user, letter)),
         }
     }
+}
+
+fn exhumed(count: Result<u32, Refusal>) -> Rows {
+    count.map_or_else(|refusal| Rows::Refused(Box::new(refusal)), Rows::Exhumed)
 }

@@ -8,6 +8,7 @@ use crate::durable::{DeadLetter, Subscriber, Write};
 use crate::effect::Effects;
 use crate::home::HomeRooms;
 use crate::home::log::{Kept, Log};
+use crate::home::store::Removed;
 use crate::home::subscribers::{Subscribers, Subscription};
 use crate::id::{Address, Epoch};
 use crate::mesh::{Acknowledgement, CatchUp, Mesh, Reader, Receipt, Replay, ToHome, ToLocal};
@@ -122,7 +123,7 @@ impl HomeRooms {
         self.readers.subscribers -= before - more.subscribers.len();
         self.tidy(number);
         if self.is_durable(&name) {
-            self.store.write(Write::Unsubscribe { room: name, subscriber: subscriber.clone() });
+            self.store.remove(Removed::Reader(name, subscriber.clone()));
         }
     }
 

@@ -15,7 +15,7 @@ use crate::home::ledger::Ledger;
 use crate::home::receipts::Readers;
 use crate::home::recent::Recent;
 use crate::home::room::HomeRoom;
-use crate::home::services::Attendance;
+use crate::home::services::{Attendance, Unconfirmed};
 use crate::home::sessions::{Comer, Sessions};
 use crate::home::store::Store;
 use crate::id::{Address, Random, ShardId};
@@ -24,7 +24,7 @@ use crate::names::Names;
 use crate::options::Options;
 use crate::room_type::Memory;
 use crate::time::Now;
-use crate::view::RoomRow;
+use crate::view::{RoomRow, Rows};
 
 /// Seconds for which a room that nobody is in keeps its count.
 const KEPT_EMPTY_S: u32 = 300;
@@ -162,7 +162,8 @@ impl HomeRooms {
             ToHome::Present(roll) => self.present(now, &roll, out),
             ToHome::Ask(from, request, question) => {
                 let rows = self.answer(now, *question, out);
-                out.send(from, Mesh::Local(ToLocal::Answer(request, rows)));
+                let changes = matches!(rows, Rows::Exhumed(_));
+                self.give_or_keep(changes, Unconfirmed::Rows(from, request, rows), out);
             }
         }
         self.store.hand_over(out);

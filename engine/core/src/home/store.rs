@@ -1,6 +1,6 @@
 //! What a store has been asked to keep, and what waits until it has.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use fanfare_protocol::{Code, Refusal, RoomName};
 
@@ -20,6 +20,28 @@ use crate::time::Now;
 /// then nothing new is taken.
 const WRITES_A_MESSAGE: usize = 16;
 
+/// What was taken away while the store fails is remembered up to so many; a reader beyond that comes back with the next start, and goes
+/// as one that stays away.
+const REMOVED_MAX: usize = 65_536;
+
+/// What a store has for a subscriber or of one, and is to have no more.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Removed {
+    /// A dead letter of a user.
+    Letter(RoomName, u64),
+    /// Who read a room.
+    Reader(RoomName, Subscriber),
+}
+
+impl Removed {
+    fn write(&self) -> Write {
+        match self.clone() {
+            Self::Letter(user, id) => Write::Exhume { user, id },
+            Self::Reader(room, subscriber) => Write::Unsubscribe { room, subscriber },
+        }
+    }
+}
+
 /// This shard's side of the store.
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -34,6 +56,8 @@ pub(crate) struct Store {
     buried: VecDeque<(u64, Box<DeadLetter>)>,
     /// Kept messages whose new words are on disk after so many writes, in order: until then the store has the former.
     redacted: VecDeque<(u64, RoomName, Box<Entry>)>,
+    /// What was taken away, and the store may have until it has so many writes.
+    removed: BTreeMap<Removed, u64>,
     /// Answers of services that may be given after so many writes, in order.
     answers: VecDeque<(u64, Unconfirmed)>,
     healthy: bool,
@@ -50,6 +74,7 @@ impl Store {
             pledged: VecDeque::new(),
             buried: VecDeque::new(),
             redacted: VecDeque::new(),
+            removed: BTreeMap::new(),
             answers: VecDeque::new(),
             healthy: true,
             failures: 0,
@@ -94,6 +119,14 @@ impl Store {
     pub(super) fn redact(&mut self, room: RoomName, entry: Box<Entry>) {
         self.write(Write::Redact { room: room.clone(), entry: entry.clone() });
         self.redacted.push_back((self.written, room, entry));
+    }
+
+    /// Something is no more. What fails is written again when the store is well: it must not come back with the next start.
+    pub(super) fn remove(&mut self, removed: Removed) {
+        self.write(removed.write());
+        if self.healthy || self.removed.len() < REMOVED_MAX {
+            self.removed.insert(removed, self.written);
+        }
     }
 
     /// Writes that are on disk, or lost.
@@ -158,6 +191,7 @@ impl HomeRooms {
                     answer.give(out);
                 }
                 while self.store.buried.pop_front_if(|(at, _)| *at <= writes).is_some() {}
+                self.store.removed.retain(|_, at| *at > writes);
                 self.settle_states(writes);
                 while self.store.redacted.pop_front_if(|(at, ..)| *at <= writes).is_some() {}
                 while let Some((_, number)) = self.store.pledged.pop_front_if(|(at, _)| *at <= writes) {
@@ -237,6 +271,10 @@ impl HomeRooms {
         // Before any cursor that has gone past them: the shard that holds them writes apart from this one.
         for (_, letter) in std::mem::take(&mut self.store.buried) {
             self.store.bury(letter);
+        }
+        // Before the cursors of who has come back since.
+        for (removed, _) in std::mem::take(&mut self.store.removed) {
+            self.store.remove(removed);
         }
         for number in 0..self.rooms.numbers() {
             let Some(room) = self.rooms.get(number).filter(|room| self.is_durable(&room.name)) else {

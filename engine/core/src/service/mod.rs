@@ -152,8 +152,23 @@ pub(crate) struct Kind {
     pub(crate) restore: Restore,
     /// Whether it says itself who may do its commands, so that who is not let into a room is not stopped before.
     pub(crate) guards: bool,
+    /// What becomes of what a command does, where there is a store.
+    pub(crate) lasts: fn(&Spec) -> Lasts,
     /// Whether rooms of a type have an instance from the first member on.
     pub(crate) attends: fn(&RoomType) -> bool,
+}
+
+/// What becomes of what a command does when the process ends, where there is a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lasts {
+    /// It outlives the process: it is refused while the store fails, and answered when it is on disk.
+    Always,
+    /// The same where messages of its room do, and not otherwise.
+    AsItsRoom,
+    /// It does not.
+    Never,
+    /// It outlives the process, but is too urgent to be refused: while the store fails it is done, and who asked is told how that stands.
+    IfItCan,
 }
 
 impl Debug for Kind {

@@ -89,7 +89,11 @@ pub(super) async fn dead_letters(
         ([_, "requeue"], _) => return not_allowed("POST"),
         _ => return Response::error(StatusCode::NOT_FOUND, "there is nothing at this path"),
     };
-    let Some(Rows::Exhumed(count)) = ask(handle, question).await else { return late() };
+    let count = match ask(handle, question).await {
+        Some(Rows::Exhumed(count)) => count,
+        Some(Rows::Refused(refusal)) => return refused(&refusal),
+        _ => return late(),
+    };
     if count == 0 && letter.is_some() {
         return Response::error(StatusCode::NOT_FOUND, "this user has no such dead letter");
     }

@@ -8,11 +8,15 @@ use crate::effect::Effects;
 use crate::home::HomeRooms;
 use crate::home::rooms::seconds;
 use crate::home::store::failed;
-use crate::id::ShardId;
+use crate::id::{RequestId, ShardId};
 use crate::mesh::{Called, Mesh, Origin, ToHome, ToLocal};
 use crate::permission::Permission;
-use crate::service::{Access, Method, SERVICES, Spec};
+use crate::service::{Access, Lasts, Method, SERVICES, Spec};
 use crate::time::Now;
+use crate::view::Rows;
+
+/// What who asks is told of what could not wait for the store.
+const UNKEPT: &str = "it is done, but the store cannot write now: if the process ends before it can again, it is as if it had not been";
 
 /// What waits for the store.
 #[derive(Debug)]
@@ -21,19 +25,22 @@ pub(crate) enum Unconfirmed {
     Answer(Origin, Result<Body, Box<Refusal>>),
     /// A command about several rooms goes on at another shard.
     Further(ShardId, Box<Called>),
+    /// What an operator asked for.
+    Rows(ShardId, RequestId, Rows),
 }
 
 impl HomeRooms {
     /// A command of a service: done in as many of its rooms as this shard orders in a row.
     pub(in crate::home) fn call(&mut self, now: Now, mut called: Box<Called>, out: &mut Effects) {
-        let (here, changes) = (self.home_of(&called.room), called.spec.method != Method::Get);
-        if self.options.store
-            && changes
+        let here = self.home_of(&called.room);
+        let lasts = self.lasts(&called);
+        if lasts == Lasts::Always
             && let Err(refusal) = self.store.accepts(&self.options)
         {
             Unconfirmed::Answer(called.origin, Err(Box::new(refusal))).give(out);
             return;
         }
+        self.services.lasting.is_unkept = false;
         let next = loop {
             let outcome = self.call_in_room(now, &called, out);
             let outcome = match (outcome, called.rooms.pop_front()) {
@@ -50,11 +57,36 @@ impl HomeRooms {
             };
             break Unconfirmed::Answer(called.origin, outcome.map(json).map_err(Box::new));
         };
-        // What was asked for is known to last before anybody is told that it is done, also where somebody has just done it before.
-        if changes && self.store.is_behind() && !matches!(next, Unconfirmed::Answer(_, Err(_))) {
-            self.answer_when_kept(next);
+        let next = match next {
+            Unconfirmed::Answer(origin, Ok(_))
+                if lasts == Lasts::IfItCan && self.services.lasting.is_unkept =>
+            {
+                Unconfirmed::Answer(origin, Err(Box::new(Refusal::new(Code::ServerError, UNKEPT))))
+            }
+            next => next,
+        };
+        let waits = lasts != Lasts::Never && !matches!(next, Unconfirmed::Answer(_, Err(_)));
+        self.give_or_keep(waits, next, out);
+    }
+
+    /// Whether what a command does outlives the process.
+    fn lasts(&self, called: &Called) -> Lasts {
+        if !self.options.store || called.spec.method == Method::Get {
+            return Lasts::Never;
+        }
+        match (SERVICES[called.service].lasts)(called.spec) {
+            Lasts::AsItsRoom if self.is_durable(&called.room) => Lasts::Always,
+            Lasts::AsItsRoom => Lasts::Never,
+            lasts => lasts,
+        }
+    }
+
+    /// What was asked for is known to last before anybody is told that it is done, also where somebody has just done it before.
+    pub(in crate::home) fn give_or_keep(&mut self, waits: bool, answer: Unconfirmed, out: &mut Effects) {
+        if waits && self.store.is_behind() {
+            self.answer_when_kept(answer);
         } else {
-            next.give(out);
+            answer.give(out);
         }
     }
 
@@ -113,9 +145,12 @@ impl Unconfirmed {
         let (origin, outcome) = match self {
             Self::Answer(origin, outcome) => (origin, outcome),
             Self::Further(to, called) => return out.send(to, Mesh::Home(ToHome::Call(called))),
+            Self::Rows(to, request, rows) => {
+                return out.send(to, Mesh::Local(ToLocal::Answer(request, rows)));
+            }
         };
         let shard = match &origin {
-            Origin::Silent => return,
+            Origin::Silent | Origin::Letter(_) => return,
             Origin::Connection(address, _) | Origin::Roster(address, _) => address.shard,
             Origin::Http(shard, _, _) => *shard,
         };
@@ -127,6 +162,9 @@ impl Unconfirmed {
         let origin = match self {
             Self::Answer(origin, _) => origin,
             Self::Further(_, called) => called.origin,
+            Self::Rows(to, request, _) => {
+                return Self::Rows(to, request, Rows::Refused(Box::new(failed()))).give(out);
+            }
         };
         Self::Answer(origin, Err(Box::new(failed()))).give(out);
     }

@@ -24,6 +24,8 @@ pub(super) struct Lasting {
     on_their_way: BTreeMap<Key, (u64, bool)>,
     /// What has ended, and the store may have still: until it has so many writes.
     gone: BTreeMap<Key, u64>,
+    /// Whether a command has changed what the store, which fails, does not take: it is told how all stands when it is well again.
+    pub(super) is_unkept: bool,
     /// After so many writes all that was put off until now is on its way.
     put_off: u64,
     /// Answers that wait for that, and then for the disk.
@@ -33,6 +35,7 @@ pub(super) struct Lasting {
 impl HomeRooms {
     /// Lets the store have what a service has of a room, or that it has nothing: now, or when it has what it was given before.
     pub(super) fn keep_state(&mut self, room: &RoomName, instance: &Instance) {
+        self.services.lasting.is_unkept |= !self.store.is_healthy();
         if instance.service.is_empty() {
             return self.end_state(room, instance.kind);
         }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 pub use denial::{Denial, DenialChange, Subject};
 
 use super::rules::invalid;
-use super::{Args, Caller, Context, Deed, Kind, Service, Spec};
+use super::{Args, Caller, Context, Deed, Kind, Lasts, Service, Spec};
 use crate::close::Close;
 use crate::ending::{Ending, Who};
 use crate::network::Network;
@@ -34,6 +34,7 @@ pub(crate) static KIND: Kind = Kind {
     new: |_: &Options| Box::<Denials>::default(),
     restore: |bytes, _| Some(Box::new(Denials { denials: denials(bytes)? })),
     guards: false,
+    lasts: |_| Lasts::IfItCan,
     attends: |_| false,
 };
 

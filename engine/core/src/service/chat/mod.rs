@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use self::reactions::Reactions;
 use self::reads::Reads;
 use self::typing::Typing;
-use super::{Args, Context, Kind, Member, Saying, Service, Spec, To, told_time};
+use super::{Args, Context, Kind, Lasts, Member, Saying, Service, Spec, To, told_time};
 use crate::entry::Entry;
 use crate::home::Log;
 use crate::options::Options;
@@ -50,6 +50,7 @@ pub(crate) static KIND: Kind = Kind {
         Some(Box::new(Chat { tend_ms: 1, ..chat }))
     },
     guards: false,
+    lasts: |spec| if spec.name == "chat.typing" { Lasts::Never } else { Lasts::AsItsRoom },
     attends: |_| false,
 };
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use self::rule::{News, Status, Terms, Watch};
-use super::{Args, Context, Kind, Saying, Service, Spec, To, told_time};
+use super::{Args, Context, Kind, Lasts, Saying, Service, Spec, To, told_time};
 use crate::options::Options;
 
 /// Values of one room; beyond it new names are refused.
@@ -40,6 +40,7 @@ pub(crate) static KIND: Kind = Kind {
         Some(Box::new(Monitor { rules: rules.collect(), ..Monitor::default() }))
     },
     guards: false,
+    lasts: |spec| if spec.name == "monitor.report" { Lasts::AsItsRoom } else { Lasts::Always },
     attends: |_| false,
 };
 

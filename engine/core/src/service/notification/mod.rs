@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use self::board::{Board, handed_on};
 use self::inbox::Inbox;
 use self::note::{Note, Sender};
-use super::{Args, Context, Kind, Saying, Service, Spec, To};
+use super::{Args, Context, Kind, Lasts, Saying, Service, Spec, To};
 use crate::options::Options;
 use crate::permission::Permission;
 
@@ -32,6 +32,7 @@ pub(crate) static KIND: Kind = Kind {
     new: |_: &Options| Box::<Notifications>::default(),
     restore: |bytes, _| Some(Box::new(serde_json::from_slice::<Notifications>(bytes).ok()?)),
     guards: false,
+    lasts: |_| Lasts::Always,
     attends: |_| false,
 };
 

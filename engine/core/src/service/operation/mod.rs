@@ -36,7 +36,7 @@ pub use kinds::{OperationKind, OperationRules};
 use self::bounds::SAVE_MS;
 use self::state::Operation;
 use self::tell::Pace;
-use super::{Args, Context, Kind, Service, Spec};
+use super::{Args, Context, Kind, Lasts, Service, Spec};
 use crate::options::Options;
 use crate::room_type::{HistoryRule, RoomType, Slow};
 
@@ -50,6 +50,7 @@ pub(crate) static KIND: Kind = Kind {
     new: |_: &Options| Box::<OperationRoom>::default(),
     restore: |bytes, _| Some(Box::new(serde_json::from_slice::<OperationRoom>(bytes).ok()?)),
     guards: false,
+    lasts: |_| Lasts::Always,
     attends: |_| false,
 };
 

@@ -11,7 +11,7 @@ use fanfare_protocol::{Code, Refusal, RoomName};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Args, Context, Kind, Saying, Service, Spec, To};
+use super::{Args, Context, Kind, Lasts, Saying, Service, Spec, To};
 use crate::options::Options;
 
 /// Polls of one room, closed ones included; beyond it a new one is refused.
@@ -26,6 +26,7 @@ pub(crate) static KIND: Kind = Kind {
     new: |_: &Options| Box::<Polls>::default(),
     restore: |bytes, _| Some(Box::new(serde_json::from_slice::<Polls>(bytes).ok()?)),
     guards: false,
+    lasts: |_| Lasts::Always,
     attends: |_| false,
 };
 

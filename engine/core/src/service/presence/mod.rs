@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use self::roll::Roll;
 use self::roster::Roster;
-use super::{Args, Caller, Context, Kind, Member, Service, Spec};
+use super::{Args, Caller, Context, Kind, Lasts, Member, Service, Spec};
 use crate::id::Address;
 use crate::options::Options;
 use crate::permission::Permission;
@@ -41,6 +41,7 @@ pub(crate) static KIND: Kind = Kind {
     new: |_: &Options| Box::<Attendance>::default(),
     restore: |_, _| None,
     guards: false,
+    lasts: |_| Lasts::Never,
     attends: |room_type| room_type.presence != Presence::Off,
 };
 

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use self::refused::{conflict, forbidden, not_created, not_found};
 pub(crate) use self::refused::{unheard, uninvited};
-use super::{Args, Caller, Context, Deed, Expelled, Kind, Member, Service, Spec};
+use super::{Args, Caller, Context, Deed, Expelled, Kind, Lasts, Member, Service, Spec};
 use crate::home::used_unix_ms;
 use crate::id::Address;
 use crate::options::{Options, lists};
@@ -41,6 +41,7 @@ pub(crate) static KIND: Kind = Kind {
         Some(Box::new(room))
     },
     guards: true,
+    lasts: |_| Lasts::Always,
     attends: |_| false,
 };
 

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use self::group::{Group, News, Terms};
 use self::members::Members;
-use super::{Args, Context, Deed, Kind, Member, Saying, Service, Spec, To};
+use super::{Args, Context, Deed, Kind, Lasts, Member, Saying, Service, Spec, To};
 use crate::id::Address;
 use crate::options::Options;
 
@@ -40,6 +40,7 @@ pub(crate) static KIND: Kind = Kind {
         Some(Box::new(Scores { groups: groups.collect(), ..Scores::default() }))
     },
     guards: false,
+    lasts: |spec| if spec.name == "score.report" { Lasts::AsItsRoom } else { Lasts::Always },
     attends: |_| false,
 };
 
