@@ -149,9 +149,19 @@ fn the_users_own_room_is_recovered_as_well() {
     world.lose(ben);
     world.settle();
     // Two and three were sent, but the client says that they did not arrive.
-    let ben = world.open_with(0, "ben", "admin", |opening| {
-        opening.inbox = Some(Position { epoch: epoch.as_str().into(), offset: 1 });
-    });
-    world.settle();
-    assert_eq!(heard(&mut world, ben), [json!("welcome false"), json!(2), json!(3)]);
+    let mut come = |epoch: &str, offset| {
+        let ben = world.open_with(0, "ben", "admin", |opening| {
+            opening.inbox = Some(Position { epoch: epoch.into(), offset });
+        });
+        world.settle();
+        let heard = heard(&mut world, ben);
+        world.lose(ben);
+        world.settle();
+        heard
+    };
+    assert_eq!(come(&epoch, 1), [json!("welcome false"), json!(2), json!(3)]);
+    // Of this count it has nothing.
+    for (epoch, offset) in [("former", 0), ("former", 9), (&*epoch, 9)] {
+        assert_eq!(come(epoch, offset), [json!("welcome false"), json!(1), json!(2), json!(3)]);
+    }
 }

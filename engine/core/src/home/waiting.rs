@@ -19,7 +19,8 @@ struct Waits {
 }
 
 impl HomeRooms {
-    /// The owner of an inbox comes: what came while it was away, or since the place it knows itself.
+    /// The owner of an inbox comes: what came while it was away, or since the place it knows itself. Who knows one of an earlier count
+    /// has nothing of this one.
     pub(super) fn open_inbox(
         &mut self,
         now: Now,
@@ -28,8 +29,10 @@ impl HomeRooms {
         class: Class,
     ) -> Option<Replay> {
         let known = wanted.and_then(|wanted| self.place_in(number, wanted));
+        let names_another = known.is_none() && wanted.is_some_and(|wanted| wanted.recover.is_some());
         let room = self.rooms.get_mut(number).expect("invariant: just entered");
-        let (from, stands) = (known.unwrap_or(room.settled()), room.offset);
+        let stands = room.offset;
+        let from = if names_another { 0 } else { known.unwrap_or(room.settled()) };
         room.settle();
         if from == stands {
             return known.is_some().then(|| Replay { recovered: true, ..Replay::default() });
