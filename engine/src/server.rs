@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use fanfare_core::service::{DenialChange, access};
 use fanfare_core::{Options, Seeds, ShardId};
-use fanfare_sys::socket::{ListenOptions, listen};
+use fanfare_sys::socket::{ListenOptions, check_free, listen};
 use fanfare_sys::{Flusher, cpu, process as sys};
 use monoio::{FusionDriver, LegacyDriver, RuntimeBuilder};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -134,10 +134,11 @@ pub fn start(config: Config) -> Result<Running, String> {
     let mut address = process.config.listen;
     let send_buffer_bytes = process.config.limits.send_buffer;
     let listen_options = ListenOptions { backlog: LISTEN_BACKLOG, send_buffer_bytes };
+    let cannot_listen = move |error| format!("cannot listen on {address}: {error}");
+    check_free(address).map_err(cannot_listen)?;
     let mut threads = Vec::new();
     for number in 0..shards {
-        let listener = listen(address, listen_options)
-            .map_err(|error| format!("cannot listen on {address}: {error}"))?;
+        let listener = listen(address, listen_options).map_err(cannot_listen)?;
         // With port 0 the first shard finds one, and the others share it.
         address = listener.local_addr().map_err(|error| error.to_string())?;
         let (shard, core) = (ShardId(number), cores[usize::from(number) % cores.len()]);

@@ -15,6 +15,18 @@ pub struct ListenOptions {
     pub send_buffer_bytes: usize,
 }
 
+/// Whether nobody listens on an address yet. [`listen`] shares a port with whoever shares it, and so would two processes, each with a
+/// half of the clients.
+///
+/// # Errors
+/// The address is taken, not ours, or not permitted.
+pub fn check_free(address: SocketAddr) -> io::Result<()> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // What still waits for late packets of former connections does not matter.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())
+}
+
 /// Binds a listener that shares its port with the other shards (`SO_REUSEPORT`).
 ///
 /// # Errors

@@ -45,6 +45,17 @@ fn a_second_signal_ends_at_once() {
     assert!(!server.ended().success() || server.log().contains("drained"));
 }
 
+/// Each would have had a half of the clients.
+#[test]
+fn a_second_server_on_the_same_port_refuses_to_start() {
+    let server = Server::start(Options::default());
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_fanfare"));
+    let output = command.args(["serve", "--listen", &server.address]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("cannot listen on"), "{text}");
+}
+
 #[test]
 fn a_server_outlives_the_pipe_that_its_log_goes_into() {
     use std::io::{BufRead, BufReader};
