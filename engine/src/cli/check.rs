@@ -18,6 +18,11 @@ pub fn run(args: &CheckArgs) -> ExitCode {
     let profiles = (!args.profile.is_empty()).then(|| args.profile.join(","));
     match Config::read(args.config.as_deref(), &|name| profiles.clone().filter(|_| name == "profiles")) {
         Ok(config) => {
+            let missing = missing_folders(&config);
+            if !missing.is_empty() {
+                eprintln!("{}", missing.join("\n"));
+                return ExitCode::from(2);
+            }
             let keys = if config.development {
                 "none: development mode".to_owned()
             } else {
@@ -45,4 +50,14 @@ pub fn run(args: &CheckArgs) -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// What is to be written into a folder that is not there.
+fn missing_folders(config: &Config) -> Vec<String> {
+    let files = [("store.path", config.store.as_deref()), ("audit.path", config.audit.path.as_deref())];
+    let named = files.into_iter().filter_map(|(name, path)| Some((name, path?.parent()?)));
+    let missing = named.filter(|(_, folder)| !folder.as_os_str().is_empty() && !folder.is_dir());
+    missing
+        .map(|(name, folder)| format!("{name}: there is no folder {}; make it first", folder.display()))
+        .collect()
 }

@@ -77,8 +77,8 @@ fn check(path: &Path) -> Result<ExitCode, StoreError> {
     let verified = verify(path, &mut |step| progress.tell(step))?;
     let records = &verified.records;
     say(&format!(
-        "pages {:?}; {} rooms, {} messages, {} dead letters, {} ids",
-        verified.pages, records.rooms, records.messages, records.dead_letters, records.ids
+        "pages {:?}; {} rooms, {} messages, {} dead letters, {} ids, {} states of services",
+        verified.pages, records.rooms, records.messages, records.dead_letters, records.ids, records.states
     ));
     for damage in &records.damage {
         say(&format!("damaged: {damage}"));
@@ -98,11 +98,12 @@ fn save(path: &Path) -> Result<ExitCode, StoreError> {
         say(&format!("lost: {damage}"));
     }
     Ok(say(&format!(
-        "saved {} rooms with {} messages, {} dead letters, {} ids; the damaged file is {}",
+        "saved {} rooms with {} messages, {} dead letters, {} ids, {} states of services; the damaged file is {}",
         records.rooms,
         records.messages,
         records.dead_letters,
         records.ids,
+        records.states,
         salvaged.damaged_path.display()
     )))
 }
@@ -117,6 +118,7 @@ fn as_text(path: &Path, summary: &Summary) -> String {
         subscribers,
         dead_letters,
         ids,
+        states,
         largest,
     } = summary;
     let mut text = format!(
@@ -125,6 +127,9 @@ fn as_text(path: &Path, summary: &Summary) -> String {
          dead letters  {dead_letters}\n  message ids   {ids}",
         path.display()
     );
+    for (service, rooms) in states {
+        text += &format!("\n  {service:<12}  {rooms}");
+    }
     if !largest.is_empty() {
         text += "\n\n       bytes  messages  room";
     }
@@ -148,6 +153,7 @@ fn as_json(summary: &Summary) -> String {
         "subscribers": summary.subscribers,
         "dead_letters": summary.dead_letters,
         "message_ids": summary.ids,
+        "states": summary.states,
         "largest": largest,
     })
     .to_string()

@@ -4,6 +4,7 @@
 //! go, with the line it is on and, for an unknown key, the nearest right one.
 
 mod audit;
+mod environment;
 mod file;
 mod given;
 mod inspector;
@@ -21,6 +22,8 @@ mod settings;
 mod unit;
 mod webhooks;
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -261,7 +264,21 @@ impl Config {
                 .map_err(|error| StartError::of(&path.display().to_string(), error.to_string()))?,
             None => String::new(),
         };
-        Self::parse(&text, flag, &|name| std::env::var(name).ok())
+        let asked = RefCell::new(BTreeSet::new());
+        let env = |name: &str| {
+            asked.borrow_mut().insert(name.to_owned());
+            std::env::var(name).ok()
+        };
+        let config = Self::parse(&text, flag, &env);
+        let given = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        match environment::unknown(given, &asked.into_inner()) {
+            unknown if unknown.is_empty() => config,
+            unknown => {
+                let mut problems = config.map_or_else(|error| error.problems, |_| Vec::new());
+                problems.extend(unknown);
+                Err(StartError { problems })
+            }
+        }
     }
 
     /// [`Self::read`] without a file system and an environment, but for the files that settings name.

@@ -16,12 +16,15 @@ pub(super) fn read(sections: Vec<Section<'_>>, problems: &Problems) -> Vec<RateR
 fn rule(mut section: Section<'_>) -> Option<RateRule> {
     let rule = "must be the type of a command with `*` for any run of characters, like \"join\", \"chat.*\" or \"*\", or \
                 \"publish:\" and such a pattern for events";
+    // Neither a command nor an event has others: such a rule would never count.
+    let pattern = |text: &str| {
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:=~+@*$".contains(&byte);
+        text.bytes().all(is_name).then(|| RoomPattern::new(text))?
+    };
     let kind = section.parsed("type", None, rule, |text| match text.split_once(':') {
-        Some(("publish", event)) => {
-            Some(Some((RoomPattern::new("publish")?, Some(RoomPattern::new(event)?))))
-        }
+        Some(("publish", event)) => Some(Some((pattern("publish")?, Some(pattern(event)?)))),
         Some(_) => None,
-        None => Some(Some((RoomPattern::new(text)?, None))),
+        None => Some(Some((pattern(text)?, None))),
     });
     let per = section.choice(
         "per",

@@ -330,6 +330,7 @@ fn rates_roles_and_characters_are_read() {
         ("[[rate]]\nper_minute = 1", "rate.type"),
         ("[[rate]]\ntype = \"join:x\"\nper_minute = 1", "rate.type"),
         ("[[rate]]\ntype = \"publish:\"\nper_minute = 1", "rate.type"),
+        ("[[rate]]\ntype = \"join room\"\nper_minute = 1", "rate.type"),
         ("[[rate]]\ntype = \"join\"", "rate.per_minute"),
         ("[[rate]]\ntype = \"join\"\nper_minute = 1\nper = \"room\"", "rate.per"),
         (&many, "at most 32"),

@@ -1,12 +1,13 @@
 //! What is in a store, for the operator.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use redb::{Database, ReadableDatabase, ReadableTableMetadata};
+use redb::{Database, ReadableDatabase, ReadableTableMetadata, TableError};
 
 use crate::error::{Problem, StoreError, contained};
 use crate::overlay::look;
-use crate::tables::{CURSORS, DEAD, IDS, MESSAGES, ROOMS, format_of};
+use crate::tables::{CURSORS, DEAD, IDS, MESSAGES, ROOMS, STATES, format_of};
 
 /// How many of the largest rooms are named.
 const LARGEST: usize = 20;
@@ -30,6 +31,8 @@ pub struct Summary {
     pub dead_letters: u64,
     /// Publishers' ids.
     pub ids: u64,
+    /// What services keep, by service: of how many rooms.
+    pub states: BTreeMap<String, u64>,
     /// The rooms with the most bytes, largest first.
     pub largest: Vec<RoomSize>,
 }
@@ -66,6 +69,16 @@ fn summary(database: &Database) -> Result<Summary, Problem> {
         ids: read.open_table(IDS)?.len()?,
         ..Summary::default()
     };
+    match read.open_table(STATES) {
+        Ok(states) => {
+            for state in states.range::<(&str, &str)>(..)? {
+                *summary.states.entry(state?.0.value().1.to_owned()).or_default() += 1;
+            }
+        }
+        // It may be from before there were services.
+        Err(TableError::TableDoesNotExist(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
     let mut current: Option<RoomSize> = None;
     for message in read.open_table(MESSAGES)?.range::<(&str, u64)>(..)? {
         let (key, record) = message?;

@@ -11,6 +11,7 @@ mod auth;
 mod bad_frames;
 mod broadcast;
 mod chat;
+mod check;
 mod compression;
 mod conformance;
 mod console;

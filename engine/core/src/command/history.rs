@@ -11,7 +11,8 @@ use crate::local::Local;
 use crate::mesh::{Asker, Lookup, Mesh, ToHome};
 use crate::time::Now;
 
-/// Who may read a room's history may over HTTP as well. Where a backend is asked about joins, it is asked about readers who are not in.
+/// Who may read a room's history may over HTTP as well; of the engine's rooms everybody reads its own. Where a backend is asked about joins,
+/// it is asked about readers who are not in.
 pub(crate) fn history(
     local: &mut Local,
     now: Now,
@@ -23,7 +24,8 @@ pub(crate) fn history(
 ) {
     let connection = local.connections.get(id).expect("invariant: the caller holds it");
     let bearer = connection.bearer(local.roles.name(connection.role));
-    if history.room != connection.user && !local.options.may_read(bearer, &history.room) {
+    let may = !history.room.is_engine_room() && local.options.may_read(bearer, &history.room);
+    if history.room != connection.user && !may {
         let message = "the token does not allow to read this `room`";
         let refusal = Refusal::new(Code::Forbidden, message).at("room").of(command);
         local.deny(id, FactKind::HistoryDenied, history.room, &refusal, out);

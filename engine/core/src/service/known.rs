@@ -26,7 +26,7 @@ pub fn unknown_argument(fields: &'static [Field], name: &str) -> Refusal {
     let nearest = fields.iter().map(|field| field.name).min_by_key(|known| strsim::levenshtein(known, name));
     let hint = nearest
         .map_or_else(|| "this takes no arguments".to_owned(), |known| format!("did you mean `{known}`?"));
-    Refusal::invalid(None, nearest, format!("{shown} is unknown: {hint}"))
+    Refusal::invalid(None, None, format!("{shown} is unknown: {hint}"))
 }
 
 #[cfg(test)]

@@ -163,7 +163,7 @@ pub(crate) struct Kind {
 pub(crate) enum Lasts {
     /// It outlives the process: it is refused while the store fails, and answered when it is on disk.
     Always,
-    /// The same where messages of its room do, and not otherwise.
+    /// The same where messages of its room do. Elsewhere it is kept if it can be, and done all the same while the store fails.
     AsItsRoom,
     /// It does not.
     Never,

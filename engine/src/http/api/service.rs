@@ -10,7 +10,7 @@ use http::StatusCode;
 
 use crate::http::api::access::{self, Caller};
 use crate::http::api::query::late;
-use crate::http::api::{json_body, wait};
+use crate::http::api::{admin, json_body, wait};
 use crate::http::connection::Connection;
 use crate::http::head::Head;
 use crate::http::respond::Response;
@@ -135,7 +135,14 @@ pub(super) async fn perform(
         Err(refusal) => return refused(&refusal),
     };
     let (who, patterns) = identified(process, &caller);
-    asked(handle, path.spec, room, args, who, patterns).await
+    let reached = admin::reached(handle, process, path.spec, &args).await;
+    let response = asked(handle, path.spec, room, args, who, patterns).await;
+    match reached {
+        Some(connections) if response.status() == StatusCode::OK => {
+            Response::json(StatusCode::OK, &serde_json::json!({ "connections": connections }))
+        }
+        _ => response,
+    }
 }
 
 /// The room and the arguments: of the path, of the query, and of the body.

@@ -73,6 +73,10 @@ fn clients_and_addresses_can_be_banned_and_a_ban_runs_out() {
     });
     eventually("and is forgotten", || (server.metric("fanfare_bans") == 0.0).then_some(()));
     let path = "/v1/admin/bans/networks/127.0.0.0%2F8";
+    // The laptop, and the phone that has come back or has just gone.
+    let would_end = done(&server, "PUT", path, json!({"dry_run": true}))["connections"].as_u64().unwrap();
+    assert!((1..=2).contains(&would_end), "{would_end}");
+    laptop.expect_nothing();
     done(&server, "PUT", path, json!({}));
     assert_eq!(ended_soon(&mut laptop).0, Ended::Code(4011));
     assert_eq!(turned_away(&server, "/v1/ws", &ada), (Ended::Code(4011), "banned by an operator".into()));

@@ -100,23 +100,31 @@ fn bad_input_names_the_field_and_nothing_happens() {
         ("PUT", "mode", json!({"read_only": "yes"}), "read_only"),
         ("PUT", "mode", json!({"log_level": "fanfare=loud"}), "log_level"),
         ("POST", "drain", json!({"seconds": 0}), "seconds"),
-        ("POST", "disconnect", json!({"all": true, "dryrun": true}), "dry_run"),
         ("POST", "disconnect?dry_run=true", json!({"all": true}), "dry_run"),
-        ("POST", "disconnect?dryrun=true", json!({"all": true}), "dry_run"),
-        ("PUT", "bans/users/eve", json!({"secnods": 1}), "seconds"),
         ("PUT", "bans/users/eve?seconds=1", json!({}), "seconds"),
-        ("PUT", "mode", json!({"shedd": 1}), "shed"),
-        ("POST", "reload", json!({"dryrun": true}), "dry_run"),
-        ("GET", "bans?limt=1", Value::Null, "limit"),
         ("GET", "bans?limit=1&limit=2", Value::Null, "limit"),
     ] {
         let body = (!body.is_null()).then_some(&body);
         let (status, answer) = api(&server, method, &format!("/v1/admin/{path}"), body);
         assert_eq!((status, &answer["details"]["field"]), (400, &json!(field)), "{path} {body:?}: {answer}");
     }
+    // What is unknown is no field of ours: the message names it, and what was perhaps meant.
+    for (method, path, body, unknown, meant) in [
+        ("POST", "admin/disconnect", json!({"all": true, "dryrun": true}), "dryrun", "dry_run"),
+        ("POST", "admin/disconnect?dryrun=true", json!({"all": true}), "dryrun", "dry_run"),
+        ("PUT", "admin/bans/users/eve", json!({"secnods": 1}), "secnods", "seconds"),
+        ("PUT", "admin/mode", json!({"shedd": 1}), "shedd", "shed"),
+        ("POST", "admin/reload", json!({"dryrun": true}), "dryrun", "dry_run"),
+        ("GET", "admin/bans?limt=1", Value::Null, "limt", "limit"),
+        ("PUT", "rooms/room:1/frozen", json!({"frozn": false}), "frozn", "frozen"),
+    ] {
+        let body = (!body.is_null()).then_some(&body);
+        let (status, answer) = api(&server, method, &format!("/v1/{path}"), body);
+        let message = format!("`{unknown}` is unknown: did you mean `{meant}`?");
+        assert_eq!((status, &answer["message"]), (400, &json!(message)), "{answer}");
+        assert_eq!(answer["details"]["field"], Value::Null, "{answer}");
+    }
     assert_eq!(api(&server, "GET", "/v1/admin/bans", None).1["total"], 0);
-    let freeze = api(&server, "PUT", "/v1/rooms/room:1/frozen", Some(&json!({"frozn": false})));
-    assert_eq!((freeze.0, &freeze.1["details"]["field"]), (400, &json!("frozen")), "{freeze:?}");
     assert_eq!(api(&server, "POST", "/v1/admin/disconnect", Some(&json!([1]))).0, 400);
     client.expect_nothing();
 }

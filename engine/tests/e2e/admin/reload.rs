@@ -75,8 +75,14 @@ fn a_revoked_key_ends_its_connections_too() {
     };
     let count = put("/v1/admin/disconnect", r#"{"key_id":"a","dry_run":true}"#).json();
     assert_eq!(count, json!({"connections": 4}));
-    let revoked = request(&server, "PUT", "/v1/admin/revocations/keys/a", &[("authorization", &bearer)], "");
-    assert_eq!(revoked.status, 200, "{}", revoked.body);
+    let revoke = |body: &str| {
+        let headers = [("authorization", &*bearer), ("content-type", "application/json")];
+        let revoked = request(&server, "PUT", "/v1/admin/revocations/keys/a", &headers, body);
+        (revoked.status, revoked.json())
+    };
+    assert_eq!(revoke(r#"{"dry_run":true}"#), (200, json!({"connections": 4})));
+    by_old.iter_mut().for_each(Client::expect_nothing);
+    assert_eq!(revoke(""), (200, json!({"connections": 4})));
     for client in &mut by_old {
         assert_eq!(ended_soon(client).0, Ended::Code(4012));
     }

@@ -76,7 +76,6 @@ impl HomeRooms {
         }
         match (SERVICES[called.service].lasts)(called.spec) {
             Lasts::AsItsRoom if self.is_durable(&called.room) => Lasts::Always,
-            Lasts::AsItsRoom => Lasts::Never,
             lasts => lasts,
         }
     }

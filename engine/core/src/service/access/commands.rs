@@ -24,7 +24,7 @@ const TOKEN: Field = Field::optional("token_id", Rule::Text(256), "One token: it
 const CUT: [Field; 1] = [Field::optional(
     "connections",
     Rule::Whole(0, u64::MAX),
-    "Connections that it ends, where that is known here: those of a user or a client.",
+    "Connections that it ends; over a WebSocket only those of a user or a client are known.",
 )];
 const REMOVED: [Field; 1] = [Field::required("removed", Rule::Flag, "Whether there was such a thing.")];
 

@@ -8,6 +8,7 @@ mod denials;
 mod disconnect;
 mod drain;
 mod mode;
+mod reached;
 mod reload;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use crate::process::Process;
 use crate::shard::Handle;
 
 pub(crate) use commands::COMMANDS;
+pub(in crate::http::api) use reached::reached;
 
 /// What was asked for, for the audit, and what is answered.
 struct Done {
