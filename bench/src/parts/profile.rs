@@ -41,7 +41,7 @@ fn spoken(name: &'static str, profile: &str, native: Vec<u8>) -> Part {
     let dialects = profiles(profile).dialects();
     Part::new(name, Some(native.len()), move || {
         let mut bytes = 0;
-        dialects[0].message(black_box(&native), &mut |_, said| bytes += said.len());
+        dialects[0].message(black_box(&native), "", &mut |_, said| bytes += said.len());
         assert!(bytes > 0);
     })
 }
@@ -68,7 +68,7 @@ fn heard_from_a_client() -> Part {
     Part::new("profile/heard_from_a_client", Some(said.len()), move || {
         let now_unix_ms = 1_800_000_000_000;
         let listener =
-            Listener { client_id: "c", user_id: "ada", role: "participant", given: &given, now_unix_ms };
+            Listener { client_id: "c", user_id: "ada", role: "participant", given: &given, now_unix_ms, own_id: "" };
         profiles.hear(1, &listener, OpCode::Text, black_box(said), 65_536, &mut |outcome| {
             assert!(outcome.is_ok());
         });
