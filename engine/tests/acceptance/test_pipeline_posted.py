@@ -1,6 +1,8 @@
 """What a backend posts in the application's own form goes out as it was posted: only what it leaves out is filled in."""
 
+import time
 import uuid
+from datetime import datetime
 
 import pytest
 from pipeline_client import PROFILE, enter  # noqa: F401: PROFILE is for the server
@@ -92,3 +94,52 @@ def test_progress_in_the_documents_own_form_goes_out_as_it_is(server, event):
 def test_what_stands_in_its_last_form_is_checked_like_anything_else(server, data, field):
     event = {"type": "upload_progress", "upload_id": "x", "data": {"filename": "f", "bytes_uploaded": 1, "total_bytes": 3, **data}}
     assert server.event("pipeline", event, 400)["details"]["field"] == field
+
+
+# The same messages of operations that the engine keeps.
+
+
+def test_a_pipelines_progress_has_its_stage_and_when_it_will_be_done(server):
+    steps = [{"name": "Read", "step_id": "r"}, {"name": "Write", "step_id": "w"}]
+    begin = {"operation_id": "kept", "kind": "pipeline", "steps": steps}
+    server.http("POST", "/v1/operations", begin, status=200)
+    with follow(server, "kept") as client:
+        server.http("PATCH", "/v1/operations/kept/steps/r", {"status": "running"}, status=200)
+        time.sleep(0.2)
+        server.http("PATCH", "/v1/operations/kept/steps/r", {"progress": 50}, status=200)
+        told = client.until("pipeline_progress", lambda message: message["data"]["overall_progress"] == 25)
+        assert (told["data"]["stage"], told["data"]["stage_progress"]) == ("Read", 50)
+        left = datetime.fromisoformat(told["metadata"]["estimated_completion_time"]) - datetime.fromisoformat(told["timestamp"])
+        state = server.http("GET", "/v1/operations/kept", status=200)
+        assert 0 <= left.total_seconds() <= state["estimated_seconds_remaining"] + 60
+        # What its backend says of it counts more than what follows from its steps.
+        said = {"stage_progress": 75, "estimated_completion_time": "2030-01-01T00:00:00Z", "pipeline_type": "nightly", "memory_usage": {"mb": 5}}
+        server.http("PATCH", "/v1/operations/kept", {"metadata": said, "message": "rows"}, status=200)
+        told = client.until("pipeline_progress", lambda message: message["data"]["current_operation"] == "rows")
+        assert told["data"]["stage_progress"] == 75 and told["data"]["memory_usage"] == {"mb": 5}
+        assert told["metadata"]["estimated_completion_time"] == "2030-01-01T00:00:00Z" and told["metadata"]["pipeline_type"] == "nightly"
+        server.http("PATCH", "/v1/operations/kept", {"metadata": {name: None for name in said}}, status=200)
+        server.http("POST", "/v1/operations/kept/complete", {}, status=200)
+        told = client.until("pipeline_complete")
+        assert told["metadata"]["estimated_completion_time"] == client.until("operation_complete")["data"]["completion_time"]
+
+
+@pytest.mark.parametrize(
+    ("more", "filename"),
+    [({}, ""), ({"title": "scan.tif"}, "scan.tif"), ({"title": "A scan", "metadata": {"filename": "scan.tif"}}, "scan.tif")],
+)
+def test_an_upload_always_has_a_filename(server, more, filename):
+    operation_id = f"file-{uuid.uuid4().hex[:8]}"
+    server.http("POST", "/v1/operations", {"operation_id": operation_id, "kind": "upload", "total": 4, **more}, status=200)
+    with follow(server, operation_id) as client:
+        server.http("PATCH", f"/v1/operations/{operation_id}", {"done": 1}, status=200)
+        assert client.until("upload_progress")["data"]["filename"] == filename
+
+
+def test_the_trail_of_whatever_is_told_of_an_operation_is_a_uuid_and_a_state_that_was_asked_for_has_none(server):
+    with follow(server, "trail") as client:
+        client.send({"type": "subscribe_operation", "operation_id": "trail"})
+        assert client.until("progress_update")["metadata"] == {}, "it was published to nobody"
+        server.http("PATCH", "/v1/operations/trail", {"progress": 100}, status=200)
+        for kind in ["progress_update", "operation_complete"]:
+            assert uuid.UUID(client.until(kind)["metadata"]["audit_trail_id"])
