@@ -75,7 +75,7 @@ impl Dialect for Speech {
         let mut scope = listener_names(listener);
         if let Some(tag) = &tag {
             if let Some(entry) = self.tables.hears.get(tag.entry).filter(|_| kind == "error") {
-                entry.tell_as_sent(&mut reply);
+                entry.fields_of.tell_as_sent(&mut reply);
             }
             scope.insert("data".to_owned(), tag.message.get("data").cloned().unwrap_or_else(|| json!({})));
             scope.insert("message".to_owned(), tag.message.clone());

@@ -161,8 +161,14 @@ pub(crate) fn frames(process: &Process, speaker: &Speaker, refused: &Refused) ->
     let now_unix_ms = process.clock.now().unix_ms;
     // Of the standard library's keyed hash, whose keys differ each time.
     let own_id = format!("{:016x}", RandomState::new().hash_one(now_unix_ms));
-    let listener =
-        Listener { client_id: "", user_id: "", role: "", given: &speaker.given, now_unix_ms, own_id: &own_id };
+    let listener = Listener {
+        client_id: "",
+        user_id: "",
+        role: "",
+        given: &speaker.given,
+        now_unix_ms,
+        own_id: &own_id,
+    };
     dialect
         .answer(&listener, &payload, &mut |opcode, payload| encode_frame(&mut bytes, opcode, false, payload));
     let (number, reason) = match refused.close {

@@ -111,7 +111,8 @@ mod tests {
         let mut said = 0;
         dialect.message(b"{}", "", &mut |_, _| said += 1);
         let given = serde_json::Value::Null;
-        let listener = Listener { client_id: "", user_id: "", role: "", given: &given, now_unix_ms: 0, own_id: "" };
+        let listener =
+            Listener { client_id: "", user_id: "", role: "", given: &given, now_unix_ms: 0, own_id: "" };
         dialect.answer(&listener, b"{}", &mut |_, _| said += 1);
         assert_eq!(dialect.close(4_003, "why"), (4_003, "why".into()));
         assert_eq!((said, unsaid() - before), (0, 3));
