@@ -31,7 +31,7 @@ fuzz_target!(|bytes: &[u8]| {
         });
     }
     let mut said = 0;
-    dialects[number].message(rest, &mut |_, bytes| said += bytes.len());
+    dialects[number].message(rest, "", &mut |_, bytes| said += bytes.len());
     dialects[number].answer(&listener, rest, &mut |_, bytes| said += bytes.len());
     let (code, reason) = dialects[number].close(4_001, &String::from_utf8_lossy(rest));
     assert!((1_000..5_000).contains(&code) && reason.len() <= 123);

@@ -22,8 +22,9 @@ pub type Emit<'e> = dyn FnMut(OpCode, &[u8]) + 'e;
 
 /// A wire that is not the engine's. All of it is pure: the same input gives the same bytes.
 pub trait Dialect: fmt::Debug + Send + Sync {
-    /// What those who speak this are sent of a room's message: nothing, one message or several. `native` is the message as JSON.
-    fn message(&self, native: &[u8], emit: &mut Emit<'_>);
+    /// What those who speak this are sent of a room's message: nothing, one message or several. `native` is the message as JSON, and
+    /// `own_id` its id, or one that nothing else has where it is a message without.
+    fn message(&self, native: &[u8], own_id: &str, emit: &mut Emit<'_>);
 
     /// What one connection is sent for an answer, or for a message to it alone. `native` is that as JSON.
     fn answer(&self, listener: &Listener<'_>, native: &[u8], emit: &mut Emit<'_>);
@@ -60,6 +61,8 @@ pub struct Listener<'l> {
     pub given: &'l Value,
     /// What time it is, in milliseconds since 1970.
     pub now_unix_ms: u64,
+    /// An id that nothing else has, for what is said to it now; empty while it speaks itself.
+    pub own_id: &'l str,
 }
 
 /// What is not as the engine's own settings say.

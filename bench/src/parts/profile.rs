@@ -41,7 +41,7 @@ fn spoken(name: &'static str, profile: &str, native: Vec<u8>) -> Part {
     let dialects = profiles(profile).dialects();
     Part::new(name, Some(native.len()), move || {
         let mut bytes = 0;
-        dialects[0].message(black_box(&native), &mut |_, said| bytes += said.len());
+        dialects[0].message(black_box(&native), "", &mut |_, said| bytes += said.len());
         assert!(bytes > 0);
     })
 }
@@ -67,8 +67,14 @@ fn heard_from_a_client() -> Part {
     let said = br#"{"type":"technique_feedback","data":{"technique":"Box Breathing","rating":5}}"#;
     Part::new("profile/heard_from_a_client", Some(said.len()), move || {
         let now_unix_ms = 1_800_000_000_000;
-        let listener =
-            Listener { client_id: "c", user_id: "ada", role: "participant", given: &given, now_unix_ms };
+        let listener = Listener {
+            client_id: "c",
+            user_id: "ada",
+            role: "participant",
+            given: &given,
+            now_unix_ms,
+            own_id: "",
+        };
         profiles.hear(1, &listener, OpCode::Text, black_box(said), 65_536, &mut |outcome| {
             assert!(outcome.is_ok());
         });

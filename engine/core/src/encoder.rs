@@ -1,5 +1,6 @@
 //! Making frames: a payload is encoded once for each encoding and compressed once for each way to read it.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use smallvec::SmallVec;
 
 use crate::class::Class;
 use crate::home::Context;
+use crate::id::Random;
 use crate::prepared::Frames;
 use crate::room_type::{Compression, CompressionMode};
 
@@ -21,6 +23,8 @@ pub(crate) struct Encoder {
     payload: Vec<u8>,
     compressed: Vec<u8>,
     dialects: Dialects,
+    /// For ids of messages that have none.
+    random: Random,
     /// What a dialect has made of the payload: the dialect's number and its messages.
     spoken: SmallVec<[(u8, Said); 1]>,
     /// Payloads encoded, frames compressed: what must not grow with the number of receivers.
@@ -54,8 +58,8 @@ impl fmt::Debug for Encoder {
 }
 
 impl Encoder {
-    pub(crate) fn new(dialects: Dialects) -> Self {
-        Self { dialects, ..Self::default() }
+    pub(crate) fn new(dialects: Dialects, random: Random) -> Self {
+        Self { dialects, random, ..Self::default() }
     }
 
     /// Makes a frame for each of `classes`: the payload once per encoding, compressed once per window and context.
@@ -66,6 +70,7 @@ impl Encoder {
         mut manner: Manner<'_>,
     ) -> Frames {
         let mut frames = Frames::default();
+        let mut own_id = Cow::Borrowed(message.message_id);
         for encoding in [Encoding::Json, Encoding::MessagePack] {
             let mut of_encoding = classes.clone().filter(|class| class.encoding() == encoding).peekable();
             if of_encoding.peek().is_none() {
@@ -78,7 +83,10 @@ impl Encoder {
             self.spoken.clear();
             for class in of_encoding {
                 if class.dialect() > 0 {
-                    self.prepare_spoken(class, manner.rule, &mut frames);
+                    if own_id.is_empty() {
+                        own_id = self.random.message_id(message.timestamp_unix_ms).into();
+                    }
+                    self.prepare_spoken(class, &own_id, manner.rule, &mut frames);
                 } else if class.may_follow() {
                     self.prepare_shared(class, &mut manner, &mut frames);
                 } else {
@@ -124,7 +132,7 @@ impl Encoder {
 
     /// What those who speak a dialect are sent: nothing, one message or several, one behind the other.
     #[cold]
-    fn prepare_spoken(&mut self, class: Class, rule: Compression, frames: &mut Frames) {
+    fn prepare_spoken(&mut self, class: Class, own_id: &str, rule: Compression, frames: &mut Frames) {
         if frames.has(class) {
             return;
         }
@@ -132,7 +140,7 @@ impl Encoder {
         if !self.spoken.iter().any(|(of, _)| *of == dialect) {
             let mut said = Said::new();
             let speech = &self.dialects[usize::from(dialect) - 1];
-            speech.message(&self.payload, &mut |opcode, bytes| said.push((opcode, bytes.to_vec())));
+            speech.message(&self.payload, own_id, &mut |opcode, bytes| said.push((opcode, bytes.to_vec())));
             self.encoded += 1;
             self.spoken.push((dialect, said));
         }

@@ -75,13 +75,18 @@ impl fmt::Debug for Epoch {
 }
 
 /// Numbers that look random, from a seed: SplitMix64. Not for secrets.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Random(u64);
 
 impl Random {
     /// The same seed gives the same numbers.
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
+    }
+
+    /// Other numbers of the same seed.
+    pub(crate) fn apart(&self) -> Self {
+        Self(!self.0)
     }
 
     /// The next number.

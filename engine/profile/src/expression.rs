@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::LazyLock;
 
 use fanfare_protocol::name::{read_part, room_part};
-use fanfare_protocol::timestamp::parse_rfc3339;
+use fanfare_protocol::timestamp::{parse_rfc3339, rfc3339_text};
 use minijinja::value::{Rest, Serde, ValueKind, merge_maps};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value};
 use regex_lite::Regex;
@@ -15,6 +15,9 @@ use sha2::{Digest, Sha256};
 
 /// Different regular expressions that a thread keeps compiled.
 const PATTERNS_MAX: usize = 1_024;
+
+/// A thousand years: what takes longer has no time at which it is done.
+const LATER_SECONDS_MAX: f64 = 31_557_600_000.0;
 
 /// Words that are no names.
 const CONSTANTS: [&str; 6] = ["true", "True", "false", "False", "none", "None"];
@@ -145,6 +148,8 @@ fn environment() -> Environment<'static> {
     environment.set_undefined_behavior(UndefinedBehavior::Chainable);
     environment.remove_global("range");
     environment.add_filter("uuid", uuid);
+    environment.add_filter("as_uuid", as_uuid);
+    environment.add_filter("later", later);
     environment.add_filter("after", |text: &str, mark: &str| part(text, mark, 1));
     environment.add_filter("before", |text: &str, mark: &str| part(text, mark, 0));
     environment.add_filter("naive", |time: Value| {
@@ -183,6 +188,13 @@ fn utc(value: Value) -> Value {
     zoned.filter(|time| parse_rfc3339(time).is_some()).map_or(value, Value::from)
 }
 
+/// A time so many seconds later; nothing where either is none.
+fn later(time: Value, seconds: Value) -> Value {
+    let Some(ms) = time.as_str().and_then(parse_rfc3339) else { return Value::UNDEFINED };
+    let seconds = f64::try_from(seconds).ok().filter(|seconds| (0.0..=LATER_SECONDS_MAX).contains(seconds));
+    seconds.map_or(Value::UNDEFINED, |seconds| Value::from(rfc3339_text(ms + (seconds * 1_000.0) as u64)))
+}
+
 /// A duration as a number of seconds; a number stays.
 fn seconds(value: Value) -> Value {
     let Some(duration) = value.as_str().and_then(crate::endpoint::duration) else { return value };
@@ -210,17 +222,31 @@ fn without(value: Value, names: Rest<String>) -> Value {
     Value::from_pairs(kept.filter_map(|key| Some((key.clone(), value.get_item(&key).ok()?))))
 }
 
-/// A UUID that follows from the text alone: RFC 9562 §5.8 (version 8), of its SHA-256.
+/// A UUID that follows from the text alone: of its SHA-256, in the form of version 4 (RFC 9562 §5.4), which is what other systems check.
 fn uuid(value: Value) -> Value {
     if value.is_undefined() || value.is_none() {
         return Value::UNDEFINED;
     }
     let mut bytes: [u8; 16] =
         Sha256::digest(value.to_string().as_bytes())[..16].try_into().expect("invariant: sixteen bytes");
-    bytes[6] = bytes[6] & 0x0f | 0x80;
+    bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    Value::from(format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]))
+    Value::from(hyphened(u128::from_be_bytes(bytes)))
+}
+
+/// The 128 bits of one of the engine's own ids, written as a UUID. What is none stays.
+fn as_uuid(value: Value) -> Value {
+    const DIGITS: &[u8] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    let digit = |byte: u8| DIGITS.iter().position(|digit| *digit == byte).map(|digit| digit as u128);
+    // Of 26 digits the first has only three bits.
+    let id = value.as_str().filter(|text| text.len() == 26 && text.as_bytes()[0] < b'8');
+    let bits = id.and_then(|id| id.bytes().try_fold(0, |bits, byte| Some(bits << 5 | digit(byte)?)));
+    bits.map_or(value, |bits| Value::from(hyphened(bits)))
+}
+
+fn hyphened(bits: u128) -> String {
+    let hex = format!("{bits:032x}");
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
 /// Whether a regular expression fits somewhere. Matching takes time linear in the text.
@@ -318,6 +344,13 @@ mod tests {
             Some(json!(["2026-11-20T10:30:00Z", "2026-11-20T12:30:00+02:00", "x"]))
         );
         assert_eq!(
+            eval(
+                "[('2026-11-20T10:30:00Z'|later(90.5)), ('2026-11-20T12:30:00+02:00'|later(0)), ('x'|later(1)), (none|later(1)), ('2026-11-20T10:30:00Z'|later(nothing)), ('2026-11-20T10:30:00Z'|later(-1))]",
+                json!({})
+            ),
+            Some(json!(["2026-11-20T10:31:30.500Z", "2026-11-20T10:30:00.000Z", null, null, null, null]))
+        );
+        assert_eq!(
             eval("[('30s'|seconds), ('500ms'|seconds), (7|seconds)]", json!({})),
             Some(json!([30, 0.5, 7]))
         );
@@ -333,7 +366,19 @@ mod tests {
         assert_eq!(eval("nothing|uuid", json!({})), None);
         let uuid = eval("'x'|uuid", json!({})).unwrap();
         assert_eq!(uuid, eval("'x'|uuid", json!({})).unwrap());
-        assert_eq!((uuid.as_str().unwrap().len(), &uuid.as_str().unwrap()[14..15]), (36, "8"));
+        assert_eq!((uuid.as_str().unwrap().len(), &uuid.as_str().unwrap()[14..15]), (36, "4"));
+        assert_eq!(
+            eval(
+                "['01m80mszt3kzdy8kkvn1z9xtna'|as_uuid, '7zzzzzzzzzzzzzzzzzzzzzzzzz'|as_uuid, '80000000000000000000000000'|as_uuid, 'x'|as_uuid]",
+                json!({})
+            ),
+            Some(json!([
+                "01a2014c-ff43-9fdb-e44e-7ba87e9eeaaa",
+                "ffffffff-ffff-ffff-ffff-ffffffffffff",
+                "80000000000000000000000000",
+                "x"
+            ]))
+        );
     }
 
     #[test]

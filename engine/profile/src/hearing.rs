@@ -93,7 +93,7 @@ impl Speech {
                 Err(refusal) => refused = Some(refusal.of(id.clone())),
             });
             if let Some(refusal) = refused {
-                return sink(Err(self.tables.hears[entry].as_sent(refusal)));
+                return sink(Err(self.tables.hears[entry].fields_of.as_sent(refusal)));
             }
         }
         sink(Ok(requests));
@@ -140,7 +140,7 @@ impl Tables {
 
     /// An `error` of the engine about a command of an entry, with fields as they were called in the message.
     pub(crate) fn tell_as_sent(&self, understood: &Understood, error: &mut Value) {
-        self.hears[understood.entry].tell_as_sent(error);
+        self.hears[understood.entry].fields_of.tell_as_sent(error);
     }
 
     /// What a backend is answered; `done` are the engine's answers.

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::expression::{Expression, Scope};
 use crate::field::Fields;
+use crate::fields_of::FieldsOf;
 use crate::hearing;
 use crate::path::Path;
 use crate::problem::Problem;
@@ -23,6 +24,7 @@ pub struct Route {
     pub public: bool,
     pub(crate) when: Option<Expression>,
     fields: Fields,
+    fields_of: FieldsOf,
     refuse: Option<Refuse>,
     get: Vec<(String, Template)>,
     found: Option<Expression>,
@@ -92,6 +94,7 @@ impl Route {
             public: of.public,
             when: expression(of.when.as_deref(), &at("when"))?,
             fields: Fields::new(&of.fields, of.only, place)?,
+            fields_of: FieldsOf::new(&of.fields_of),
             refuse: of.refuse.as_ref().map(|of| refuse(of, place)).transpose()?,
             get: of.get.iter().map(get).collect::<Result<_, Problem>>()?,
             found: expression(of.found.as_deref(), &at("found"))?,
@@ -148,6 +151,11 @@ impl Visit {
             commands: list(self.route.commands.give(&scope)),
             calls: list(self.route.call.give(&scope)).into_iter().filter_map(call).collect(),
         })
+    }
+
+    /// An `error` about its event or a command of it, with fields as they were called in the body.
+    pub fn tell_as_sent(&self, error: &mut Value) {
+        self.route.fields_of.tell_as_sent(error);
     }
 
     /// The status and the answer. `done` are the engine's answers, `reply` what was said to an event.

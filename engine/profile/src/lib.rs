@@ -18,6 +18,7 @@ mod built_in;
 mod endpoint;
 mod expression;
 mod field;
+mod fields_of;
 mod hearing;
 mod http;
 mod lasting;

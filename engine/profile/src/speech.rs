@@ -60,14 +60,14 @@ type Members<'m> = BTreeMap<Cow<'m, str>, &'m RawValue>;
 type Seen<'s> = dyn Deref<Target = Scope> + 's;
 
 impl Dialect for Speech {
-    fn message(&self, native: &[u8], emit: &mut Emit<'_>) {
-        self.say(native, None, emit);
+    fn message(&self, native: &[u8], own_id: &str, emit: &mut Emit<'_>) {
+        self.say(native, own_id, None, emit);
     }
 
     fn answer(&self, listener: &Listener<'_>, native: &[u8], emit: &mut Emit<'_>) {
         let Some((kind, mut members)) = read(native) else { return };
         if !ANSWERS.contains(&&*kind) {
-            return self.say(native, Some(listener), emit);
+            return self.say(native, listener.own_id, Some(listener), emit);
         }
         let id = members.get("id").and_then(|id| serde_json::from_str::<Value>(id.get()).ok());
         let tag = id.as_ref().and_then(Value::as_str).and_then(Tag::read);
@@ -75,7 +75,7 @@ impl Dialect for Speech {
         let mut scope = listener_names(listener);
         if let Some(tag) = &tag {
             if let Some(entry) = self.tables.hears.get(tag.entry).filter(|_| kind == "error") {
-                entry.tell_as_sent(&mut reply);
+                entry.fields_of.tell_as_sent(&mut reply);
             }
             scope.insert("data".to_owned(), tag.message.get("data").cloned().unwrap_or_else(|| json!({})));
             scope.insert("message".to_owned(), tag.message.clone());
@@ -154,9 +154,9 @@ impl Dialect for Speech {
 
 impl Speech {
     /// Says what a message becomes: by the entries that are about it, else in the profile's shape.
-    fn say(&self, native: &[u8], listener: Option<&Listener<'_>>, emit: &mut Emit<'_>) {
+    fn say(&self, native: &[u8], own_id: &str, listener: Option<&Listener<'_>>, emit: &mut Emit<'_>) {
         let Some((kind, members)) = read(native) else { return };
-        let scope = LazyCell::new(|| self.message_scope(native, listener));
+        let scope = LazyCell::new(|| self.message_scope(native, own_id, listener));
         if ANSWERS.contains(&&*kind) {
             // That something is missing is told between messages, to whoever it concerns.
             if !self.by_entries(&kind, &members, &scope, emit) {
@@ -307,7 +307,7 @@ impl Speech {
     }
 
     /// What expressions about a message see.
-    fn message_scope(&self, native: &[u8], listener: Option<&Listener<'_>>) -> Scope {
+    fn message_scope(&self, native: &[u8], own_id: &str, listener: Option<&Listener<'_>>) -> Scope {
         let message = Scope::read(native);
         let mut names = Vec::new();
         if message.get("type").is_some_and(|kind| kind.as_str().is_some_and(|kind| ANSWERS.contains(&kind))) {
@@ -318,6 +318,8 @@ impl Speech {
             names.extend([("room_type", room_type.into()), ("room_id", room_id.into())]);
         }
         names.extend(message.get("timestamp").map(|timestamp| ("now", timestamp)));
+        let made = (!own_id.is_empty()).then(|| own_id.into());
+        names.extend(message.get("message_id").or(made).map(|id| ("own_id", id)));
         let Some(listener) = listener else {
             return Scope::together([message, Scope::of(names), self.tables.ground()]);
         };
@@ -341,6 +343,9 @@ pub(crate) fn listener_names(listener: &Listener<'_>) -> Map<String, Value> {
         ("role".to_owned(), listener.role.into()),
         ("now".to_owned(), now.into()),
     ]);
+    if !listener.own_id.is_empty() {
+        names.insert("own_id".to_owned(), listener.own_id.into());
+    }
     names
 }
 

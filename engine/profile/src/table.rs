@@ -320,6 +320,8 @@ pub(crate) struct Http {
     pub(crate) fields: BTreeMap<String, String>,
     #[serde(default)]
     pub(crate) only: bool,
+    #[serde(default)]
+    pub(crate) fields_of: BTreeMap<String, String>,
     pub(crate) refuse: Option<Refuse>,
     #[serde(default)]
     pub(crate) get: BTreeMap<String, Value>,

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use fanfare_protocol::Code;
 use fanfare_protocol::code::CODES;
-use fanfare_protocol::{Code, Refusal};
 use serde_json::{Map, Value};
 
 use crate::expression::{Expression, Scope};
 use crate::field::Fields;
+use crate::fields_of::FieldsOf;
 use crate::lasting::lasting;
 use crate::pattern;
 use crate::problem::Problem;
@@ -37,8 +38,7 @@ pub(crate) struct Hears {
     pub(crate) backend: bool,
     pub(crate) when: Option<Expression>,
     pub(crate) fields: Fields,
-    /// By the engine's names of fields, what they were called by who sent the message.
-    fields_of: Vec<(Box<str>, &'static str)>,
+    pub(crate) fields_of: FieldsOf,
     pub(crate) refuse: Option<Refuse>,
     pub(crate) commands: Template,
     pub(crate) reply: Reply,
@@ -48,33 +48,6 @@ impl Hears {
     /// Whether it is about messages of a type.
     pub(crate) fn is_of(&self, kind: &str) -> bool {
         self.kinds.iter().any(|of| **of == *kind)
-    }
-
-    /// A refusal by the engine, with fields as they were called by who sent the message.
-    pub(crate) fn as_sent(&self, refusal: Refusal) -> Refusal {
-        let field = refusal.field.map(|field| self.name_of(field).unwrap_or(field));
-        Refusal { field, message: self.text_of(&refusal.message), ..refusal }
-    }
-
-    /// The same of an `error`.
-    pub(crate) fn tell_as_sent(&self, error: &mut Value) {
-        if let Some(text) = error["message"].as_str().map(|text| self.text_of(text)) {
-            error["message"] = text.into();
-        }
-        if let Some(name) = error["details"]["field"].as_str().and_then(|field| self.name_of(field)) {
-            error["details"]["field"] = name.into();
-        }
-    }
-
-    fn name_of(&self, field: &str) -> Option<&'static str> {
-        self.fields_of.iter().find(|(of, _)| **of == *field).map(|(_, name)| *name)
-    }
-
-    fn text_of(&self, text: &str) -> String {
-        let named = |text: String, (of, name): &(Box<str>, &str)| {
-            text.replace(&format!("`{of}`"), &format!("`{name}`"))
-        };
-        self.fields_of.iter().fold(text.to_owned(), named)
     }
 }
 
@@ -209,7 +182,7 @@ fn hears(of: &table::Hears, place: &str) -> Result<Hears, Problem> {
         backend: from("backend"),
         when: expression(of.when.as_deref(), &format!("{place}.when"))?,
         fields: Fields::new(&of.fields, of.only, place)?,
-        fields_of: of.fields_of.iter().map(|(name, sent)| (name.as_str().into(), lasting(sent))).collect(),
+        fields_of: FieldsOf::new(&of.fields_of),
         refuse: of.refuse.as_ref().map(|of| refuse(of, place)).transpose()?,
         commands: template(&Value::Array(of.commands.clone()), &format!("{place}.do"))?,
         reply: match &of.reply {

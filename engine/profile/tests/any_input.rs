@@ -85,7 +85,7 @@ proptest! {
     fn what_clients_say_is_commands_or_a_refusal(message in message(), which in any::<usize>()) {
         let (profiles, dialects) = &*ALL;
         let given = json!({"query": {"session_id": "s"}, "path": {}, "claims": {"session_id": "s"}});
-        let listener = Listener { client_id: "c", user_id: "u", role: "admin", given: &given, now_unix_ms: 1 };
+        let listener = Listener { client_id: "c", user_id: "u", role: "admin", given: &given, now_unix_ms: 1, own_id: "" };
         let mut outcomes = 0;
         let number = u8::try_from(which % dialects.len() + 1).unwrap();
         profiles.hear(number, &listener, OpCode::Text, message.to_string().as_bytes(), 65_536, &mut |outcome| {
@@ -102,13 +102,13 @@ proptest! {
     fn what_they_are_sent_is_whole(message in message(), which in any::<usize>()) {
         let (_, dialects) = &*ALL;
         let given = json!({"query": {}, "path": {}, "claims": {}});
-        let listener = Listener { client_id: "c", user_id: "u", role: "user", given: &given, now_unix_ms: 1 };
+        let listener = Listener { client_id: "c", user_id: "u", role: "user", given: &given, now_unix_ms: 1, own_id: "01m7" };
         let dialect = &dialects[which % dialects.len()];
         let mut check = |opcode, bytes: &[u8]| if opcode == OpCode::Text {
             let said: Value = serde_json::from_slice(bytes).expect("a text is JSON");
             assert!(said.is_object(), "{said}");
         };
-        dialect.message(message.to_string().as_bytes(), &mut check);
+        dialect.message(message.to_string().as_bytes(), "01m8", &mut check);
         dialect.answer(&listener, message.to_string().as_bytes(), &mut check);
     }
 

@@ -14,6 +14,7 @@ from datetime import datetime
 import pytest
 from conftest import Server, eventually
 from pipeline_client import PATH, PROFILE, PipelineClient, access, address, enter
+from websockets.exceptions import InvalidStatus
 
 CLIENT_ID = re.compile("techdeck_[0-9a-f]{8}")
 FAST = {"HEARTBEAT_INTERVAL_MS": "300", "HEARTBEAT_TIMEOUT_MS": "200"}
@@ -72,15 +73,40 @@ def test_the_documents_client_is_told_that_it_was_refused(server):
         {"type": None},
         {"ttl": -60},
         {"user_id": None},
-        {"user_id": 7},
+        {"user_id": None, "sub": "ada"},
+        {"user_id": [7]},
         {"sub": "ben"},
     ],
-    ids=["another type of token", "no type", "expired", "nobody's", "no text for a user", "two users"],
+    ids=["another type of token", "no type", "expired", "nobody's", "no user_id", "neither text nor number", "two users"],
 )
 def test_bad_tokens_are_closed_with_1008_authentication_failed(server, bad):
     error, how = ended(server, address(access("ada", **bad)))
     assert how == (1008, "Authentication failed")
     assert error["type"] == "connection_error" and error["metadata"]["error_category"] == "authentication"
+
+
+def test_a_user_may_be_a_number(server):
+    for more in [{}, {"sub": "7"}]:
+        with server.open(address(access("ada", user_id=7, **more), "techdeck_77777777")) as client:
+            client.until("connection_ack")
+            assert server.http("GET", "/pipeline/connections/techdeck_77777777", status=200)["user_id"] == "7"
+
+
+def test_a_token_of_two_users_is_told_what_is_wrong_with_it(server):
+    error, _ = ended(server, address(access("ada", sub="ben")))
+    assert "`sub` is another user than its `user_id`" in error["data"]["error_message"]
+    assert error["data"]["error_details"]["field"] == "sub"
+
+
+def test_pages_of_other_origins_connect_where_they_are_named():
+    page = "http://localhost:3000"
+    with Server(PROFILE) as server, pytest.raises(InvalidStatus, match="403"):
+        server.open(address(access("ada")), headers={"Origin": page})
+    with Server(PROFILE, env={"WEBSOCKET_ALLOWED_ORIGINS": f"https://app.example.com,{page}"}) as server:
+        with server.open(address(access("ada")), headers={"Origin": page}) as client:
+            assert client.receive()["type"] == "connection_ack"
+        with pytest.raises(InvalidStatus, match="403"):
+            server.open(address(access("ada")), headers={"Origin": "https://evil.example.com"})
 
 
 def test_forged_tokens_are_closed_with_1008_and_none_at_all_after_a_while():

@@ -1,5 +1,7 @@
 """Live sessions of a group: what happens in them, from the first event to the last."""
 
+import uuid
+
 import pytest
 from conftest import Server, eventually
 from test_sessions import PROFILE, enter, place, ticket
@@ -128,6 +130,29 @@ def test_every_message_of_a_session_names_it_and_has_an_id(server):
         for message in told:
             assert message["session_id"] == "ids-1" and message["message_id"], message
         assert len({message["message_id"] for message in told}) == len(told)
+
+
+def test_answers_that_are_flushed_at_once_have_ids_of_their_own(server):
+    with enter(server, "ids-2", "ada") as ada:
+        for _ in range(5):
+            ada.send({"type": "technique_feedback", "data": {"technique": "a", "rating": 5}})
+        for _ in range(3):
+            ada.send({"type": "heartbeat"})
+        told = []
+        while len(told) < 8:
+            told += [message for message in [ada.receive()] if message["type"] in ("feedback_received", "heartbeat_ack")]
+        ids = {message["message_id"] for message in told}
+        assert len(ids) == len(told) and {uuid.UUID(each).version for each in ids} == {4}
+
+
+def test_feedback_before_the_first_technique_is_taken(server):
+    """The application's page sends what it shows: nothing, until a technique was told."""
+    with enter(server, "first-1", "ada") as ada, enter(server, "first-1", "ina", "instructor") as ina:
+        ada.send({"type": "technique_feedback", "data": {"technique": "", "rating": 4}})
+        assert ada.until("feedback_received")["content"] == {"technique": "", "rating": 4}
+        assert ina.until("technique_feedback")["content"]["technique"] == ""
+        ada.send({"type": "technique_feedback", "data": {"rating": 4}})
+        assert ada.until("error")["details"]["field"] == "data.technique"
 
 
 def test_instructors_get_feedback_that_came_while_they_were_away(server):

@@ -334,6 +334,13 @@ def test_the_four_settings_have_the_documents_names_and_numbers():
     }
 
 
+@pytest.mark.parametrize("name", ["WEBSOCKET_HEARTBEAT_INTERVAL", "WEBSOCKET_CONNECTION_TIMEOUT"])
+@pytest.mark.parametrize("value", ["0", "1ms", "365d"])
+def test_a_time_that_cannot_be_is_named_by_its_variable(name, value):
+    with pytest.raises(AssertionError, match=f"{name}: must be"):
+        Server(PROFILE, env={name: value})
+
+
 def test_only_so_many_connections_are_there_at_a_time():
     with Server(PROFILE, env={"WEBSOCKET_MAX_CONNECTIONS": "2"}) as server:
         with enter(server, "1") as first, enter(server, "2"):

@@ -214,6 +214,16 @@ def test_a_notification_that_cannot_be_is_refused_by_field(server, wrong, field)
     assert refusal["code"] == INVALID and field in refusal["details"]["field"], refusal
 
 
+def test_a_time_that_cannot_be_is_named_as_it_was_sent(server):
+    """Whether it is no time, or one that the engine takes no notification for: flat over HTTP, in `data` as an event."""
+    far = "2099-01-01T00:00:00Z"
+    for expires, status in [("tomorrow", 400), (far, 409), ("2020-01-01T00:00:00Z", 409)]:
+        refusal = notify(server, status=status, expires_at=expires)
+        assert refusal["details"]["field"] == "expires_at" and "`expires_at`" in refusal["message"], refusal
+        event = {"type": "system_notification", "data": {"title": "T", "expires_at": expires}}
+        assert server.event("surgery", event, status)["details"]["field"] == "data.expires_at"
+
+
 def test_only_who_may_steer_notifies_over_a_websocket(server):
     with enter(server, "26") as nurse, enter(server, "27", "admin") as admin:
         nurse.send(NOTIFICATION)

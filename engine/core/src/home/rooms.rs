@@ -68,7 +68,7 @@ impl HomeRooms {
         let seeds = [keys.next_u64(), keys.next_u64()];
         let recent = Recent::new(limits.message_ids, limits.message_id_window_ms, seeds);
         Self {
-            encoder: Encoder::new(Arc::clone(&options.dialects)),
+            encoder: Encoder::new(Arc::clone(&options.dialects), random.apart()),
             options,
             rooms: Names::new(hasher.clone()),
             ledger: Ledger::default(),

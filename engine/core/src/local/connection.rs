@@ -172,7 +172,7 @@ impl Connection {
     pub(crate) fn listener<'c>(&'c self, role: &'c str, now_unix_ms: u64) -> Option<Listener<'c>> {
         let given = &self.extra.as_ref()?.speaker.as_ref()?.given;
         let (client_id, user_id) = (self.client_id(), self.user_id());
-        Some(Listener { client_id, user_id, role, given, now_unix_ms })
+        Some(Listener { client_id, user_id, role, given, now_unix_ms, own_id: "" })
     }
 
     /// Rooms it joined, the engine's own not counted.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use fanfare_protocol::wire::{CommandId, Join};
-use fanfare_protocol::{Code, Dialect, Message, Refusal, Reply, Request, RoomName, ws};
+use fanfare_protocol::{Code, Dialect, Listener, Message, Refusal, Reply, Request, RoomName, ws};
 use serde_json::Value;
 
 use crate::class::Class;
@@ -56,6 +56,8 @@ impl Local {
         let Some(dialect) = dialect_of(&self.options, connection.class) else { return };
         let listener = connection.listener(self.roles.name(connection.role), self.now_unix_ms);
         let Some(listener) = listener else { return };
+        let own_id = self.random.message_id(self.now_unix_ms);
+        let listener = Listener { own_id: &own_id, ..listener };
         let mut bytes = Vec::new();
         dialect.answer(&listener, native, &mut |opcode, payload| {
             ws::encode_frame(&mut bytes, opcode, false, payload);
@@ -219,8 +221,8 @@ pub(crate) fn gap(
     let (mut payload, mut frame) = (Vec::with_capacity(128), Vec::with_capacity(132));
     class.encoding().encode_reply(&gap, None, &mut payload);
     if let Some(dialect) = dialect_of(options, class) {
-        dialect
-            .message(&payload, &mut |opcode, payload| ws::encode_frame(&mut frame, opcode, false, payload));
+        let mut emit = |opcode, payload: &[u8]| ws::encode_frame(&mut frame, opcode, false, payload);
+        dialect.message(&payload, "", &mut emit);
     }
     if frame.is_empty() {
         ws::encode_frame(&mut frame, class.encoding().opcode(), false, &payload);

@@ -1,6 +1,7 @@
 //! Coming in at a profile's endpoint: where the token is, what of it is asked, in which form one is spoken to.
 
 use std::borrow::Cow;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use base64::Engine;
@@ -158,7 +159,16 @@ pub(crate) fn frames(process: &Process, speaker: &Speaker, refused: &Refused) ->
     let (mut payload, mut bytes) = (Vec::new(), Vec::new());
     codec::encode_reply(&error, None, &mut payload);
     let now_unix_ms = process.clock.now().unix_ms;
-    let listener = Listener { client_id: "", user_id: "", role: "", given: &speaker.given, now_unix_ms };
+    // Of the standard library's keyed hash, whose keys differ each time.
+    let own_id = format!("{:016x}", RandomState::new().hash_one(now_unix_ms));
+    let listener = Listener {
+        client_id: "",
+        user_id: "",
+        role: "",
+        given: &speaker.given,
+        now_unix_ms,
+        own_id: &own_id,
+    };
     dialect
         .answer(&listener, &payload, &mut |opcode, payload| encode_frame(&mut bytes, opcode, false, payload));
     let (number, reason) = match refused.close {

@@ -30,8 +30,8 @@ fn guard<T>(make: impl FnOnce() -> T) -> Option<T> {
 }
 
 impl Dialect for Guarded {
-    fn message(&self, native: &[u8], emit: &mut Emit<'_>) {
-        guard(|| self.0.message(native, emit));
+    fn message(&self, native: &[u8], own_id: &str, emit: &mut Emit<'_>) {
+        guard(|| self.0.message(native, own_id, emit));
     }
 
     fn answer(&self, listener: &Listener<'_>, native: &[u8], emit: &mut Emit<'_>) {
@@ -71,7 +71,7 @@ mod tests {
     struct Broken;
 
     impl Dialect for Broken {
-        fn message(&self, _: &[u8], _: &mut Emit<'_>) {
+        fn message(&self, _: &[u8], _: &str, _: &mut Emit<'_>) {
             panic!("asked for by a test");
         }
 
@@ -109,9 +109,10 @@ mod tests {
         let all: Dialects = [Arc::new(Broken) as Arc<dyn Dialect>].into_iter().collect();
         let (dialect, before) = (&guarded(&all)[0], unsaid());
         let mut said = 0;
-        dialect.message(b"{}", &mut |_, _| said += 1);
+        dialect.message(b"{}", "", &mut |_, _| said += 1);
         let given = serde_json::Value::Null;
-        let listener = Listener { client_id: "", user_id: "", role: "", given: &given, now_unix_ms: 0 };
+        let listener =
+            Listener { client_id: "", user_id: "", role: "", given: &given, now_unix_ms: 0, own_id: "" };
         dialect.answer(&listener, b"{}", &mut |_, _| said += 1);
         assert_eq!(dialect.close(4_003, "why"), (4_003, "why".into()));
         assert_eq!((said, unsaid() - before), (0, 3));

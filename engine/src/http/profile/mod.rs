@@ -138,13 +138,13 @@ async fn visit(
                 done.extend(answers);
                 reply = said;
             }
-            Err(response) => return Next::Respond(response),
+            Err(refused) => return Next::Respond(refused.changed(|error| visit.tell_as_sent(error))),
         }
     }
     for command in work.commands {
         match doer.command(command).await {
             Ok(answer) => done.push(answer),
-            Err(response) => return Next::Respond(response),
+            Err(refused) => return Next::Respond(refused.changed(|error| visit.tell_as_sent(error))),
         }
     }
     for call in work.calls {

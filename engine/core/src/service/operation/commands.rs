@@ -57,6 +57,7 @@ macro_rules! told {
             ),
             Field::required("progress_percentage", PERCENT, "How far it is."),
             Field::optional("current_step", Rule::Text(128), "What it does now."),
+            Field::optional("current_step_percentage", PERCENT, "How far the step of that name is."),
             Field::required("steps_completed", COUNT, "Steps that are out of the way."),
             Field::required("total_steps", COUNT, "Steps that there are, or will be."),
             Field::optional("done", COUNT, "Units that are done."),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::bounds::TEXTS_TOLD;
 use super::object::Object;
 use super::state::{At, Operation, rounded};
-use super::steps;
+use super::steps::{self, StepStatus};
 use crate::time::Now;
 
 impl Operation {
@@ -32,6 +32,7 @@ impl Operation {
             ("status", Some(self.status.word().into())),
             ("progress_percentage", Some(rounded(self.percent, 100.0).into())),
             ("current_step", text(&self.current_step)),
+            ("current_step_percentage", self.current_step_percent().map(|of| rounded(of, 100.0).into())),
             ("steps_completed", Some(steps::completed(&self.steps).into())),
             ("total_steps", Some(self.total_steps().into())),
             ("done", self.done.map(Value::from)),
@@ -55,6 +56,13 @@ impl Operation {
             ("ended_at", self.ended.map(time)),
         ];
         members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+    }
+
+    /// How far the step is that `current_step` names; of several of a name the one that runs.
+    fn current_step_percent(&self) -> Option<f64> {
+        let name = self.current_step.as_ref()?;
+        let named = self.steps.iter().filter(|step| step.name == *name);
+        named.max_by_key(|step| step.status == StepStatus::Running).map(|step| step.percent)
     }
 
     /// Everything.

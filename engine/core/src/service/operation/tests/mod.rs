@@ -213,7 +213,8 @@ fn steps_are_told_before_the_whole_they_make() {
     stage.pass(1_000);
     stage.ask("update_step", json!({"step_id": "z1", "status": "running"})).unwrap();
     stage.pass(1_000);
-    stage.ask("update_step", json!({"step_id": "z1", "progress": 50})).unwrap();
+    let told = stage.ask("update_step", json!({"step_id": "z1", "progress": 50})).unwrap();
+    assert_eq!((&told["current_step"], &told["current_step_percentage"]), (&json!("Head"), &json!(50.0)));
     stage.pass(1_000);
     let results = json!({"confidence": 0.9});
     let told = stage.ask("update_step", json!({"step_id": "z1", "status": "completed", "results": results}));
