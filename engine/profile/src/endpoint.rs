@@ -124,7 +124,10 @@ impl Endpoint {
             heartbeat: Heartbeat {
                 interval_ms: duration(&of.interval, "interval")?,
                 grace_ms: duration(&of.grace, "grace")?,
-                idle_ms: duration(&of.idle, "idle")?,
+                idle_ms: match of.idle.as_deref() {
+                    Some("never") => Some(u64::MAX),
+                    _ => duration(&of.idle, "idle")?,
+                },
             },
             rate: of.rate.as_ref().map(|rate| (rate.per_minute, rate.burst)),
             receive_by: of.receive_by.as_ref().map(|by| by.parameter.as_str().into()),

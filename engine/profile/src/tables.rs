@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use fanfare_protocol::Code;
 use fanfare_protocol::code::CODES;
-use fanfare_protocol::{Code, Refusal};
 use serde_json::{Map, Value};
 
 use crate::expression::{Expression, Scope};
@@ -50,13 +50,8 @@ impl Hears {
         self.kinds.iter().any(|of| **of == *kind)
     }
 
-    /// A refusal by the engine, with fields as they were called by who sent the message.
-    pub(crate) fn as_sent(&self, refusal: Refusal) -> Refusal {
-        let field = refusal.field.map(|field| self.name_of(field).unwrap_or(field));
-        Refusal { field, message: self.text_of(&refusal.message), ..refusal }
-    }
-
-    /// The same of an `error`.
+    /// An `error` of the engine, with fields as they were called by who sent the message. What is named so may be the engine's name of
+    /// another field, so this is done once.
     pub(crate) fn tell_as_sent(&self, error: &mut Value) {
         if let Some(text) = error["message"].as_str().map(|text| self.text_of(text)) {
             error["message"] = text.into();
@@ -71,10 +66,10 @@ impl Hears {
     }
 
     fn text_of(&self, text: &str) -> String {
-        let named = |text: String, (of, name): &(Box<str>, &str)| {
-            text.replace(&format!("`{of}`"), &format!("`{name}`"))
-        };
-        self.fields_of.iter().fold(text.to_owned(), named)
+        let parts = text.split('`').enumerate();
+        let named = parts
+            .map(|(number, part)| if number % 2 == 1 { self.name_of(part).unwrap_or(part) } else { part });
+        named.collect::<Vec<_>>().join("`")
     }
 }
 
