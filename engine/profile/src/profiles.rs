@@ -260,10 +260,12 @@ impl Profiles {
 }
 
 fn clash(what: &str, one: &str, at: &crate::path::Path, other: &str, path: &crate::path::Path) -> Problem {
-    Problem::new(
-        "",
+    let message = if one == other {
+        format!("the profile `{one}` has {what} twice at {at} ({path})")
+    } else {
         format!(
             "the profiles `{one}` and `{other}` both want {what} at {at} ({path}); start one of them only"
-        ),
-    )
+        )
+    };
+    Problem::new("", message)
 }

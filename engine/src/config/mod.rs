@@ -19,6 +19,7 @@ mod section;
 mod security;
 mod settings;
 mod unit;
+mod wants;
 mod webhooks;
 
 use std::net::SocketAddr;
