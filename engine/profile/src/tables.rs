@@ -38,7 +38,7 @@ pub(crate) struct Hears {
     pub(crate) when: Option<Expression>,
     pub(crate) fields: Fields,
     /// By the engine's names of fields, what they were called by who sent the message.
-    fields_of: Vec<(Box<str>, &'static str)>,
+    fields_of: Vec<(Box<str>, Box<str>)>,
     pub(crate) refuse: Option<Refuse>,
     pub(crate) commands: Template,
     pub(crate) reply: Reply,
@@ -61,15 +61,20 @@ impl Hears {
         }
     }
 
-    fn name_of(&self, field: &str) -> Option<&'static str> {
-        self.fields_of.iter().find(|(of, _)| **of == *field).map(|(_, name)| *name)
+    /// What a field was called, or a member of one: `data.metrics.hr` for `values.hr`.
+    fn name_of(&self, field: &str) -> Option<String> {
+        let (of, rest) = field.split_at(field.find(['.', '[']).unwrap_or(field.len()));
+        let found = |name: &str| self.fields_of.iter().find(|(of, _)| **of == *name);
+        let whole = found(field).map(|(_, name)| name.to_string());
+        whole.or_else(|| found(of).map(|(_, name)| format!("{name}{rest}")))
     }
 
     fn text_of(&self, text: &str) -> String {
-        let parts = text.split('`').enumerate();
-        let named = parts
-            .map(|(number, part)| if number % 2 == 1 { self.name_of(part).unwrap_or(part) } else { part });
-        named.collect::<Vec<_>>().join("`")
+        let named = |(number, part): (usize, &str)| match self.name_of(part).filter(|_| number % 2 == 1) {
+            Some(name) => name,
+            None => part.to_owned(),
+        };
+        text.split('`').enumerate().map(named).collect::<Vec<_>>().join("`")
     }
 }
 
@@ -204,7 +209,11 @@ fn hears(of: &table::Hears, place: &str) -> Result<Hears, Problem> {
         backend: from("backend"),
         when: expression(of.when.as_deref(), &format!("{place}.when"))?,
         fields: Fields::new(&of.fields, of.only, place)?,
-        fields_of: of.fields_of.iter().map(|(name, sent)| (name.as_str().into(), lasting(sent))).collect(),
+        fields_of: of
+            .fields_of
+            .iter()
+            .map(|(name, sent)| (name.as_str().into(), sent.as_str().into()))
+            .collect(),
         refuse: of.refuse.as_ref().map(|of| refuse(of, place)).transpose()?,
         commands: template(&Value::Array(of.commands.clone()), &format!("{place}.do"))?,
         reply: match &of.reply {

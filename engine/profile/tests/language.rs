@@ -49,9 +49,8 @@ from = ["client", "backend"]
 fields_of = { room = "user_id", user_id = "carer_id" }
 do = [{ type = "room.invite", room = "=message.user_id", data = { user_id = "=message.carer_id" } }]
 "#]);
-    let told = json!({ "message": "`room` and `user_id`, but not room", "details": { "field": "room" } });
-    let as_sent =
-        json!({ "message": "`user_id` and `carer_id`, but not room", "details": { "field": "user_id" } });
+    let told = json!({ "message": "`room`, `user_id` and `user_id.x`, but not room", "details": { "field": "room" } });
+    let as_sent = json!({ "message": "`user_id`, `carer_id` and `carer_id.x`, but not room", "details": { "field": "user_id" } });
     let carer = json!({ "type": "carer", "user_id": "b ad", "carer_id": "x" });
     let understood = all.understand(0, carer.clone(), 1).unwrap();
     let mut error = told;

@@ -41,8 +41,7 @@ pub(super) fn read(input: &mut Input<'_>, given: &mut Given) -> Result<Arc<Profi
         }
         profiles.push(profile);
     }
-    let wanted = texts.iter().zip(&profiles).map(|((name, _), profile)| (&**name, &profile.engine));
-    wants::put_under(input, wanted)?;
+    wants::put_under(input, texts.iter().map(|(name, _)| &**name).zip(&profiles))?;
     let profiles =
         Profiles::new(profiles).map_err(|problem| StartError::of("profiles", problem.to_string()))?;
     Ok(Arc::new(profiles))
@@ -226,7 +225,11 @@ mod tests {
             ("[engine.limits]\nburst = \"$burts\"", "engine.limits.burst", "there is no setting `burts`"),
             ("[engine.limit]\nx = 1", "engine.limit", "unknown key"),
             ("[cors]\norigins = [\"example.com\"]", "cors.origins", "`example.com` must be scheme://host"),
-            ("[[in]]\ntype = \"x\"\ndo = [{ type = \"chat.snd\" }]", "in[0].do[0]", "there is no command `chat.snd`"),
+            (
+                "[[in]]\ntype = \"x\"\ndo = [{ type = \"chat.snd\" }]",
+                "in[0].do[0]",
+                "there is no command `chat.snd`",
+            ),
         ] {
             std::fs::write(&file, format!("name = \"own\"\n{text}\n")).unwrap();
             let told = config("", file.to_str().unwrap()).unwrap_err();

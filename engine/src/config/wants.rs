@@ -1,26 +1,31 @@
 //! What profiles want the engine to be set to: put together, and under what the operator has set.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
+use fanfare_profile::Profile;
 use serde_json::{Map, Value as Json};
 
 use super::file::{Entry, Input, Origin, Table, Value};
 use super::problem::StartError;
 
-/// Puts what profiles want, each with its name, under what the operator has set.
+/// Puts what profiles want, each with what it was asked for by, under what the operator has set.
 ///
 /// # Errors
 /// Two of them want different things that nobody has decided about.
 pub(super) fn put_under<'p>(
     input: &mut Input<'_>,
-    profiles: impl Iterator<Item = (&'p str, &'p Map<String, Json>)>,
+    profiles: impl Iterator<Item = (&'p str, &'p Profile)>,
 ) -> Result<(), StartError> {
-    let mut together = Together { input, whole: Map::new(), wants: Wants::default() };
-    for (name, engine) in profiles {
-        together.add(name, engine)?;
+    let mut together = Together::default();
+    for (place, profile) in profiles {
+        let mut wanted = profile.engine.clone();
+        without_what_is_set(&mut wanted, input, &input.table, "");
+        let who = Rc::new(Who { place: place.into(), name: profile.name.clone() });
+        join(&mut together.whole, &wanted, "", &who, &mut together.wants)?;
     }
-    let Together { whole, wants, .. } = together;
+    let Together { whole, wants } = together;
     under(&mut input.table, &whole, "", &wants);
     Ok(())
 }
@@ -31,28 +36,26 @@ pub(super) fn plain(value: &Json) -> Value {
 }
 
 /// What several profiles want, put together.
-struct Together<'i> {
-    input: &'i Input<'i>,
+#[derive(Default)]
+struct Together {
     whole: Map<String, Json>,
     wants: Wants,
 }
 
+/// A profile: what it was asked for by, and what it is called.
+struct Who {
+    place: Arc<str>,
+    name: Box<str>,
+}
+
 /// Who wanted what first, by the full name; items of lists by their number, too.
 #[derive(Default)]
-struct Wants(BTreeMap<String, Arc<str>>);
+struct Wants(BTreeMap<String, Rc<Who>>);
 
 impl Wants {
     /// Who wanted this, if somebody did who has not wanted all that it is within.
     fn origin(&self, full: &str, within: &Origin) -> Origin {
-        self.0.get(full).map_or_else(|| within.clone(), |profile| Origin::Profile(Arc::clone(profile)))
-    }
-}
-
-impl Together<'_> {
-    fn add(&mut self, profile: &str, engine: &Map<String, Json>) -> Result<(), StartError> {
-        let mut wanted = engine.clone();
-        without_what_is_set(&mut wanted, self.input, &self.input.table, "");
-        join(&mut self.whole, &wanted, "", &profile.into(), &mut self.wants)
+        self.0.get(full).map_or_else(|| within.clone(), |who| Origin::Profile(Arc::clone(&who.place)))
     }
 }
 
@@ -78,7 +81,7 @@ fn join(
     whole: &mut Map<String, Json>,
     more: &Map<String, Json>,
     path: &str,
-    profile: &Arc<str>,
+    who: &Rc<Who>,
     wants: &mut Wants,
 ) -> Result<(), StartError> {
     for (key, value) in more {
@@ -86,31 +89,31 @@ fn join(
         match (whole.get_mut(key), value) {
             (None, Json::Object(inner)) => {
                 let mut table = Map::new();
-                join(&mut table, inner, &full, profile, wants)?;
-                wants.0.insert(full, Arc::clone(profile));
+                join(&mut table, inner, &full, who, wants)?;
+                wants.0.insert(full, Rc::clone(who));
                 whole.insert(key.clone(), table.into());
             }
             (None, _) => {
-                wants.0.insert(full, Arc::clone(profile));
+                wants.0.insert(full, Rc::clone(who));
                 whole.insert(key.clone(), value.clone());
             }
-            (Some(Json::Object(whole)), Json::Object(more)) => join(whole, more, &full, profile, wants)?,
+            (Some(Json::Object(whole)), Json::Object(more)) => join(whole, more, &full, who, wants)?,
             (Some(Json::Array(whole)), Json::Array(more)) => {
                 for item in more {
                     if let Some(other) = whole.iter().find(|of| is_same(of, item) && *of != item) {
                         let name = other["name"].as_str().unwrap_or_default();
                         let number = whole.iter().position(|of| of == other).unwrap_or_default();
                         let first = wants.0.get(&format!("{full}[{number}]")).or(wants.0.get(&full));
-                        return Err(clash(&format!("{full} `{name}`"), first, profile));
+                        return Err(clash(&format!("{full} `{name}`"), first, who));
                     }
                     if !whole.contains(item) {
-                        wants.0.insert(format!("{full}[{}]", whole.len()), Arc::clone(profile));
+                        wants.0.insert(format!("{full}[{}]", whole.len()), Rc::clone(who));
                         whole.push(item.clone());
                     }
                 }
             }
             (Some(whole), value) if whole == value => {}
-            (Some(_), _) => return Err(clash(&full, wants.0.get(&full), profile)),
+            (Some(_), _) => return Err(clash(&full, wants.0.get(&full), who)),
         }
     }
     Ok(())
@@ -121,8 +124,8 @@ fn is_same(one: &Json, other: &Json) -> bool {
     one.get("name").is_some_and(|name| Some(name) == other.get("name"))
 }
 
-fn clash(what: &str, first: Option<&Arc<str>>, second: &str) -> StartError {
-    let first = first.map_or("another one", |first| &**first);
+fn clash(what: &str, first: Option<&Rc<Who>>, second: &Who) -> StartError {
+    let (first, second) = (first.map_or("another one", |first| &first.name), &second.name);
     let message = format!(
         "the profiles `{first}` and `{second}` want different ones; set it yourself, or start one of them only"
     );

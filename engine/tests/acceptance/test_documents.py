@@ -206,6 +206,12 @@ def test_what_is_addressed_to_nobody_to_two_or_not_known_is_refused(server, even
     assert status == 400 and all(refusal["code"] == 4005 for refusal in refusals), answer
 
 
+def test_who_names_no_target_is_told_of_those_that_there_are_here(server):
+    for target in ({}, {"all": True}, {"users": ["ada"]}, {"role": "user"}, {"user_id": ""}, {"user_id": None}):
+        refusal = server.event("documents", {"type": "processing_started", **JOB, **target}, status=400)
+        assert refusal["message"] == "exactly one of `user_id`, `room` and `client` must be there, and not empty", target
+
+
 def test_times_of_a_backend_are_times_and_have_a_zone(server):
     """A time without a zone is UTC's: browsers take it for local time."""
     with tab(server, "tim", "tim-1") as client:
