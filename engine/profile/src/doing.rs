@@ -37,7 +37,7 @@ pub(crate) fn check(commands: &[Value], place: &str) -> Result<Vec<(String, Stri
         }
         let mut refused = None;
         json::decode(object!({ "type": kind }).to_string().as_bytes(), &mut |outcome| {
-            refused = outcome.err()
+            refused = outcome.err();
         });
         if let Some(refusal) = refused.filter(|refusal| refusal.field == Some("type")) {
             return Err(Problem::new(&place, refusal.message));
