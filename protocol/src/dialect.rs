@@ -72,7 +72,7 @@ pub struct Pace {
     pub interval_ms: Option<u64>,
     /// It has so long to answer; milliseconds.
     pub grace_ms: Option<u64>,
-    /// One that sent no command for so long is closed; milliseconds.
+    /// One that sent no command for so long is closed; milliseconds, `u64::MAX`: it may be silent for ever.
     pub idle_ms: Option<u64>,
     /// Commands a minute, and at once.
     pub rate: Option<(u32, u32)>,

@@ -14,7 +14,7 @@ use crate::packing::{PACKINGS, Packing};
 use crate::path::Path;
 use crate::pattern::Patterns;
 use crate::problem::Problem;
-use crate::table::{self, Health, TokenPlaces};
+use crate::table::{self, Health, Size, TokenPlaces};
 use crate::tables::{self, template};
 use crate::template::Template;
 
@@ -66,7 +66,7 @@ struct Check {
     that: Expression,
     code: Code,
     close: Option<u16>,
-    reason: Box<str>,
+    reason: Template,
     field: Option<&'static str>,
 }
 
@@ -102,7 +102,10 @@ impl Endpoint {
                 let parsed: Option<Duration> = duration(text);
                 let ms =
                     parsed.and_then(|duration| u64::try_from(duration.as_millis()).ok()).filter(|ms| *ms > 0);
-                ms.ok_or_else(|| Problem::new(&at(key), "must be a duration, like \"30s\" or \"5m\""))
+                ms.ok_or_else(|| match text.strip_prefix('$') {
+                    Some(name) => Problem::no_setting(&at(key), name),
+                    None => Problem::new(&at(key), "must be a duration, like \"30s\" or \"5m\""),
+                })
             };
             text.as_ref().map(parse).transpose()
         };
@@ -114,7 +117,7 @@ impl Endpoint {
             path: Path::parse(&of.path).map_err(|rule| Problem::new(&at("path"), rule))?,
             token: of.token.clone(),
             health: of.health,
-            message_size: of.message_size.map(|size| size.0),
+            message_size: of.message_size.map(|size| message_size(size, &at("message_size"))).transpose()?,
             tied: of.tied,
             required: of.required,
             native: of.native,
@@ -124,7 +127,10 @@ impl Endpoint {
             heartbeat: Heartbeat {
                 interval_ms: duration(&of.interval, "interval")?,
                 grace_ms: duration(&of.grace, "grace")?,
-                idle_ms: duration(&of.idle, "idle")?,
+                idle_ms: match of.idle.as_deref() {
+                    Some("never") => Some(u64::MAX),
+                    _ => duration(&of.idle, "idle")?,
+                },
             },
             rate: of.rate.as_ref().map(|rate| (rate.per_minute, rate.burst)),
             receive_by: of.receive_by.as_ref().map(|by| by.parameter.as_str().into()),
@@ -200,7 +206,11 @@ impl Endpoint {
         let scope = Scope::new(&names);
         if let Some(failed) = self.checks.iter().find(|check| !check.that.holds(&scope)) {
             let Check { code, close, field, reason, .. } = failed;
-            return Err(Denial { code: *code, close: *close, field: *field, reason: reason.to_string() });
+            let reason = match reason.give(&scope) {
+                Some(Value::String(reason)) => reason,
+                given => given.unwrap_or_default().to_string(),
+            };
+            return Err(Denial { code: *code, close: *close, field: *field, reason });
         }
         let mut rooms = Vec::new();
         for room in list(&self.rooms, &scope) {
@@ -232,6 +242,14 @@ impl Endpoint {
     }
 }
 
+/// What the engine reads at most, whatever it is set to.
+const MESSAGE_BYTES_MAX: usize = 16 << 20;
+
+fn message_size(size: Size, place: &str) -> Result<usize, Problem> {
+    let fits = Some(size.0).filter(|bytes| *bytes <= MESSAGE_BYTES_MAX);
+    fits.ok_or_else(|| Problem::new(place, "must be 16MiB at most"))
+}
+
 fn role(of: &table::Role, place: &str) -> Result<Role, Problem> {
     Ok(Role {
         wanted: of.wanted.as_ref().map(|wanted| template(wanted, &format!("{place}.wanted"))).transpose()?,
@@ -245,6 +263,7 @@ fn anonymous(of: &table::Endpoint, settings: &Value, place: &str) -> Result<Opti
     let scope = Scope::new(&Map::from_iter([("setting".to_owned(), settings.clone())]));
     match template(&of.allowed, place)?.give(&scope) {
         Some(Value::Bool(allowed)) => Ok(allowed.then(|| of.role.as_str().into())),
+        Some(Value::String(text)) if text.starts_with('$') => Err(Problem::no_setting(place, &text[1..])),
         _ => Err(Problem::new(place, "must be true or false")),
     }
 }
@@ -257,8 +276,8 @@ fn check(of: &table::Check, place: &str) -> Result<Check, Problem> {
         code: *code.ok_or_else(|| {
             Problem::new(&format!("{place}.code"), "must be one of the engine's codes, 4000 to 4014")
         })?,
-        close: of.close,
-        reason: of.reason.as_str().into(),
+        close: of.close.map(|code| tables::close_code(code, &format!("{place}.close"))).transpose()?,
+        reason: template(&of.reason, &format!("{place}.reason"))?,
         field: of.field.as_deref().map(lasting),
     })
 }

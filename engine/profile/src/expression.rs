@@ -13,6 +13,8 @@ use regex_lite::Regex;
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
+use crate::named;
+
 /// Different regular expressions that a thread keeps compiled.
 const PATTERNS_MAX: usize = 1_024;
 
@@ -92,20 +94,12 @@ impl Expression {
         let compiled = ENVIRONMENT.compile_expression_owned(text.to_owned()).map_err(|error| {
             format!("`{text}` is no expression: {}", error.detail().unwrap_or("it is malformed"))
         })?;
-        // Names of filters and tests are looked up when they are used.
-        match compiled.eval(()) {
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction
-                ) =>
-            {
-                Err(format!(
-                    "`{text}`: {}",
-                    error.detail().unwrap_or("it names a filter or a test that is none")
-                ))
-            }
-            _ => Ok(Self { text: text.into(), path: path(text), compiled }),
+        let fails = |sample: &str| {
+            ENVIRONMENT.compile_expression(sample).ok()?.eval(()).err().map(|error| error.kind())
+        };
+        match named::unknown(text, fails) {
+            Some(what) => Err(format!("`{text}`: {what}")),
+            None => Ok(Self { text: text.into(), path: path(text), compiled }),
         }
     }
 

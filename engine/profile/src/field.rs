@@ -79,7 +79,7 @@ impl Fields {
             let kind = KINDS.iter().find(|(of, _)| *of == word).map(|(_, kind)| *kind).ok_or_else(bad)?;
             let words = range.filter(|of| kind == Kind::Text && of.contains('|'));
             let range = range.filter(|_| words.is_none());
-            let range = range.map_or(Some(Range::default()), Range::parse).ok_or_else(bad)?;
+            let range = range.map_or(Some(Range::default()), |of| Range::parse(of, kind)).ok_or_else(bad)?;
             let words = words.into_iter().flat_map(|of| of.split('|')).map(Into::into).collect();
             Ok(Field { name: lasting(name), kind, required, range, words })
         };
@@ -166,11 +166,24 @@ impl Field {
 }
 
 impl Range {
-    /// `1..64`, `0..` or `..100`.
-    fn parse(text: &str) -> Option<Self> {
+    /// `1..64`, `0..` or `..100`, of what has a size.
+    fn parse(text: &str, kind: Kind) -> Option<Self> {
+        let is_length = matches!(kind, Kind::Text | Kind::List | Kind::Object);
+        if !is_length && !matches!(kind, Kind::Number | Kind::Integer) {
+            return None;
+        }
         let (min, max) = text.split_once("..")?;
-        let bound = |text: &str| if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) };
-        Some(Self { min: bound(min)?, max: bound(max)? })
+        let bound = |text: &str| {
+            if text.is_empty() {
+                Some(None)
+            } else {
+                text.parse().ok().filter(|bound: &f64| bound.is_finite()).map(Some)
+            }
+        };
+        let Self { min, max } = Self { min: bound(min)?, max: bound(max)? };
+        let is_some = min.or(max).is_some_and(|bound: f64| !is_length || bound >= 0.0);
+        let is_ordered = min.is_none_or(|min| max.is_none_or(|max| min <= max));
+        (is_some && is_ordered).then_some(Self { min, max })
     }
 
     fn takes(self, value: &Value) -> bool {
@@ -282,7 +295,21 @@ mod tests {
             (wrong.field, wrong.message.as_str()),
             (Some("data.n"), "`data.n` must be a whole number")
         );
-        for bad in ["word", "text 1", "text a..b", "text ?", "text1..", ""] {
+        for bad in [
+            "word",
+            "text 1",
+            "text a..b",
+            "text ?",
+            "text1..",
+            "",
+            "number 90..-90",
+            "text 64..1",
+            "text -5..",
+            "bool 0..1",
+            "date 1..",
+            "text ..",
+            "number nan..",
+        ] {
             let rules = BTreeMap::from([("x".to_owned(), bad.to_owned())]);
             assert_eq!(Fields::new(&rules, false, "in[0]").unwrap_err().place, "in[0].fields.x", "{bad}");
         }

@@ -2,27 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use fanfare_protocol::Refusal;
 use serde_json::Value;
-
-use crate::lasting::lasting;
 
 /// `fields_of` of an entry.
 #[derive(Debug)]
-pub(crate) struct FieldsOf(Vec<(Box<str>, &'static str)>);
+pub(crate) struct FieldsOf(BTreeMap<String, String>);
 
 impl FieldsOf {
     pub(crate) fn new(of: &BTreeMap<String, String>) -> Self {
-        Self(of.iter().map(|(name, sent)| (name.as_str().into(), lasting(sent))).collect())
+        Self(of.clone())
     }
 
-    /// A refusal by the engine, with fields as they were called by who sent the message.
-    pub(crate) fn as_sent(&self, refusal: Refusal) -> Refusal {
-        let field = refusal.field.map(|field| self.name_of(field).unwrap_or(field));
-        Refusal { field, message: self.text_of(&refusal.message), ..refusal }
-    }
-
-    /// The same of an `error`.
+    /// An `error` of the engine, with fields as they were called by who sent the message. What is named so may be the engine's name of
+    /// another field, so this is done once.
     pub(crate) fn tell_as_sent(&self, error: &mut Value) {
         if let Some(text) = error["message"].as_str().map(|text| self.text_of(text)) {
             error["message"] = text.into();
@@ -32,14 +24,18 @@ impl FieldsOf {
         }
     }
 
-    fn name_of(&self, field: &str) -> Option<&'static str> {
-        self.0.iter().find(|(of, _)| **of == *field).map(|(_, name)| *name)
+    /// What a field was called, or a member of one: `data.metrics.hr` for `values.hr`.
+    fn name_of(&self, field: &str) -> Option<String> {
+        let (of, rest) = field.split_at(field.find(['.', '[']).unwrap_or(field.len()));
+        let whole = self.0.get(field).cloned();
+        whole.or_else(|| self.0.get(of).map(|name| format!("{name}{rest}")))
     }
 
     fn text_of(&self, text: &str) -> String {
-        let named = |text: String, (of, name): &(Box<str>, &str)| {
-            text.replace(&format!("`{of}`"), &format!("`{name}`"))
+        let named = |(number, part): (usize, &str)| match self.name_of(part).filter(|_| number % 2 == 1) {
+            Some(name) => name,
+            None => part.to_owned(),
         };
-        self.0.iter().fold(text.to_owned(), named)
+        text.split('`').enumerate().map(named).collect::<Vec<_>>().join("`")
     }
 }

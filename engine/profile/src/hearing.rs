@@ -93,7 +93,8 @@ impl Speech {
                 Err(refusal) => refused = Some(refusal.of(id.clone())),
             });
             if let Some(refusal) = refused {
-                return sink(Err(self.tables.hears[entry].fields_of.as_sent(refusal)));
+                // Told as an `error` with the tag, and then in the sender's words.
+                return sink(Err(refusal));
             }
         }
         sink(Ok(requests));

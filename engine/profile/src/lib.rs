@@ -4,9 +4,9 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | `table`, `setting`, `tables` | the table as it is written, what may be set about it, and the same compiled |
-//! | `expression`, `template` | values that follow from what is said |
+//! | `expression`, `named`, `template` | values that follow from what is said |
 //! | `endpoint`, `path`, `pattern` | where clients connect, and who may |
-//! | `hearing`, `field`, `tag` | what they say, in the engine's commands |
+//! | `hearing`, `field`, `doing`, `tag` | what they say, in the engine's commands |
 //! | `speech`, `packing` | what they are sent |
 //! | `http` | endpoints over HTTP, in terms of the engine's own |
 //! | `profile`, `profiles`, `built_in` | one, all of a server, and those that come with it |
@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod built_in;
+mod doing;
 mod endpoint;
 mod expression;
 mod field;
@@ -22,6 +23,7 @@ mod fields_of;
 mod hearing;
 mod http;
 mod lasting;
+mod named;
 mod packing;
 mod path;
 mod pattern;

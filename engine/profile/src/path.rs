@@ -1,5 +1,6 @@
 //! Paths of a profile, with parameters in braces.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde_json::{Map, Value};
@@ -38,6 +39,21 @@ impl Path {
             None => Part::Literal(part.into()),
         };
         let parts: Vec<Part> = rest.split('/').map(part).collect();
+        let mut names = BTreeSet::new();
+        for part in &parts {
+            let is_whole = match part {
+                Part::Literal(text) => !text.contains(['{', '}']),
+                Part::Parameter(name) => !name.is_empty() && !name.contains(['{', '}']),
+            };
+            if !is_whole {
+                return Err("must have parameters like {id}, each a whole part".to_owned());
+            }
+            if let Part::Parameter(name) = part
+                && !names.insert(name)
+            {
+                return Err(format!("has the parameter {{{name}}} twice"));
+            }
+        }
         if let Some(Part::Literal(first)) = parts.first().filter(|part| is_own(part)) {
             return Err(format!("is the engine's own: /{first}"));
         }
@@ -96,7 +112,18 @@ mod tests {
         assert_eq!(path("/ws/health").fit(&["ws", "chat"]), None);
         assert!(path("/ws/{a}").clashes(&path("/ws/{b}")) && !path("/ws/{a}").clashes(&path("/ws/health")));
         assert!(path("/ws/health").rank() < path("/ws/{a}").rank());
-        for own in ["/", "/v1/ws", "/metrics", "/echo", "ws"] {
+        for own in [
+            "/",
+            "/v1/ws",
+            "/metrics",
+            "/echo",
+            "ws",
+            "/x/{id/s",
+            "/x/a{id}",
+            "/y/{}",
+            "/y/{a}/{a}",
+            "/y/{{a}}",
+        ] {
             assert!(Path::parse(own).is_err(), "{own}");
         }
     }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::doing;
 use crate::endpoint::Endpoint;
 use crate::expression::Expression;
 use crate::http::Route;
-use crate::problem::Problem;
+use crate::problem::{self, Problem};
 use crate::setting::{self, Setting};
 use crate::table::{Cors, Limits, Table};
 use crate::tables::{self, Tables, template};
@@ -29,6 +30,8 @@ pub struct Profile {
     pub origins: Vec<String>,
     /// Which pages of other origins may read its answers.
     pub cors: Option<Cors>,
+    /// Commands of services that it has done, and where.
+    pub calls: Vec<(String, String)>,
     pub(crate) limits: Limits,
     pub(crate) endpoints: Vec<Arc<Endpoint>>,
     pub(crate) routes: Vec<Arc<Route>>,
@@ -60,9 +63,15 @@ impl Profile {
         let declared: BTreeMap<String, setting::Declared> =
             serde_path_to_error::deserialize(declared).map_err(|error| problem("setting.", &error))?;
         let settings = setting::values(declared, given, env)?;
-        setting::put(&mut whole, &settings, "")?;
+        let mut others = BTreeMap::new();
+        setting::put(&mut whole, &settings, "", &mut others)?;
         let engine = whole.as_object_mut().and_then(|members| members.remove("engine"));
-        let table: Table = serde_path_to_error::deserialize(whole).map_err(|error| problem("", &error))?;
+        let table: Table = serde_path_to_error::deserialize(whole).map_err(|error| {
+            let problem = problem("", &error);
+            others
+                .get(&problem.place)
+                .map_or(problem, |name| Problem::no_setting(&error.path().to_string(), name))
+        })?;
         let tables = Tables::new(&table, &settings)?;
         let endpoint = |(number, of): (usize, &crate::table::Endpoint)| {
             let place = if of.name.is_empty() { number.to_string() } else { of.name.clone() };
@@ -74,7 +83,15 @@ impl Profile {
             let rooms = template(&Value::Array(of.rooms.clone()), &format!("token[{number}].rooms"))?;
             Ok(Token { when: when.expect("invariant: it was given"), rooms })
         };
+        let of_endpoints = (0..).zip(&table.endpoint).map(|(number, of)| (&of.commands, "endpoint", number));
+        let of_hears = (0..).zip(&table.hears).map(|(number, of)| (&of.commands, "in", number));
+        let of_routes = (0..).zip(&table.http).map(|(number, of)| (&of.commands, "http", number));
+        let mut calls = Vec::new();
+        for (commands, place, number) in of_endpoints.chain(of_hears).chain(of_routes) {
+            calls.extend(doing::check(commands, &format!("{place}[{number}]"))?);
+        }
         Ok(Self {
+            calls,
             engine: engine_of(engine.unwrap_or_default(), &tables)?,
             endpoints: table.endpoint.iter().enumerate().map(endpoint).collect::<Result<_, Problem>>()?,
             routes: table.http.iter().enumerate().map(route).collect::<Result<_, Problem>>()?,
@@ -137,5 +154,5 @@ fn name(name: &str) -> Result<Box<str>, Problem> {
 
 fn problem(before: &str, error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     let place = format!("{before}{}", error.path());
-    Problem::new(place.trim_end_matches('.'), error.inner().to_string())
+    Problem::new(place.trim_end_matches('.'), problem::in_words(&error.inner().to_string()))
 }

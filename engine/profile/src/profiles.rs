@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::endpoint::{Denial, Place};
 use crate::hearing::{self, Understood, Who};
-use crate::http::Visit;
+use crate::http::{Route, Visit};
 use crate::problem::Problem;
 use crate::profile::Profile;
 use crate::speech::Speech;
@@ -206,43 +206,47 @@ impl Profiles {
 
     /// Whether some profile answers at a path over HTTP, with whatever method.
     pub fn methods(&self, parts: &[&str]) -> Vec<&str> {
-        let routes = self.profiles.iter().flat_map(|profile| &profile.routes);
         let mut methods: Vec<&str> =
-            routes.filter(|route| route.path.fit(parts).is_some()).map(|route| &*route.method).collect();
+            self.routes(parts).into_iter().map(|(_, route)| &*route.method).collect();
+        methods.sort_unstable();
         methods.dedup();
         methods
     }
 
-    /// Whether a request is answered whoever asks, whichever of the routes at its path it is for.
+    /// Whether a request is answered whoever asks. What of it a `when` asks for is not known yet, so that all of the routes count
+    /// that may answer it.
     pub fn is_public(&self, method: &str, parts: &[&str]) -> bool {
         let method = if method == "HEAD" { "GET" } else { method };
-        let routes = self.profiles.iter().flat_map(|profile| &profile.routes);
-        let mut routes = routes.filter(|route| *route.method == *method && route.path.fit(parts).is_some());
-        routes.all(|route| route.public)
+        let mut routes = self.routes(parts).into_iter().filter(|(_, route)| *route.method == *method);
+        let first = routes.by_ref().find(|(_, route)| !route.public || route.when.is_none());
+        first.is_none_or(|(_, route)| route.public)
     }
 
-    /// The profile and the number of it that answers at a path over HTTP.
+    /// The number of the profile that answers at a path over HTTP.
     pub fn at(&self, parts: &[&str]) -> Option<usize> {
-        self.profiles
-            .iter()
-            .position(|profile| profile.routes.iter().any(|route| route.path.fit(parts).is_some()))
+        self.routes(parts).first().map(|(profile, _)| *profile)
+    }
+
+    /// The routes that fit a path, with their profiles' numbers: those first that are asked first.
+    fn routes(&self, parts: &[&str]) -> Vec<(usize, &Arc<Route>)> {
+        let all = self.profiles.iter().enumerate();
+        let all = all.flat_map(|(number, profile)| profile.routes.iter().map(move |route| (number, route)));
+        let mut fits: Vec<_> = all.filter(|(_, route)| route.path.fit(parts).is_some()).collect();
+        fits.sort_by_key(|(_, route)| route.path.rank());
+        fits
     }
 
     /// The route for a request, if there is one. `request` has what expressions see of it, but for the path's parameters.
     pub fn visit(&self, method: &str, parts: &[&str], request: &Map<String, Value>) -> Option<Visit> {
         let method = if method == "HEAD" { "GET" } else { method };
-        let all = self.profiles.iter().enumerate();
-        let routes =
-            all.flat_map(|(number, profile)| profile.routes.iter().map(move |route| (number, route)));
-        let fits = routes.filter(|(_, route)| *route.method == *method).filter_map(|(profile, route)| {
-            let path = route.path.fit(parts)?;
+        let mut routes = self.routes(parts).into_iter().filter(|(_, route)| *route.method == *method);
+        routes.find_map(|(profile, route)| {
             let mut names = self.profiles[profile].names(request.clone());
-            names.insert("path".to_owned(), path);
+            names.insert("path".to_owned(), route.path.fit(parts)?);
             let scope = crate::expression::Scope::new(&names);
             let holds = route.when.as_ref().is_none_or(|when| when.holds(&scope));
-            holds.then(|| (route.path.rank(), Visit::new(Arc::clone(route), profile, names)))
-        });
-        fits.min_by_key(|(rank, _)| rank.clone()).map(|(_, visit)| visit)
+            holds.then(|| Visit::new(Arc::clone(route), profile, names))
+        })
     }
 
     /// The room patterns of a token that names none, where a profile has a rule for it.
@@ -256,10 +260,12 @@ impl Profiles {
 }
 
 fn clash(what: &str, one: &str, at: &crate::path::Path, other: &str, path: &crate::path::Path) -> Problem {
-    Problem::new(
-        "",
+    let message = if one == other {
+        format!("the profile `{one}` has {what} twice at {at} ({path})")
+    } else {
         format!(
             "the profiles `{one}` and `{other}` both want {what} at {at} ({path}); start one of them only"
-        ),
-    )
+        )
+    };
+    Problem::new("", message)
 }

@@ -169,10 +169,16 @@ fn list(text: &str) -> Value {
 }
 
 /// Puts the values in where the table names them: `"$name"` as a whole, `${name}` within a text.
-pub(crate) fn put(value: &mut Value, settings: &[Setting], place: &str) -> Result<(), Problem> {
+/// Gives the places of other texts that begin with `$`: names of the engine's messages, or settings that there are none of.
+pub(crate) fn put(
+    value: &mut Value,
+    settings: &[Setting],
+    place: &str,
+    others: &mut BTreeMap<String, String>,
+) -> Result<(), Problem> {
     let find = |name: &str| {
         let found = settings.iter().find(|setting| setting.name == name);
-        found.ok_or_else(|| Problem::new(place, format!("there is no setting `{name}`")))
+        found.ok_or_else(|| Problem::no_setting(place, name))
     };
     match value {
         Value::String(text) => {
@@ -181,6 +187,7 @@ pub(crate) fn put(value: &mut Value, settings: &[Setting], place: &str) -> Resul
             if let Some(setting) = named {
                 *value = setting.value.clone();
             } else {
+                others.extend(text.strip_prefix('$').map(|name| (place.to_owned(), name.to_owned())));
                 while let Some((before, rest)) = text.split_once("${") {
                     let Some((name, after)) = rest.split_once('}') else { break };
                     let found = &find(name)?.value;
@@ -191,13 +198,13 @@ pub(crate) fn put(value: &mut Value, settings: &[Setting], place: &str) -> Resul
         }
         Value::Array(items) => {
             for (number, item) in items.iter_mut().enumerate() {
-                put(item, settings, &format!("{place}[{number}]"))?;
+                put(item, settings, &format!("{place}[{number}]"), others)?;
             }
         }
         Value::Object(members) => {
             for (name, member) in members.iter_mut() {
                 let place = if place.is_empty() { name.clone() } else { format!("{place}.{name}") };
-                put(member, settings, &place)?;
+                put(member, settings, &place, others)?;
             }
         }
         _ => {}

@@ -222,7 +222,7 @@ pub(crate) struct Check {
     #[serde(default = "authentication_failed")]
     pub(crate) code: u16,
     pub(crate) close: Option<u16>,
-    pub(crate) reason: String,
+    pub(crate) reason: Value,
     pub(crate) field: Option<String>,
 }
 
@@ -252,10 +252,22 @@ pub(crate) struct Hears {
 
 /// One text, or a list of them.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(try_from = "Value")]
 pub(crate) enum Names {
     One(String),
     Several(Vec<String>),
+}
+
+impl TryFrom<Value> for Names {
+    type Error = &'static str;
+
+    fn try_from(value: Value) -> Result<Self, Self::Error> {
+        let rule = "must be a text, or a list of texts";
+        match value {
+            Value::String(name) => Ok(Self::One(name)),
+            list => serde_json::from_value(list).map(Self::Several).map_err(|_| rule),
+        }
+    }
 }
 
 fn client() -> Vec<String> {

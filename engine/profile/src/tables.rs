@@ -216,15 +216,18 @@ fn close(code: &str, of: &table::Close) -> Result<(Option<u16>, Close), Problem>
         "any" => None,
         code => Some(code.parse().map_err(|_| bad_code(&place))?),
     };
-    let is_sendable = |code: u16| matches!(code, 1_000..=1_003 | 1_007..=1_014 | 3_000..=4_999);
-    if of.code.is_some_and(|code| !is_sendable(code)) {
-        return Err(Problem::new(
-            &place,
-            "`code` must be one that a close frame may have: 1000 to 1003, 1007 to 1014, 3000 to 4999",
-        ));
-    }
+    let number = of.code.map(|code| close_code(code, &place)).transpose()?;
     let reason = of.reason.as_ref().map(|reason| template(reason, &format!("{place}.reason"))).transpose()?;
-    Ok((known, Close { code: of.code, reason }))
+    Ok((known, Close { code: number, reason }))
+}
+
+/// A code with which a connection may be closed.
+pub(crate) fn close_code(code: u16, place: &str) -> Result<u16, Problem> {
+    if matches!(code, 1_000..=1_003 | 1_007..=1_014 | 3_000..=4_999) {
+        return Ok(code);
+    }
+    let rule = "the code must be one that a close frame may have: 1000 to 1003, 1007 to 1014, 3000 to 4999";
+    Err(Problem::new(place, rule))
 }
 
 fn members(of: &BTreeMap<String, Value>, place: &str) -> Result<Vec<(String, Template)>, Problem> {

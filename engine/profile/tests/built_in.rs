@@ -65,3 +65,65 @@ fn what_is_wrong_is_told_with_its_place() {
         assert!(problem.message.contains(word), "{problem}");
     }
 }
+
+#[test]
+fn what_could_never_work_is_no_table() {
+    let endpoint = "[[endpoint]]\npath = \"/a\"\n";
+    for (text, place, word) in [
+        (
+            "[[endpoint.check]]\nthat = \"=x\"\nreason = \"no\"\nclose = 999",
+            "endpoint[0].check[0].close",
+            "1000 to",
+        ),
+        (
+            "[[endpoint.check]]\nthat = \"=x\"\nreason = \"no\"\nclose = 1006",
+            "endpoint[0].check[0].close",
+            "1000 to",
+        ),
+        (
+            "[[endpoint.check]]\nthat = \"=x\"\nreason = \"=x +\"",
+            "endpoint[0].check[0].reason",
+            "no expression",
+        ),
+        ("message_size = \"800MiB\"", "endpoint[0].message_size", "16MiB at most"),
+        ("message_size = \"$big\"", "endpoint[0].message_size", "no setting `big`"),
+        ("idle = \"$quiet\"", "endpoint[0].idle", "no setting `quiet`"),
+        (
+            "anonymous = { allowed = \"$anon\", role = \"x\" }",
+            "endpoint[0].anonymous.allowed",
+            "no setting `anon`",
+        ),
+        ("[limits]\nconnections = \"$most\"", "limits.connections", "no setting `most`"),
+        ("[limits]\nconnections = -1", "limits.connections", "must be a whole number"),
+        ("tied = 1", "endpoint[0].tied", "must be true or false"),
+        ("[[endpoint]]\npath = \"/x/{id/stream\"", "endpoint[1].path", "each a whole part"),
+        ("[[endpoint]]\npath = \"/y/{a}/{a}\"", "endpoint[1].path", "{a} twice"),
+        ("[[in]]\ntype = 1", "in[0].type", "a list of texts"),
+        ("[[in]]\ntype = \"x\"\nfields = { a = \"text 64..1\" }", "in[0].fields.a", "must be one of"),
+        (
+            "[[in]]\ntype = \"x\"\ndo = [{ type = \"presense\", room = \"a\" }]",
+            "in[0].do[0]",
+            "did you mean `presence`",
+        ),
+        ("[[in]]\ntype = \"x\"\ndo = [{ type = \"publish\", data = {} }]", "in[0].do[0]", "needs `event`"),
+        (
+            "[[in]]\ntype = \"x\"\ndo = [{ each = \"=y\", give = { type = \"leaf\", room = \"a\" } }]",
+            "in[0].do[0]",
+            "did you mean `leave`",
+        ),
+        ("[setting]\na = 1", "setting.a", "must be a table"),
+    ] {
+        let text = format!("name = \"x\"\n{endpoint}{text}\n");
+        let problem = Profile::parse(&text, &BTreeMap::new(), &|_| None).unwrap_err();
+        assert_eq!(problem.place, place, "{problem}");
+        assert!(problem.message.contains(word), "{problem}");
+    }
+}
+
+#[test]
+fn one_path_twice_in_one_table_is_told_of_that_table() {
+    let text = "name = \"one\"\n[[endpoint]]\npath = \"/a/{b}\"\n[[endpoint]]\npath = \"/a/{c}\"\n";
+    let profile = Profile::parse(text, &BTreeMap::new(), &|_| None).unwrap();
+    let problem = Profiles::new(vec![profile]).unwrap_err();
+    assert!(problem.message.contains("the profile `one` has a WebSocket twice"), "{problem}");
+}

@@ -1,5 +1,7 @@
 //! The file as a tree of settings with the lines they are on.
 
+use std::sync::Arc;
+
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{Problem, StartError};
@@ -35,11 +37,23 @@ pub(super) enum Value {
     Other,
 }
 
+/// Who has set something.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Origin {
+    /// The file does not say it.
+    #[default]
+    Nowhere,
+    /// A line of the file, counted from 1.
+    Line(usize),
+    /// A profile, by the name or the file that was asked for.
+    Profile(Arc<str>),
+}
+
 /// A table of the file.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    /// The line it begins on, counted from 1.
-    pub(super) line: usize,
+    /// Where it begins.
+    pub(super) origin: Origin,
     pub(super) entries: Vec<Entry>,
 }
 
@@ -58,7 +72,7 @@ impl Table {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) key: String,
-    pub(super) line: usize,
+    pub(super) origin: Origin,
     pub(super) value: Value,
 }
 
@@ -83,11 +97,12 @@ pub(super) fn parse<'i>(
 fn table(parsed: &DeTable<'_>, line: usize, lines: &Lines) -> Table {
     let entry = |(key, value): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>)| {
         let line = lines.number(key.span().start);
-        Entry { key: std::borrow::Cow::to_string(key.get_ref()), line, value: convert(value, lines) }
+        let (key, origin) = (std::borrow::Cow::to_string(key.get_ref()), Origin::Line(line));
+        (line, Entry { key, origin, value: convert(value, lines) })
     };
-    let mut entries: Vec<Entry> = parsed.iter().map(entry).collect();
-    entries.sort_by_key(|entry| entry.line);
-    Table { line, entries }
+    let mut entries: Vec<(usize, Entry)> = parsed.iter().map(entry).collect();
+    entries.sort_by_key(|(line, _)| *line);
+    Table { origin: Origin::Line(line), entries: entries.into_iter().map(|(_, entry)| entry).collect() }
 }
 
 fn convert(parsed: &toml::Spanned<DeValue<'_>>, lines: &Lines) -> Value {

@@ -20,6 +20,7 @@ mod section;
 mod security;
 mod settings;
 mod unit;
+mod wants;
 mod webhooks;
 
 use std::cell::RefCell;

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use fanfare_core::service;
 use fanfare_profile::{BUILT_IN, Profile, Profiles, Setting};
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
-use super::file::{Entry, Input, Table, Value};
+use super::file::{Entry, Input, Origin, Table, Value};
 use super::given::Given;
 use super::problem::StartError;
 use super::security::is_origin;
+use super::wants;
 
 /// The name that stands for all that are built in.
 const ALL: &str = "all";
@@ -30,35 +32,39 @@ pub(super) fn read(input: &mut Input<'_>, given: &mut Given) -> Result<Arc<Profi
     for ((name, text), called) in texts.iter().zip(&names) {
         let own = settings.remove(called).unwrap_or_default();
         for (setting, value) in &own {
-            given.note(format!("profile.{called}.{setting}"), &convert(value));
+            given.note(format!("profile.{called}.{setting}"), &wants::plain(value));
         }
         let profile = Profile::parse(text, &own, input.env)
             .map_err(|problem| StartError::of(&format!("profile {name}"), problem.to_string()))?;
-        if let Some(wrong) = profile.origins.iter().find(|origin| !is_origin(origin)) {
-            let is_its =
-                |of: &&Setting| of.value.as_array().is_some_and(|list| list.iter().any(|one| one == wrong));
-            let place = match profile.settings.iter().find(is_its) {
-                Some(Setting { name, env: Some(variable), .. }) => format!("{name} ({variable})"),
-                Some(Setting { name, .. }) => name.clone(),
-                None => "origins".to_owned(),
-            };
-            let message =
-                format!("{place}: `{wrong}` must be scheme://host or scheme://host:port, without a path");
+        if let Some(message) = wrong_origin(&profile).or_else(|| wrong_call(&profile)) {
             return Err(StartError::of(&format!("profile {name}"), message));
         }
         profiles.push(profile);
     }
-    let whole = {
-        let mut together = Together { input, whole: Map::new(), origin: BTreeMap::new() };
-        for profile in &profiles {
-            together.add(&profile.name, &profile.engine)?;
-        }
-        together.whole
-    };
-    under(&mut input.table, &whole);
+    wants::put_under(input, texts.iter().map(|(name, _)| &**name).zip(&profiles))?;
     let profiles =
         Profiles::new(profiles).map_err(|problem| StartError::of("profiles", problem.to_string()))?;
     Ok(Arc::new(profiles))
+}
+
+/// What is said of an origin that is none, by the setting that names it.
+fn wrong_origin(profile: &Profile) -> Option<String> {
+    let own = profile.origins.iter().map(|origin| ("origins", origin));
+    let of_cors = profile.cors.iter().flat_map(|cors| &cors.origins).map(|origin| ("cors.origins", origin));
+    let (place, wrong) = own.chain(of_cors).find(|(_, origin)| !is_origin(origin))?;
+    let is_its = |of: &&Setting| of.value.as_array().is_some_and(|list| list.iter().any(|one| one == wrong));
+    let place = match profile.settings.iter().find(is_its) {
+        Some(Setting { name, env: Some(variable), .. }) => format!("{name} ({variable})"),
+        Some(Setting { name, .. }) => name.clone(),
+        None => place.to_owned(),
+    };
+    Some(format!("{place}: `{wrong}` must be scheme://host or scheme://host:port, without a path"))
+}
+
+/// What is said of a command that no service has.
+fn wrong_call(profile: &Profile) -> Option<String> {
+    let (place, name) = profile.calls.iter().find(|(_, name)| service::find(name).is_none())?;
+    Some(format!("{place}: there is no command `{name}`"))
 }
 
 /// The names and files of profiles: by flag, else by environment, else by the file.
@@ -124,8 +130,9 @@ fn of_profiles(
         return Err(StartError::of("profile", "must be tables: write [profile.NAME]"));
     };
     let mut all = BTreeMap::new();
-    for Entry { key, value, line } in table.entries {
-        let place = format!("profile.{key} (line {line})");
+    for Entry { key, value, origin } in table.entries {
+        let line = if let Origin::Line(line) = origin { format!(" (line {line})") } else { String::new() };
+        let place = format!("profile.{key}{line}");
         let Value::Table(inner) = value else { return Err(StartError::of(&place, "must be a table")) };
         if !names.contains(&key) {
             return Err(StartError::of(
@@ -151,137 +158,6 @@ fn of_profiles(
 fn take(table: &mut Table, key: &str) -> Option<Value> {
     let at = table.entries.iter().position(|entry| entry.key == key)?;
     Some(table.entries.remove(at).value)
-}
-
-/// What several profiles want, put together.
-struct Together<'i> {
-    input: &'i Input<'i>,
-    whole: Map<String, Json>,
-    /// Who wanted what first, by the full name.
-    origin: BTreeMap<String, String>,
-}
-
-impl Together<'_> {
-    fn add(&mut self, profile: &str, engine: &Map<String, Json>) -> Result<(), StartError> {
-        let mut wanted = engine.clone();
-        without_what_is_set(&mut wanted, self.input, &self.input.table, "");
-        join(&mut self.whole, &wanted, "", profile, &mut self.origin)
-    }
-}
-
-/// Leaves out values that the operator has set, so that nobody can differ about them.
-fn without_what_is_set(wants: &mut Map<String, Json>, input: &Input<'_>, table: &Table, path: &str) {
-    wants.retain(|key, value| {
-        let full = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-        let found = table.entries.iter().find(|entry| entry.key == *key).map(|entry| &entry.value);
-        match value {
-            Json::Object(inner) => {
-                let none = Table { line: 0, entries: Vec::new() };
-                let table = if let Some(Value::Table(table)) = found { table } else { &none };
-                without_what_is_set(inner, input, table, &full);
-                true
-            }
-            Json::Array(_) => true,
-            _ => found.is_none() && input.over_file(&full).is_none(),
-        }
-    });
-}
-
-fn join(
-    whole: &mut Map<String, Json>,
-    more: &Map<String, Json>,
-    path: &str,
-    profile: &str,
-    origin: &mut BTreeMap<String, String>,
-) -> Result<(), StartError> {
-    for (key, value) in more {
-        let full = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-        match (whole.get_mut(key), value) {
-            (None, Json::Object(inner)) => {
-                let mut table = Map::new();
-                join(&mut table, inner, &full, profile, origin)?;
-                whole.insert(key.clone(), table.into());
-            }
-            (None, _) => {
-                origin.insert(full, profile.to_owned());
-                whole.insert(key.clone(), value.clone());
-            }
-            (Some(Json::Object(whole)), Json::Object(more)) => join(whole, more, &full, profile, origin)?,
-            (Some(Json::Array(whole)), Json::Array(more)) => {
-                for item in more {
-                    if let Some(other) = whole.iter().find(|of| is_same(of, item) && *of != item) {
-                        let name = other["name"].as_str().unwrap_or_default();
-                        return Err(clash(&format!("{full} `{name}`"), origin.get(&full), profile));
-                    }
-                    if !whole.contains(item) {
-                        whole.push(item.clone());
-                    }
-                }
-            }
-            (Some(whole), value) if whole == value => {}
-            (Some(_), _) => return Err(clash(&full, origin.get(&full), profile)),
-        }
-    }
-    Ok(())
-}
-
-/// Whether two entries of a list are about the same thing.
-fn is_same(one: &Json, other: &Json) -> bool {
-    one.get("name").is_some_and(|name| Some(name) == other.get("name"))
-}
-
-fn clash(what: &str, first: Option<&String>, second: &str) -> StartError {
-    let first = first.map_or("another one", String::as_str);
-    let message = format!(
-        "the profiles `{first}` and `{second}` want different ones; set it yourself, or start one of them only"
-    );
-    StartError::of(what, message)
-}
-
-/// Puts what profiles want under what the operator has set.
-fn under(table: &mut Table, wants: &Map<String, Json>) {
-    for (key, value) in wants {
-        match (table.entries.iter_mut().find(|entry| entry.key == *key).map(|entry| &mut entry.value), value)
-        {
-            (None, _) => table.entries.push(Entry { key: key.clone(), line: 0, value: convert(value) }),
-            (Some(Value::Table(inner)), Json::Object(wants)) => under(inner, wants),
-            (Some(Value::List(items)), Json::Array(wants)) => {
-                let named = |item: &Value| if let Value::Table(of) = item { name_of(of) } else { None };
-                let taken: Vec<String> = items.iter().filter_map(named).collect();
-                let tables = wants.iter().filter(|want| want.is_object());
-                let is_new = |want: &&Json| {
-                    want["name"].as_str().is_none_or(|name| !taken.iter().any(|of| of == name))
-                };
-                let new: Vec<Value> = tables.filter(is_new).map(convert).collect();
-                items.extend(new);
-            }
-            // What the operator has set counts.
-            (Some(_), _) => {}
-        }
-    }
-}
-
-fn name_of(table: &Table) -> Option<String> {
-    table.entries.iter().find(|entry| entry.key == "name").and_then(|entry| match &entry.value {
-        Value::Text(name) => Some(name.clone()),
-        _ => None,
-    })
-}
-
-/// A value as the file would have it.
-fn convert(value: &Json) -> Value {
-    match value {
-        Json::Bool(flag) => Value::Flag(*flag),
-        Json::Number(number) => number.as_i64().map_or(Value::Other, Value::Number),
-        Json::String(text) => Value::Text(text.clone()),
-        Json::Array(items) => Value::List(items.iter().map(convert).collect()),
-        Json::Object(members) => {
-            let entry =
-                |(key, value): (&String, &Json)| Entry { key: key.clone(), line: 0, value: convert(value) };
-            Value::Table(Table { line: 0, entries: members.iter().map(entry).collect() })
-        }
-        Json::Null => Value::Other,
-    }
 }
 
 fn json(value: &Value) -> Option<Json> {
@@ -332,6 +208,58 @@ mod tests {
         assert!(clash.contains("compression.enabled") && clash.contains("set it yourself"), "{clash}");
         assert!(!parse("[compression]\nenabled = false", "").unwrap().compression.enabled);
         assert!(!parse("", "FANFARE_COMPRESSION_ENABLED").unwrap().compression.enabled);
+    }
+
+    #[test]
+    fn what_a_profile_wants_is_refused_by_the_profile_and_the_entry() {
+        let folder = std::env::temp_dir().join(format!("fanfare-wants-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("own.toml");
+        for (text, place, wanted) in [
+            (
+                "[[engine.room_type]]\nname = \"desk\"\nmax_deliver = 0",
+                "engine.room_type.desk.max_deliver",
+                "must be a whole number from 1 to 100",
+            ),
+            ("[engine.heartbeat]\nidle = \"0s\"", "engine.heartbeat.idle", "must be a duration"),
+            ("[engine.limits]\nburst = \"$burts\"", "engine.limits.burst", "there is no setting `burts`"),
+            ("[engine.limit]\nx = 1", "engine.limit", "unknown key"),
+            ("[cors]\norigins = [\"example.com\"]", "cors.origins", "`example.com` must be scheme://host"),
+            (
+                "[[in]]\ntype = \"x\"\ndo = [{ type = \"chat.snd\" }]",
+                "in[0].do[0]",
+                "there is no command `chat.snd`",
+            ),
+        ] {
+            std::fs::write(&file, format!("name = \"own\"\n{text}\n")).unwrap();
+            let told = config("", file.to_str().unwrap()).unwrap_err();
+            let wanted = format!("profile {}: {place}: {wanted}", file.display());
+            assert!(told.contains(&wanted), "{told}");
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_variable_is_told_by_its_name() {
+        for (profile, variable, bad) in [
+            ("health", "HEALTH_WS_RETRY_ATTEMPTS", "0"),
+            ("health", "HEALTH_WS_RETRY_ATTEMPTS", "101"),
+            ("health", "HEALTH_WS_RETRY_WAIT", "0"),
+            ("health", "HEALTH_WS_IDLE_TIMEOUT", "0"),
+            ("health", "HEALTH_WS_HEARTBEAT_INTERVAL", "0"),
+            ("health", "HEALTH_WS_RECOVERY_WINDOW", "2d"),
+            ("documents", "WS_CONFIRM_ATTEMPTS", "0"),
+            ("documents", "WS_CONFIRM_WAIT", "0"),
+            ("documents", "WS_HISTORY_SIZE", "-5"),
+            ("documents", "WS_HISTORY_TTL", "0"),
+            ("documents", "WS_QUEUE_SIZE", "1000000"),
+            ("documents", "WS_QUEUE_TTL", "31d"),
+        ] {
+            let env = |name: &str| (name == variable).then(|| bad.to_owned());
+            let flag = |name: &str| (name == "profiles").then(|| profile.to_owned());
+            let told = Config::parse("", &flag, &env).map(|_| ()).unwrap_err().to_string();
+            assert!(told.contains(&format!("profile {profile}: {variable}: must be")), "{told}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::file::{Entry, Input, Table, Value};
+use super::file::{Entry, Input, Origin, Table, Value};
 use super::problem::Problems;
 use super::unit;
 
@@ -14,7 +14,7 @@ pub(super) struct Section<'s> {
     path: String,
     /// The same with what tells entries of a list apart: `room_type.chat`, `auth.key.2`.
     label: String,
-    line: usize,
+    origin: Origin,
     entries: Vec<Entry>,
     known: Vec<&'static str>,
     /// Where flags and the environment are asked; entries of lists have none.
@@ -26,6 +26,7 @@ pub(super) struct Section<'s> {
 struct Given {
     place: String,
     value: Value,
+    is_of_profile: bool,
 }
 
 impl<'s> Section<'s> {
@@ -38,7 +39,7 @@ impl<'s> Section<'s> {
         Self {
             path: path.to_owned(),
             label: path.to_owned(),
-            line: table.line,
+            origin: table.origin,
             entries: table.entries,
             known: Vec::new(),
             overrides,
@@ -56,7 +57,7 @@ impl<'s> Section<'s> {
         let table = match self.take(key) {
             Some(Entry { value: Value::Table(table), .. }) => table,
             Some(entry) => {
-                self.problems.add(self.place(key, entry.line), format!("must be a table: write [{key}]"));
+                self.problems.add(self.place(key, &entry.origin), format!("must be a table: write [{key}]"));
                 Table::default()
             }
             None => Table::default(),
@@ -68,9 +69,10 @@ impl<'s> Section<'s> {
     /// The tables under `[[key]]`.
     pub(super) fn sections(&mut self, key: &'static str) -> Vec<Self> {
         let full = self.full(key);
-        let Some(Entry { value, line, .. }) = self.take(key) else { return Vec::new() };
+        let Some(Entry { value, origin, .. }) = self.take(key) else { return Vec::new() };
         let Value::List(items) = value else {
-            self.problems.add(self.place(key, line), format!("must be a list of tables: write [[{full}]]"));
+            self.problems
+                .add(self.place(key, &origin), format!("must be a list of tables: write [[{full}]]"));
             return Vec::new();
         };
         let mut sections = Vec::new();
@@ -82,7 +84,7 @@ impl<'s> Section<'s> {
                 }
                 _ => self
                     .problems
-                    .add(self.place(key, line), format!("must be a list of tables: write [[{full}]]")),
+                    .add(self.place(key, &origin), format!("must be a list of tables: write [[{full}]]")),
             }
         }
         sections
@@ -231,8 +233,8 @@ impl<'s> Section<'s> {
     /// Reports a problem with a setting of this table.
     pub(super) fn problem(&self, key: &str, message: impl Into<String>) {
         // The top has no line of its own, and its settings may have come from elsewhere.
-        let line = if self.path.is_empty() { 0 } else { self.line };
-        self.problems.add(self.place(key, line), message);
+        let origin = if self.path.is_empty() { &Origin::Nowhere } else { &self.origin };
+        self.problems.add(self.place(key, origin), message);
     }
 
     /// Reports what nobody asked for.
@@ -240,7 +242,7 @@ impl<'s> Section<'s> {
         for entry in &self.entries {
             let nearest = self.known.iter().min_by_key(|known| strsim::levenshtein(known, &entry.key));
             let hint = nearest.map(|known| format!(", did you mean `{known}`?")).unwrap_or_default();
-            self.problems.add(self.place(&entry.key, entry.line), format!("unknown key{hint}"));
+            self.problems.add(self.place(&entry.key, &entry.origin), format!("unknown key{hint}"));
         }
     }
 
@@ -251,10 +253,16 @@ impl<'s> Section<'s> {
         rule: &str,
         parse: impl FnOnce(Value) -> Option<T>,
     ) -> T {
-        let Some(Given { place, value }) = self.given(key) else { return default };
+        let Some(Given { place, value, is_of_profile }) = self.given(key) else { return default };
         self.problems.given.borrow_mut().note(joined(&self.label, key), &value);
+        let named =
+            if let Value::Text(text) = &value { text.strip_prefix('$').map(str::to_owned) } else { None };
         parse(value).unwrap_or_else(|| {
-            self.problems.add(place, rule);
+            // In what a profile wants, a name that is none of its settings has stayed as it is written there.
+            match named.filter(|_| is_of_profile) {
+                Some(name) => self.problems.add(place, format!("there is no setting `{name}`")),
+                None => self.problems.add(place, rule),
+            }
             default
         })
     }
@@ -263,9 +271,12 @@ impl<'s> Section<'s> {
         // Taken in any case, so that it counts as known.
         let entry = self.take(key);
         if let Some((place, text)) = self.overrides.and_then(|input| input.over_file(&self.full(key))) {
-            return Some(Given { place, value: Value::Text(text) });
+            return Some(Given { place, value: Value::Text(text), is_of_profile: false });
         }
-        entry.map(|entry| Given { place: self.place(key, entry.line), value: entry.value })
+        entry.map(|Entry { origin, value, .. }| {
+            let is_of_profile = matches!(origin, Origin::Profile(_));
+            Given { place: self.place(key, &origin), value, is_of_profile }
+        })
     }
 
     fn take(&mut self, key: &'static str) -> Option<Entry> {
@@ -278,9 +289,12 @@ impl<'s> Section<'s> {
         joined(&self.path, key)
     }
 
-    fn place(&self, key: &str, line: usize) -> String {
-        let full = self.full(key);
-        if line == 0 { full } else { format!("{full} (line {line})") }
+    fn place(&self, key: &str, origin: &Origin) -> String {
+        match origin {
+            Origin::Nowhere => self.full(key),
+            Origin::Line(line) => format!("{} (line {line})", self.full(key)),
+            Origin::Profile(name) => format!("profile {name}: engine.{}", joined(&self.label, key)),
+        }
     }
 }
 

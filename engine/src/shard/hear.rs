@@ -78,9 +78,10 @@ impl State {
             Ok(identity) => match self.introduced(id, token, identity) {
                 Ok(identity) => Input::Token(id, command, Ok(identity)),
                 Err(refused) => {
-                    let number = refused.close.unwrap_or(refused.code.number());
-                    let close = Close { number, reason: refused.message.into(), error: Some(refused.code) };
-                    Input::Close(id, close)
+                    let Refused { code, close, message, field } = refused;
+                    let number = close.unwrap_or(code.number());
+                    let (reason, is_final) = (message.into(), close.is_some());
+                    Input::Close(id, Close { number, reason, error: Some(code), field, is_final })
                 }
             },
             Err(Rejection { code: Code::AuthenticationFailed, message }) => {

@@ -206,6 +206,12 @@ def test_what_is_addressed_to_nobody_to_two_or_not_known_is_refused(server, even
     assert status == 400 and all(refusal["code"] == 4005 for refusal in refusals), answer
 
 
+def test_who_names_no_target_is_told_of_those_that_there_are_here(server):
+    for target in ({}, {"all": True}, {"users": ["ada"]}, {"role": "user"}, {"user_id": ""}, {"user_id": None}):
+        refusal = server.event("documents", {"type": "processing_started", **JOB, **target}, status=400)
+        assert refusal["message"] == "exactly one of `user_id`, `room` and `client` must be there, and not empty", target
+
+
 def test_times_of_a_backend_are_times_and_have_a_zone(server):
     """A time without a zone is UTC's: browsers take it for local time."""
     with tab(server, "tim", "tim-1") as client:
@@ -286,8 +292,7 @@ def test_a_user_whose_id_no_room_can_have_is_served_all_the_same(server, user):
         server.event("documents", {"type": "processing_failed", "user_id": user, **JOB})
         assert odd.receive()["type"] == "processing_failed"
         server.event("documents", {"type": "processing_completed", "user_id": user, "confirm": True, **JOB})
-        assert odd.until("processing_completed")["message_id"] == "msg_1"
-        odd.send({"type": "confirm", "message_id": "msg_1"})
+        odd.send({"type": "confirm", "message_id": odd.until("processing_completed")["message_id"]})
         assert odd.until("confirmed")
         tab(server, user, "odd-2").close()
         assert odd.until("user_disconnected")["client_id"] == "odd-2"
@@ -311,6 +316,15 @@ def test_bad_messages_are_refused_and_the_connection_lives_on(server):
             while True:
                 client.receive()
         assert closed.value.rcvd.code == 1009
+
+
+def test_a_page_that_only_listens_is_not_sent_away_for_it():
+    with Server(PROFILE, config='[heartbeat]\ninterval = "1s"\nidle = "1s"\n') as server:
+        own = server.open("/v1/ws", token("eve"))
+        with tab(server, "ada", "tab-1") as page:
+            assert own.ended()[0] == 4010, "time enough has passed at the engine's own endpoint"
+            server.event("documents", {"type": "processing_completed", "user_id": "ada", **JOB})
+            assert page.receive()["type"] == "processing_completed"
 
 
 def test_connections_are_limited_for_each_user_and_in_all():

@@ -192,3 +192,11 @@ def test_texts_are_bounded_and_hide_nothing(server, talk):
         hebrew = "שלום"
         say(pat, talk, hebrew)
         assert pat.until("chat_message")["data"]["text"] == hebrew
+
+
+def test_a_conversation_that_a_backend_may_not_make_so_is_not_made(server, request):
+    talk = {"conversation_id": request.node.name[:48], "title": "Your results"}
+    for participants, field in [([], "data.participants"), ([5], "data.participants[]"), (["pat"] * 257, "data.participants")]:
+        event = {"type": "conversation_create", "data": {**talk, "participants": participants}}
+        assert server.event("health", event, status=400)["details"]["field"] == field
+    server.event("health", {"type": "conversation_create", "data": {**talk, "participants": ["pat"]}}, status=200)

@@ -230,3 +230,32 @@ def test_what_nobody_asked_for_is_not_refused_and_what_cannot_be_says_why(server
         phone.ask("health_data", "health_data_received", metrics={"pulse": 60}, measured_at="2026-01-02T00:00:00Z")
         late = phone.ask("health_data", "health_data_received", metrics={"pulse": 99}, measured_at="2026-01-01T00:00:00Z")
         assert late["accepted"] == 0 and "newer" in late["reason"]
+
+
+def test_a_refused_registration_makes_nothing_and_a_repeated_one_lets_new_carers_in(server, request):
+    name = f"ben-{request.node.name[:40]}"
+    for user_id, carers, field in [(name, [7], "data.carers[]"), (name, [""], "data.carers[]"), ("", [], "data.user_id")]:
+        event = {"type": "person_registered", "data": {"user_id": user_id, "carers": carers}}
+        assert server.event("health", event, status=400)["details"]["field"] == field
+    made = backend(server, "person_registered", user_id=name, carers=["nurse"])["done"]
+    assert "code" not in made[0], "it is made only now"
+    again = backend(server, "person_registered", user_id=name, carers=["doctor"])["done"]
+    assert (again[0]["code"], again[0]["details"]["field"]) == (4014, "data.user_id")
+    with HealthClient.at(server, "/ws/health", token("doctor", "provider")) as doctor:
+        assert doctor.ask("subscribe", "subscribed", user_id=name)["topic"] == f"vitals:{name}"
+    with HealthClient.at(server, "/ws/health", token("nurse", "provider")) as nurse:
+        assert nurse.ask("subscribe", "subscribed", user_id=name)["topic"] == f"vitals:{name}"
+
+
+def test_refusals_name_what_was_sent(server, ada):
+    with opened(server, ada, path="/ws/combined") as client:
+        for kind, data, field, words in [
+            ("health_data", {"metrics": {"hr": "x"}}, "data.metrics", "`data.metrics"),
+            ("subscribe", {"topic": "vitals:a b"}, "data.topic", "`data.topic`"),
+            ("subscribe", {"user_id": "x" * 200}, "data.user_id", "`data.user_id`"),
+            ("unsubscribe", {"topic": "vitals:a b"}, "data.topic", "`data.topic`"),
+            ("chat_history", {"conversation_id": "c", "after": 1}, "data.epoch", "`data.epoch`"),
+            ("notification_preferences", {"quiet_hours": {"from": "x"}}, "data.quiet_hours.from", "`data.quiet_hours.from`"),
+        ]:
+            error = client.refused(kind, **data)
+            assert error["details"]["field"].startswith(field) and words in error["message"], (kind, error)

@@ -35,7 +35,7 @@ pub(crate) fn verdict(local: &mut Local, now: Now, number: u64, verdict: Verdict
         (Pending::Admission(_), Err((code, message))) => {
             let (kind, why) = (FactKind::AuthFailed, message.clone().into());
             local.note_code(id, kind, Label::Nothing, code.number(), why, out);
-            let close = Close { number: code.number(), reason: message.into(), error: Some(code) };
+            let close = Close { reason: message.into(), ..Close::code(code, "") };
             local.close(now, id, close, out);
         }
         (Pending::Refresh(command, identity), Ok(changes)) => {

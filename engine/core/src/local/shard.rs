@@ -242,9 +242,13 @@ impl Local {
         }
         self.leave_all(id, out);
         if let Some(code) = close.error.filter(|_| !bare) {
-            self.reply(id, None, &Reply::Error { code, message: &close.reason, field: None });
+            self.reply(id, None, &Reply::Error { code, message: &close.reason, field: close.field });
         }
-        let (number, reason) = self.told(id, close.number, &close.reason);
+        let (number, reason) = if close.is_final {
+            (close.number, (&*close.reason).into())
+        } else {
+            self.told(id, close.number, &close.reason)
+        };
         self.write(id.slot, |bytes| ws::encode_close(bytes, number, &reason));
         self.stats.closed(close.number);
         let connection = self.connections.get_mut(id).expect("invariant: still held");

@@ -106,13 +106,14 @@ impl Local {
 fn next_look(connection: &Connection, heartbeat: Heartbeat) -> u64 {
     match connection.state {
         State::Closing | State::AwaitingToken => connection.until_ms,
-        State::Bare => connection.until_ms.min(connection.received_ms + heartbeat.idle_ms),
+        State::Bare => connection.until_ms.min(connection.received_ms.saturating_add(heartbeat.idle_ms)),
         State::Admitting | State::Open => {
             let grace_ms = if connection.pinged { heartbeat.grace_ms } else { 0 };
             let stalled = connection.backlog.as_ref().map_or(u64::MAX, |b| b.progress_ms + STALLED_MS);
             let silent = connection.received_ms + heartbeat.interval_ms + grace_ms;
             let alive = connection.health_ms(heartbeat).unwrap_or(silent);
-            alive.min(connection.command_ms + heartbeat.idle_ms).min(connection.until_ms).min(stalled)
+            let idle = connection.command_ms.saturating_add(heartbeat.idle_ms);
+            alive.min(idle).min(connection.until_ms).min(stalled)
         }
     }
 }

@@ -112,14 +112,12 @@ pub(super) async fn event(
     for mut command in std::mem::take(&mut understood.commands) {
         let members = command.as_object_mut();
         let is_optional = members.and_then(|members| members.remove("optional")) == Some(true.into());
-        let answer = doer.command(command).await;
-        if let Some(refused) = answer.as_ref().err().filter(|_| is_optional) {
-            done.push(refused.value());
-            continue;
+        let told =
+            |refused: Response| refused.changed(|error| profiles.tell_as_sent(profile, &understood, error));
+        match doer.command(command).await.map_err(told) {
+            Err(refused) if is_optional => done.push(refused.value()),
+            answer => done.push(answer?),
         }
-        done.push(answer.map_err(|refused| {
-            refused.changed(|error| profiles.tell_as_sent(profile, &understood, error))
-        })?);
     }
     let reply = profiles.reply(profile, understood, &done);
     Ok((done, reply))

@@ -76,6 +76,39 @@ fn a_room_that_is_needed_ends_the_connection_also_where_a_backend_refuses_it() {
     }
 }
 
+/// Who fails a check is told the same, whether the token comes with the upgrade or in the first message.
+#[test]
+fn a_check_says_its_own_code_and_field_wherever_the_token_is() {
+    let checked = r#"
+[[endpoint.check]]
+that = "=claims.flag != 'black'"
+code = 4013
+close = 3403
+reason = "='no port for ' ~ claims.flag"
+field = "flag"
+
+[close]
+3403 = { code = 4444, reason = "remapped" }
+any = { code = 4445 }
+
+[[in]]
+type = "horn"
+"#;
+    let table = PORT.replace("\n[[in]]\ntype = \"horn\"\n", checked);
+    let (server, _folder) = with_table(&table, Options::default());
+    let pass = token("hook", "user", json!({ "flag": "black" }));
+    let mut with_upgrade = Client::connect(&server, &format!("/port/a?berth=7&pass={pass}"), &[]).unwrap();
+    let mut later = Client::connect(&server, "/port/b?berth=7", &[]).unwrap();
+    later.send(&json!({ "type": "auth", "token": pass }));
+    for client in [&mut with_upgrade, &mut later] {
+        let (told, ended) = client.end();
+        assert_eq!(ended, Ended::Code(3403), "{told:?}");
+        let error = told.last().unwrap();
+        assert_eq!((&error["code"], &error["details"]["field"]), (&json!(4013), &json!("flag")), "{error}");
+        assert_eq!(error["message"], "no port for black");
+    }
+}
+
 #[test]
 fn what_a_client_has_of_other_rooms_opens_none_of_them() {
     let (server, _folder) = with_table(PORT, Options { shards: 4, ..Options::default() });
