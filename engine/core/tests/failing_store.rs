@@ -1,16 +1,23 @@
 //! While the store fails: what is taken away does not come back, what must last is refused, and everything else goes on.
 
-use fanfare_core::{Answer, Delivery, HomeQuestion, Input, Options, QueueRule, RequestId, RoomType, Rows};
+use fanfare_core::{
+    Answer, DeadLetter, Delivery, HomeQuestion, Input, Options, QueueRule, RequestId, RoomType, Rows,
+};
 use fanfare_protocol::{Code, Encoding, RoomName};
 use fanfare_sim::World;
 use serde_json::{Value, json};
 
 fn world() -> World {
+    world_of(true)
+}
+
+/// Whether its rooms of tasks and of users are durable.
+fn world_of(durable: bool) -> World {
     let queue = QueueRule { size: 100, ttl_ms: 3_600_000 };
-    let task = RoomType { durable: true, delivery: Delivery::ACKNOWLEDGED, queue, ..RoomType::open("task") };
+    let task = RoomType { durable, delivery: Delivery::ACKNOWLEDGED, queue, ..RoomType::open("task") };
     let mut options =
         Options { room_types: vec![task, RoomType::open("plain")], store: true, ..Options::default() };
-    options.inbox.durable = true;
+    options.inbox.durable = durable;
     options.heartbeat.interval_ms = 1 << 40;
     options.limits.store_queue = 2;
     World::new(1, 1, options)
@@ -76,10 +83,18 @@ fn question(world: &mut World, question: HomeQuestion) -> Option<Rows> {
     answer(world)
 }
 
-fn letters(world: &mut World) -> usize {
+fn dead(world: &mut World) -> Vec<DeadLetter> {
     let asked = HomeQuestion::DeadLetters { user: RoomName::of_user("ben"), limit: 100 };
     let Some(Rows::DeadLetters(letters)) = question(world, asked) else { panic!() };
-    letters.len()
+    letters
+}
+
+fn letters(world: &mut World) -> usize {
+    dead(world).len()
+}
+
+fn first(world: &mut World) -> u64 {
+    dead(world)[0].id
 }
 
 fn requeue() -> HomeQuestion {
@@ -192,6 +207,41 @@ fn who_leaves_while_the_store_fails_has_left_also_after_a_restart() {
     let Some(Rows::Readers(_, readers)) = question(&mut world, asked) else { panic!() };
     let users: Vec<&str> = readers.iter().map(|row| row.reader.user.as_str()).collect();
     assert_eq!(users, ["@user:cleo"], "who has come back is there");
+}
+
+/// The store fails with this very command, as a disk does that is full.
+#[test]
+fn what_was_on_its_way_when_the_store_failed_is_told_as_what_comes_after() {
+    let mut world = world();
+    let ada = open(&mut world, "ada");
+    ask(&mut world, ada, json!({"type": "join", "id": "j", "room": "plain:1"})).unwrap();
+    let rule = json!({"rule_id": "high", "name": "v", "limit": "above", "threshold": 1});
+    world.command(ada, &json!({"type": "monitor.set_rule", "id": 0, "room": "plain:1", "data": rule}));
+    store(&mut world);
+    let ban = json!({"type": "access.ban_user", "id": 1, "data": {"user_id": "eve"}});
+    let report = json!({"type": "monitor.report", "id": 2, "room": "plain:1", "data": {"values": {"v": 2}}});
+    let freeze = json!({"type": "room.freeze", "id": 3, "room": "plain:2"});
+    for command in [&ban, &report, &freeze] {
+        assert_eq!(ask(&mut world, ada, command.clone()), None, "not before it is on disk");
+    }
+    world.fail_store();
+    world.settle();
+    let told = world.take_messages(ada);
+    let answer = |id: u64| told.iter().find(|of| of["id"] == id).expect("nobody waits for ever");
+    assert!(answer(1)["message"].as_str().unwrap().starts_with("it is done"), "{}", answer(1));
+    assert_eq!(answer(2)["type"], "ok", "what it reports need not last there");
+    assert_eq!(answer(3)["code"], 4006);
+}
+
+#[test]
+fn letters_that_are_in_no_store_do_not_wait_for_one() {
+    let mut world = world_of(false);
+    with_letters(&mut world, 2);
+    world.fail_store();
+    let one = HomeQuestion::Drop { user: RoomName::of_user("ben"), letter: Some(first(&mut world)) };
+    assert_eq!(question(&mut world, one), Some(Rows::Exhumed(1)));
+    assert_eq!(question(&mut world, requeue()), Some(Rows::Exhumed(1)));
+    assert_eq!(letters(&mut world), 0);
 }
 
 #[test]

@@ -208,7 +208,8 @@ impl Endpoint {
             let Check { code, close, field, reason, .. } = failed;
             let reason = match reason.give(&scope) {
                 Some(Value::String(reason)) => reason,
-                given => given.unwrap_or_default().to_string(),
+                None | Some(Value::Null) => String::new(),
+                Some(given) => given.to_string(),
             };
             return Err(Denial { code: *code, close: *close, field: *field, reason });
         }

@@ -46,7 +46,8 @@ pub(crate) fn unknown(text: &str, fails: impl Fn(&str) -> Option<ErrorKind>) -> 
             }
             [Token::Word(name), Token::Mark('('), ..]
                 if !KEYWORDS.contains(name)
-                    && !matches!(before, Some(Token::Mark('.' | '|') | Token::Word("is" | "not"))) =>
+                    && !matches!(before, Some(Token::Mark('.' | '|') | Token::Word("is")))
+                    && !tokens[..at].ends_with(&[Token::Word("is"), Token::Word("not")]) =>
             {
                 function(name)
             }
@@ -101,6 +102,7 @@ mod tests {
             ("x and y|selectattr('a', 'nope', 1)|list", "test `nope`"),
             ("x and y|reject('nope')|list", "test `nope`"),
             ("x and nope(1)", "function `nope`"),
+            ("x and not nope(1)", "function `nope`"),
             ("'it\\'s' if x else y|nope", "filter `nope`"),
         ] {
             let message = Expression::parse(text).map(|_| ()).unwrap_err();

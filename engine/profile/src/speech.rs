@@ -155,9 +155,14 @@ impl Dialect for Speech {
 impl Speech {
     /// Says what a message becomes: by the entries that are about it, else in the profile's shape.
     fn say(&self, native: &[u8], own_id: &str, listener: Option<&Listener<'_>>, emit: &mut Emit<'_>) {
-        let Some((kind, members)) = read(native) else { return };
-        let scope = LazyCell::new(|| self.message_scope(native, own_id, listener));
-        if ANSWERS.contains(&&*kind) {
+        let Some((kind, mut members)) = read(native) else { return };
+        // Its own id passes as it was written, like any other member.
+        if let Some(id) = members.get("message_id").copied() {
+            members.insert("own_id".into(), id);
+        }
+        let is_answer = ANSWERS.contains(&&*kind);
+        let scope = LazyCell::new(|| self.message_scope(native, own_id, is_answer, listener));
+        if is_answer {
             // That something is missing is told between messages, to whoever it concerns.
             if !self.by_entries(&kind, &members, &scope, emit) {
                 self.emit(native, emit);
@@ -307,10 +312,16 @@ impl Speech {
     }
 
     /// What expressions about a message see.
-    fn message_scope(&self, native: &[u8], own_id: &str, listener: Option<&Listener<'_>>) -> Scope {
+    fn message_scope(
+        &self,
+        native: &[u8],
+        own_id: &str,
+        is_answer: bool,
+        listener: Option<&Listener<'_>>,
+    ) -> Scope {
         let message = Scope::read(native);
-        let mut names = Vec::new();
-        if message.get("type").is_some_and(|kind| kind.as_str().is_some_and(|kind| ANSWERS.contains(&kind))) {
+        let mut names = Vec::with_capacity(6);
+        if is_answer {
             names.push(("reply", message.whole()));
         }
         if let Some(room) = message.get("room").as_ref().and_then(|room| room.as_str()) {

@@ -23,8 +23,6 @@ mod unit;
 mod wants;
 mod webhooks;
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -265,21 +263,14 @@ impl Config {
                 .map_err(|error| StartError::of(&path.display().to_string(), error.to_string()))?,
             None => String::new(),
         };
-        let asked = RefCell::new(BTreeSet::new());
-        let env = |name: &str| {
-            asked.borrow_mut().insert(name.to_owned());
-            std::env::var(name).ok()
-        };
-        let config = Self::parse(&text, flag, &env);
+        let config = Self::parse(&text, flag, &|name| std::env::var(name).ok());
         let given = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-        match environment::unknown(given, &asked.into_inner()) {
-            unknown if unknown.is_empty() => config,
-            unknown => {
-                let mut problems = config.map_or_else(|error| error.problems, |_| Vec::new());
-                problems.extend(unknown);
-                Err(StartError { problems })
-            }
+        let unknown = environment::unknown(given);
+        if unknown.is_empty() {
+            return config;
         }
+        let of_file = config.map_or_else(|error| error.problems, |_| Vec::new());
+        Err(StartError { problems: [of_file, unknown].concat() })
     }
 
     /// [`Self::read`] without a file system and an environment, but for the files that settings name.

@@ -74,7 +74,8 @@ impl HomeRooms {
         let letters: Vec<DeadLetter> = more.dead.iter().filter(is_meant).cloned().collect();
         let mut count = 0;
         for letter in letters {
-            match self.store_accepts() {
+            // Its message is kept, or that the letter is none any more.
+            match self.store_takes(&[user, &letter.room]) {
                 Err(refusal) if count == 0 => return Err(refusal),
                 Err(_) => break,
                 Ok(()) => self.publish(now, publication(user.clone(), letter, now), out),
@@ -89,12 +90,20 @@ impl HomeRooms {
     /// # Errors
     /// The store takes nothing, and would bring them back.
     pub(super) fn drop_dead(&mut self, user: &RoomName, letter: Option<u64>) -> Result<u32, Refusal> {
-        self.store_accepts()?;
+        let more = self.rooms.find(user).and_then(|number| self.rooms.get(number)?.more.as_ref());
+        let dead = more.into_iter().flat_map(|more| &more.dead);
+        let mut meant = dead.filter(|of| letter.is_none_or(|id| of.id == id));
+        meant.try_for_each(|of| self.store_takes(&[&of.room]))?;
         Ok(self.exhume(user, letter).len() as u32)
     }
 
-    fn store_accepts(&self) -> Result<(), Refusal> {
-        if self.options.store { self.store.accepts(&self.options) } else { Ok(()) }
+    /// Whether the store takes what is of these rooms, if anything of them is kept there.
+    fn store_takes(&self, rooms: &[&RoomName]) -> Result<(), Refusal> {
+        if rooms.iter().any(|room| self.is_durable(room)) {
+            self.store.accepts(&self.options)
+        } else {
+            Ok(())
+        }
     }
 
     /// Takes out one dead letter, or all.

@@ -222,7 +222,9 @@ pub(crate) fn gap(
     class.encoding().encode_reply(&gap, None, &mut payload);
     if let Some(dialect) = dialect_of(options, class) {
         let mut emit = |opcode, payload: &[u8]| ws::encode_frame(&mut frame, opcode, false, payload);
-        dialect.message(&payload, "", &mut emit);
+        // No other notice is about these places.
+        let own_id = format!("{}:{epoch}:{from}-{to}", room.as_str());
+        dialect.message(&payload, &own_id, &mut emit);
     }
     if frame.is_empty() {
         ws::encode_frame(&mut frame, class.encoding().opcode(), false, &payload);

@@ -21,8 +21,8 @@ const UNKEPT: &str = "it is done, but the store cannot write now: if the process
 /// What waits for the store.
 #[derive(Debug)]
 pub(crate) enum Unconfirmed {
-    /// An answer.
-    Answer(Origin, Result<Body, Box<Refusal>>),
+    /// An answer, and what of it lasts.
+    Answer(Origin, Result<Body, Box<Refusal>>, Lasts),
     /// A command about several rooms goes on at another shard.
     Further(ShardId, Box<Called>),
     /// What an operator asked for.
@@ -37,7 +37,7 @@ impl HomeRooms {
         if lasts == Lasts::Always
             && let Err(refusal) = self.store.accepts(&self.options)
         {
-            Unconfirmed::Answer(called.origin, Err(Box::new(refusal))).give(out);
+            Unconfirmed::Answer(called.origin, Err(Box::new(refusal)), lasts).give(out);
             return;
         }
         self.services.lasting.is_unkept = false;
@@ -55,17 +55,12 @@ impl HomeRooms {
                 }
                 (outcome, _) => outcome,
             };
-            break Unconfirmed::Answer(called.origin, outcome.map(json).map_err(Box::new));
+            break Unconfirmed::Answer(called.origin, outcome.map(json).map_err(Box::new), lasts);
         };
-        let next = match next {
-            Unconfirmed::Answer(origin, Ok(_))
-                if lasts == Lasts::IfItCan && self.services.lasting.is_unkept =>
-            {
-                Unconfirmed::Answer(origin, Err(Box::new(Refusal::new(Code::ServerError, UNKEPT))))
-            }
-            next => next,
-        };
-        let waits = lasts != Lasts::Never && !matches!(next, Unconfirmed::Answer(_, Err(_)));
+        if lasts == Lasts::IfItCan && self.services.lasting.is_unkept {
+            return next.fail(out);
+        }
+        let waits = lasts != Lasts::Never && !matches!(next, Unconfirmed::Answer(_, Err(_), _));
         self.give_or_keep(waits, next, out);
     }
 
@@ -142,7 +137,7 @@ impl Unconfirmed {
     /// Tells who asked, or the shard where it goes on.
     pub(in crate::home) fn give(self, out: &mut Effects) {
         let (origin, outcome) = match self {
-            Self::Answer(origin, outcome) => (origin, outcome),
+            Self::Answer(origin, outcome, _) => (origin, outcome),
             Self::Further(to, called) => return out.send(to, Mesh::Home(ToHome::Call(called))),
             Self::Rows(to, request, rows) => {
                 return out.send(to, Mesh::Local(ToLocal::Answer(request, rows)));
@@ -156,15 +151,18 @@ impl Unconfirmed {
         out.send(shard, Mesh::Local(ToLocal::Answered(origin, outcome)));
     }
 
-    /// The store failed: what was done here may be undone by a restart.
+    /// The store failed: what was done here may be undone by a restart, and who was to be told that it lasts is told so.
     pub(in crate::home) fn fail(self, out: &mut Effects) {
-        let origin = match self {
-            Self::Answer(origin, _) => origin,
-            Self::Further(_, called) => called.origin,
-            Self::Rows(to, request, _) => {
-                return Self::Rows(to, request, Rows::Refused(Box::new(failed()))).give(out);
+        let refused = |origin, refusal| Self::Answer(origin, Err(Box::new(refusal)), Lasts::Never);
+        let told = match self {
+            Self::Answer(origin, Ok(_), Lasts::Always) => refused(origin, failed()),
+            Self::Answer(origin, Ok(_), Lasts::IfItCan) => {
+                refused(origin, Refusal::new(Code::ServerError, UNKEPT))
             }
+            told @ Self::Answer(..) => told,
+            Self::Further(_, called) => refused(called.origin, failed()),
+            Self::Rows(to, request, _) => Self::Rows(to, request, Rows::Refused(Box::new(failed()))),
         };
-        Self::Answer(origin, Err(Box::new(failed()))).give(out);
+        told.give(out);
     }
 }
