@@ -22,7 +22,7 @@ fuzz_target!(|bytes: &[u8]| {
     let [which, rest @ ..] = bytes else { return };
     let (profiles, dialects, given) = &*ALL;
     let number = usize::from(*which) % dialects.len();
-    let listener = Listener { client_id: "c", user_id: "u", role: "user", given, now_unix_ms: 0 };
+    let listener = Listener { client_id: "c", user_id: "u", role: "user", given, now_unix_ms: 0, own_id: "" };
     for opcode in [OpCode::Text, OpCode::Binary] {
         profiles.hear(number as u8 + 1, &listener, opcode, rest, 65_536, &mut |outcome| {
             if let Err(refusal) = outcome {
