@@ -29,7 +29,7 @@ pub trait Dialect: fmt::Debug + Send + Sync {
     /// What one connection is sent for an answer, or for a message to it alone. `native` is that as JSON.
     fn answer(&self, listener: &Listener<'_>, native: &[u8], emit: &mut Emit<'_>);
 
-    /// The close code and the reason (at most 123 bytes) for an end that the engine would tell so.
+    /// The close code and the reason for an end that the engine would tell so. A close frame takes 123 bytes of it.
     fn close(&self, number: u16, reason: &str) -> (u16, Cow<'static, str>);
 
     /// Whether a connection ends when it is sent away from a room that it joined as it came.
