@@ -34,9 +34,8 @@ fn known() -> BTreeSet<String> {
     let mut section = Some("");
     for line in REFERENCE.lines() {
         let line = line.strip_prefix("# ").unwrap_or(line);
-        if let Some(list) = line.strip_prefix("[[") {
+        if line.starts_with("[[") {
             section = None;
-            debug_assert!(list.ends_with("]]"));
         } else if let Some(name) = line.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
             section = Some(name);
         } else if let (Some(section), Some((key, value))) = (section, line.split_once(" = ")) {

@@ -64,14 +64,11 @@ impl HomeRooms {
         letter: Option<u64>,
         out: &mut Effects,
     ) -> Result<u32, Refusal> {
-        let Some(more) = self.rooms.find(user).and_then(|number| self.rooms.get(number)?.more.as_ref())
-        else {
-            return Ok(0);
-        };
+        let Some(more) = self.more_of(user) else { return Ok(0) };
         let is_on_its_way =
             |id: u64| more.drafts.iter().any(|draft| draft.origins.contains(&Origin::Letter(id)));
-        let is_meant = |of: &&DeadLetter| letter.is_none_or(|id| of.id == id) && !is_on_its_way(of.id);
-        let letters: Vec<DeadLetter> = more.dead.iter().filter(is_meant).cloned().collect();
+        let waits = |of: &&DeadLetter| is_meant(of, letter) && !is_on_its_way(of.id);
+        let letters: Vec<DeadLetter> = more.dead.iter().filter(waits).cloned().collect();
         let mut count = 0;
         for letter in letters {
             // Its message is kept, or that the letter is none any more.
@@ -90,9 +87,8 @@ impl HomeRooms {
     /// # Errors
     /// The store takes nothing, and would bring them back.
     pub(super) fn drop_dead(&mut self, user: &RoomName, letter: Option<u64>) -> Result<u32, Refusal> {
-        let more = self.rooms.find(user).and_then(|number| self.rooms.get(number)?.more.as_ref());
-        let dead = more.into_iter().flat_map(|more| &more.dead);
-        let mut meant = dead.filter(|of| letter.is_none_or(|id| of.id == id));
+        let dead = self.more_of(user).into_iter().flat_map(|more| &more.dead);
+        let mut meant = dead.filter(|of| is_meant(of, letter));
         meant.try_for_each(|of| self.store_takes(&[&of.room]))?;
         Ok(self.exhume(user, letter).len() as u32)
     }
@@ -110,8 +106,8 @@ impl HomeRooms {
     pub(super) fn exhume(&mut self, user: &RoomName, letter: Option<u64>) -> Vec<DeadLetter> {
         let room = self.rooms.find(user).and_then(|number| self.rooms.get_mut(number));
         let Some(HomeRoom { more: Some(more), .. }) = room else { return Vec::new() };
-        let is_meant = |of: &DeadLetter| letter.is_none_or(|id| of.id == id);
-        let (out, left): (Vec<_>, Vec<_>) = std::mem::take(&mut more.dead).into_iter().partition(is_meant);
+        let dead = std::mem::take(&mut more.dead);
+        let (out, left): (Vec<_>, Vec<_>) = dead.into_iter().partition(|of| is_meant(of, letter));
         more.dead = left.into();
         self.readers.dead_letters -= out.len();
         out.iter().for_each(|letter| self.exhumed(letter));
@@ -123,6 +119,11 @@ impl HomeRooms {
             self.store.remove(Removed::Letter(letter.user.clone(), letter.id));
         }
     }
+}
+
+/// Whether one is asked for: by its id, or as all are.
+fn is_meant(of: &DeadLetter, letter: Option<u64>) -> bool {
+    letter.is_none_or(|id| of.id == id)
 }
 
 fn is_over(letter: &DeadLetter, now: Now) -> bool {

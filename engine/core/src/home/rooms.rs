@@ -14,7 +14,7 @@ use crate::home::compressors::Compressors;
 use crate::home::ledger::Ledger;
 use crate::home::receipts::Readers;
 use crate::home::recent::Recent;
-use crate::home::room::HomeRoom;
+use crate::home::room::{HomeRoom, More};
 use crate::home::services::{Attendance, Unconfirmed};
 use crate::home::sessions::{Comer, Sessions};
 use crate::home::store::Store;
@@ -309,6 +309,11 @@ impl HomeRooms {
         if can_go && self.rooms.get(number).is_some_and(|room| room.is_idle() && self.may_forget(room)) {
             self.forget(number);
         }
+    }
+
+    /// What there is of a room beside its count, if there is.
+    pub(super) fn more_of(&self, room: &RoomName) -> Option<&More> {
+        self.rooms.find(room).and_then(|number| self.rooms.get(number)?.more.as_deref())
     }
 
     pub(super) fn find_or_create(&mut self, now: Now, room: &RoomName) -> Result<u32, Refusal> {

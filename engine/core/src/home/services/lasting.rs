@@ -92,8 +92,8 @@ impl HomeRooms {
         let changed: Vec<Key> =
             settled.filter_map(|(key, (_, is_changed))| is_changed.then_some(key)).collect();
         for (room, kind) in changed {
-            let found = self.rooms.find(&room).and_then(|number| self.rooms.get(number)?.more.as_ref());
-            let has = found.and_then(|more| more.services.has.iter().find(|of| of.kind == kind));
+            let has =
+                self.more_of(&room).and_then(|more| more.services.has.iter().find(|of| of.kind == kind));
             let Some(bytes) = has.and_then(|of| of.service.save()) else { continue };
             let service = SERVICES[kind].name;
             self.store.write(Write::State { room: room.clone(), service, bytes: Some(bytes.into()) });
